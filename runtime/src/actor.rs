@@ -1,0 +1,197 @@
+//! What a user's type is to the engine.
+//!
+//! `#[derive(Actor)]` with `#[handlers]` writes all of this; by hand it is a message enum, a client
+//! (or plain [`Address`]) and one `handle` function:
+//!
+//! ```
+//! use biotope::prelude::*;
+//!
+//! struct Counter(u64);
+//!
+//! enum Message {
+//!     Add(u64),
+//!     Total(ReplyTo<u64>),
+//! }
+//!
+//! impl Actor for Counter {
+//!     type Msg = Message;
+//!     type Client = Address<Message>;
+//!     const NAME: &'static str = "Counter";
+//! }
+//!
+//! impl Handle for Counter {
+//!     async fn handle(&mut self, message: Message, _cx: &mut Context<Self>) {
+//!         match message {
+//!             Message::Add(n) => self.0 += n,
+//!             Message::Total(reply) => reply.send(self.0),
+//!         }
+//!     }
+//! }
+//!
+//! #[biotope::main]
+//! async fn main() -> biotope::Result<()> {
+//!     let counter = spawn(Counter(0));
+//!     counter.cast(Message::Add(2));
+//!     assert_eq!(Call::new(&counter, Message::Total).await?, 2);
+//!     Ok(())
+//! }
+//! ```
+
+use std::future::Future;
+
+use crate::address::Address;
+use crate::context::Context;
+use crate::exit::{Error, ExitReason};
+use crate::signal::Info;
+use crate::spec::Spec;
+
+/// A type whose instances can be addressed: what messages they take, and how callers see them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an actor",
+    note = "write `#[derive(Actor)]` on the type and `#[handlers]` on the `impl` block with its messages"
+)]
+pub trait Actor: Sized + 'static {
+    /// Everything that can be in the mailbox: an enum with one variant for each handler.
+    type Msg: Send + 'static;
+    /// What an `ActorRef` derefs to: the methods that send the messages.
+    type Client: Client<Msg = Self::Msg>;
+    /// The actor's name in lists and reports, and between nodes.
+    const NAME: &'static str;
+    /// How its processes are run.
+    const OPTIONS: Options = Options::DEFAULT;
+}
+
+/// The methods by which callers reach an actor, around its address.
+pub trait Client: Send + Sync + 'static {
+    /// The messages of the address.
+    type Msg: Send + 'static;
+    /// The client of the process at `address`.
+    fn from_address(address: Address<Self::Msg>) -> Self;
+    /// Where its messages go.
+    fn address(&self) -> &Address<Self::Msg>;
+}
+
+/// How the processes of an actor are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How many messages wait at most; `None` is no limit. A cast to a full mailbox becomes a dead
+    /// letter, a call to it fails with [`CallFailed::Full`](crate::CallFailed::Full).
+    pub mailbox: Option<usize>,
+    /// Whether exit signals become [`Exit`](crate::Exit) messages from the first instruction on.
+    pub trap_exit: bool,
+}
+
+impl Options {
+    /// No limit, not trapping.
+    pub const DEFAULT: Self = Self { mailbox: None, trap_exit: false };
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// What `#[derive(Actor)]` says of a type, for `#[handlers]` to pick up.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has handlers but is not declared an actor",
+    note = "write `#[derive(Actor)]` on the type"
+)]
+pub trait Declared {
+    /// The actor's name.
+    const NAME: &'static str;
+    /// How its processes are run.
+    const OPTIONS: Options;
+}
+
+/// What a process does with what arrives.
+///
+/// All methods run in the process, one at a time. A panic in any of them ends the process with
+/// [`ExitReason::Panic`] and nothing else.
+pub trait Handle: Actor + Send {
+    /// The specification of this actor, made from `Default` or from a `#[start]` without arguments.
+    fn spec() -> Spec<Self>
+    where
+        Self: Start<Args = ()>,
+    {
+        Spec::new(|| ())
+    }
+
+    /// The specification of this actor, made from what `args` returns, anew for each start.
+    fn spec_with(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> Spec<Self>
+    where
+        Self: Start,
+    {
+        Spec::new(args)
+    }
+
+    /// Runs before the first message. An error ends the process; see [`Refused`].
+    fn init(&mut self, cx: &mut Context<Self>) -> impl Future<Output = Result<(), Refused>> + Send {
+        let _ = cx;
+        async { Ok(()) }
+    }
+
+    /// Handles one message. Nothing else is handled until the future is done.
+    fn handle(&mut self, message: Self::Msg, cx: &mut Context<Self>) -> impl Future<Output = ()> + Send;
+
+    /// Handles a `Down`, an `Exit` or a node's coming and going. What is not expected is logged.
+    fn info(&mut self, info: Info, cx: &mut Context<Self>) -> impl Future<Output = ()> + Send {
+        cx.log_unexpected(&info);
+        async {}
+    }
+
+    /// Runs when the process ends by itself, by a stop, by its parent's exit while it traps, or by a
+    /// panic in a handler. An exit signal that is not trapped does not run it.
+    fn terminate(&mut self, reason: &ExitReason, cx: &mut Context<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (reason, cx);
+        async {}
+    }
+}
+
+/// An actor that can be made from arguments, in its own process, also again after a crash or on another node.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be started from a specification",
+    note = "implement `Default` for it, or give its handlers block a constructor marked `#[start]`"
+)]
+pub trait Start: Actor {
+    /// What it is made from.
+    type Args: Send + 'static;
+    /// Makes it.
+    ///
+    /// # Errors
+    /// [`Refused`]; whoever waits for the start is told.
+    fn start(args: Self::Args, cx: &mut Context<Self>) -> impl Future<Output = Result<Self, Refused>> + Send;
+}
+
+/// Why an actor did not start.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refused {
+    /// It has nothing to do; this is no failure. The process ends with `Normal`.
+    Ignore,
+    /// It cannot work. The process ends with the reason, quietly: whoever waits for the start reports it.
+    Error(ExitReason),
+}
+
+impl<E: Into<Error>> From<E> for Refused {
+    fn from(error: E) -> Self {
+        Self::Error(error.into().into_reason())
+    }
+}
+
+/// What a cast or info handler may return: nothing, or a `Result` whose error ends the process.
+pub trait Outcome {
+    /// The reason to end with, if it failed.
+    fn failure(self) -> Option<ExitReason>;
+}
+
+impl Outcome for () {
+    fn failure(self) -> Option<ExitReason> {
+        None
+    }
+}
+
+impl<E: Into<Error>> Outcome for Result<(), E> {
+    fn failure(self) -> Option<ExitReason> {
+        self.err().map(|error| error.into().into_reason())
+    }
+}

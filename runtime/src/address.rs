@@ -1,0 +1,267 @@
+//! References: where messages for a process go.
+//!
+//! An [`Address`] is known by the message type, an [`ActorRef`] by the actor. Both are one pointer
+//! wide, cheap to clone, and neither keeps the process alive nor ends it. Whether the process lives
+//! here or on another node is not visible in the code that uses them.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::actor::{Actor, Client};
+use crate::ambient;
+use crate::exit::ExitReason;
+use crate::gateway::{Carrier, Outgoing, Remote};
+use crate::inspect::DeadLetter;
+use crate::node::Node;
+use crate::pid::Pid;
+use crate::process::{Cell, Pushed};
+use crate::signal::{Request, Signal, Slot};
+
+/// Where messages of type `M` for one process go.
+pub struct Address<M>(Arc<Route<M>>);
+
+enum Route<M> {
+    Local(Arc<Cell<M>>),
+    Far(Far<M>),
+}
+
+struct Far<M> {
+    pid: Pid,
+    node: Node,
+    carrier: Arc<dyn Carrier>,
+    encode: fn(M, Outgoing<'_>),
+}
+
+/// Why a message was not delivered. Every variant hands it back; nothing was queued.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError<M> {
+    /// No live process is at this address. Sending again cannot succeed.
+    #[error("noproc: there is no such process")]
+    NoProc(M),
+    /// The mailbox is at its limit. Sending again later may succeed.
+    #[error("the mailbox is full")]
+    Full(M),
+}
+
+impl<M> fmt::Debug for SendError<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl<M: Send + 'static> Address<M> {
+    pub(crate) fn local(cell: Arc<Cell<M>>) -> Self {
+        Self(Arc::new(Route::Local(cell)))
+    }
+
+    /// The name of the process.
+    pub fn pid(&self) -> Pid {
+        match &*self.0 {
+            Route::Local(cell) => cell.pid(),
+            Route::Far(far) => far.pid,
+        }
+    }
+
+    /// Sends `message`, for which no reply is awaited.
+    ///
+    /// # Delivery
+    /// At most once. What cannot be delivered becomes a dead letter, counted by reason.
+    pub fn cast(&self, message: M) {
+        if let Err(failed) = self.push(message) {
+            let why = match &failed {
+                SendError::NoProc(_) => DeadLetter::NoProc,
+                SendError::Full(_) => DeadLetter::Full,
+            };
+            self.node().count_dead_letter(why);
+        }
+    }
+
+    /// Sends `message`, or hands it back.
+    ///
+    /// # Errors
+    /// [`SendError`]. For a process of another node it is never an error: whether the message arrived
+    /// is known there only.
+    pub fn try_cast(&self, message: M) -> Result<(), SendError<M>> {
+        self.push(message)
+    }
+
+    /// Asks the process to end with `reason` when it comes to this request in its mailbox.
+    pub fn stop(&self, reason: ExitReason) {
+        match &*self.0 {
+            Route::Local(cell) => cell.push_request(Request::Stop(reason)),
+            Route::Far(far) => far.node.signal(far.pid, Signal::Stop { reason }),
+        }
+    }
+
+    /// Why the process ended, if it lived here and has.
+    pub(crate) fn fate(&self) -> Option<ExitReason> {
+        match &*self.0 {
+            Route::Local(cell) => cell.header.fate.get().cloned(),
+            Route::Far(_) => None,
+        }
+    }
+
+    pub(crate) fn node(&self) -> &Node {
+        match &*self.0 {
+            Route::Local(cell) => cell.node(),
+            Route::Far(far) => &far.node,
+        }
+    }
+
+    pub(crate) fn push(&self, message: M) -> Result<(), SendError<M>> {
+        match &*self.0 {
+            Route::Local(cell) => match cell.push(Slot::Message(message)) {
+                Pushed::Queued => Ok(()),
+                Pushed::Full(message) => Err(SendError::Full(message)),
+                Pushed::Closed(message) => Err(SendError::NoProc(message)),
+            },
+            Route::Far(far) => {
+                (far.encode)(message, Outgoing { carrier: &*far.carrier, to: far.pid });
+                Ok(())
+            }
+        }
+    }
+}
+
+impl<M: Send + 'static> Client for Address<M> {
+    type Msg = M;
+
+    fn from_address(address: Address<M>) -> Self {
+        address
+    }
+
+    fn address(&self) -> &Address<M> {
+        self
+    }
+}
+
+impl<M> Clone for Address<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M: Send + 'static> fmt::Debug for Address<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({})", self.pid())
+    }
+}
+
+impl<M: Send + 'static> From<&Address<M>> for Pid {
+    fn from(address: &Address<M>) -> Pid {
+        address.pid()
+    }
+}
+
+/// A reference to a process of actor `A`: derefs to the client methods that `#[handlers]` made.
+///
+/// It neither keeps the process alive nor ends it, and it does not follow a restart.
+pub struct ActorRef<A: Actor> {
+    client: A::Client,
+}
+
+impl<A: Actor> ActorRef<A> {
+    /// The reference to the process at `address`.
+    pub fn new(address: Address<A::Msg>) -> Self {
+        Self { client: A::Client::from_address(address) }
+    }
+
+    /// The reference to the process `pid`, seen from `node`; it may live on another node.
+    ///
+    /// Returns `None` if `pid` belongs to `node` and is no live process of this actor.
+    pub fn at(node: &Node, pid: Pid) -> Option<Self>
+    where
+        A: Remote,
+    {
+        if pid.node() == node.id() {
+            return node.local::<A::Msg>(pid).map(Self::new);
+        }
+        Some(Self::carried(node, pid, node.carrier()))
+    }
+
+    /// The reference to `pid` whose messages are encoded and given to `carrier`.
+    pub fn carried(node: &Node, pid: Pid, carrier: Arc<dyn Carrier>) -> Self
+    where
+        A: Remote,
+    {
+        Self::new(Address(Arc::new(Route::Far(Far { pid, node: node.clone(), carrier, encode: A::encode }))))
+    }
+
+    /// The name of the process.
+    pub fn pid(&self) -> Pid {
+        self.address().pid()
+    }
+
+    /// Where its messages go.
+    pub fn address(&self) -> &Address<A::Msg> {
+        self.client.address()
+    }
+
+    /// Asks the process to end with `Normal` when it comes to this request in its mailbox.
+    pub fn stop(&self) {
+        self.address().stop(ExitReason::Normal);
+    }
+}
+
+impl<A: Actor> Deref for ActorRef<A> {
+    type Target = A::Client;
+
+    fn deref(&self) -> &A::Client {
+        &self.client
+    }
+}
+
+impl<A: Actor> Clone for ActorRef<A> {
+    fn clone(&self) -> Self {
+        Self::new(self.address().clone())
+    }
+}
+
+impl<A: Actor> fmt::Debug for ActorRef<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}({})", A::NAME, self.pid())
+    }
+}
+
+impl<A: Actor> PartialEq for ActorRef<A> {
+    fn eq(&self, other: &Self) -> bool {
+        self.pid() == other.pid()
+    }
+}
+
+impl<A: Actor> Eq for ActorRef<A> {}
+
+impl<A: Actor> From<&ActorRef<A>> for Pid {
+    fn from(reference: &ActorRef<A>) -> Pid {
+        reference.pid()
+    }
+}
+
+impl<A: Actor> From<ActorRef<A>> for Pid {
+    fn from(reference: ActorRef<A>) -> Pid {
+        reference.pid()
+    }
+}
+
+/// A reference travels as its pid.
+impl<A: Actor> Serialize for ActorRef<A> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.pid().serialize(serializer)
+    }
+}
+
+/// A reference is read in the scope of the node that reads it; see [`Node::decoding`].
+impl<'de, A: Remote> Deserialize<'de> for ActorRef<A> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let pid = Pid::deserialize(deserializer)?;
+        let node = ambient::decoding_node()
+            .ok_or_else(|| serde::de::Error::custom("a reference can only be read by a node; use `Node::decoding`"))?;
+        // A local process that has ended still has an address: its messages become dead letters, calls
+        // fail with `NoProc`, as they would have, had the reference never travelled.
+        Ok(Self::at(&node, pid).unwrap_or_else(|| Self::carried(&node, pid, node.dead_carrier())))
+    }
+}

@@ -1,0 +1,97 @@
+//! Programs and tests: a runtime, a node, and a body that is itself a process.
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use tokio::sync::oneshot;
+
+use crate::exit::{Error, ExitReason};
+use crate::node::{Node, NodeError};
+use crate::process::Process;
+use crate::runtime::{Runtime, RuntimeBuilder};
+
+/// What `#[biotope::main]` was told.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct MainOptions {
+    /// How many workers.
+    pub workers: Option<usize>,
+    /// The node's name.
+    pub node: &'static str,
+}
+
+/// The body of `#[biotope::main]`. Exit code 0 if `body` succeeds, 1 if it fails or panics, 70 if no
+/// runtime could be had.
+#[doc(hidden)]
+pub fn main<F>(options: MainOptions, body: F) -> ExitCode
+where
+    F: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let mut builder = Runtime::builder();
+    if let Some(workers) = options.workers {
+        builder = builder.workers(workers);
+    }
+    match run(builder, options.node, body) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        // The crash report has told of a panic already.
+        Ok(Err(ExitReason::Panic(_))) => ExitCode::FAILURE,
+        Ok(Err(reason)) => {
+            eprintln!("error: {reason}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(70)
+        }
+    }
+}
+
+/// Runs `body` as a process of a fresh node, then ends the node. Returns what the body ended with.
+///
+/// # Errors
+/// If runtime or node could not be started.
+pub fn run<F>(runtime: RuntimeBuilder, node: &str, body: F) -> Result<Result<(), ExitReason>, NodeError>
+where
+    F: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let runtime = runtime.build()?;
+    let node = runtime.block_on(Node::builder(node).runtime(runtime.clone()).start())?;
+    let outcome = runtime.block_on(run_on(&node, body));
+    runtime.block_on(node.shutdown());
+    Ok(outcome)
+}
+
+/// Runs `body` as a process of `node`. Returns what it ended with.
+///
+/// # Errors
+/// The exit reason, if it is not `Normal`.
+pub async fn run_on<F>(node: &Node, body: F) -> Result<(), ExitReason>
+where
+    F: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    let (sender, outcome) = oneshot::channel();
+    // The body's end is watched by a process that outlives it, so that every way to end is seen.
+    let body = async move |_: Process<()>| body.await;
+    let watched = node.spawn_process(body);
+    let pid = watched.pid();
+    node.spawn_process(async move |mut me: Process<()>| {
+        me.monitor(pid);
+        let down = me.receive_info(|info| match info {
+            crate::Info::Down(down) => Ok(down),
+            other => Err(other),
+        });
+        let down = down.await?;
+        let reason = match watched.fate() {
+            Some(reason) => reason,
+            None => down.reason,
+        };
+        let _ = sender.send(reason);
+        Ok(())
+    });
+    match outcome.await {
+        Ok(ExitReason::Normal) => Ok(()),
+        Ok(reason) => Err(reason),
+        Err(_) => Err(ExitReason::Killed),
+    }
+}
+

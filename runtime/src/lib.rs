@@ -1,0 +1,73 @@
+//! One process on one machine: what it needs to live, receive, wait and die.
+//!
+//! ```text
+//!   actor, context, spec        what a user's type is; what its handlers may do; how to start it
+//!   address, call, message      references, calls, free-standing messages
+//!   signal, exit, pid           what processes send each other; why they end; what they are called
+//!   process/                    one process: intake, turn, end
+//!   scheduler/                  who runs next: threads, or one order drawn from a seed
+//!   node, names, registry       a name, a process table, local names, what peers may reach
+//!   gateway                     the one door to other nodes
+//!   runtime, clock, timer, time what nodes run on; real and virtual time
+//!   inspect, report, panics     what can be seen of a process, alive and dead
+//!   ambient, spawn, entry       `spawn(…)` without a node in the hand; programs
+//! ```
+//!
+//! This crate knows no network, no codec and no supervisor. To read it, follow a message: `call` →
+//! `address` → `process::cell` → `process::mailbox` → `process::state` → `scheduler` → `process::run` →
+//! `process::body` → `actor`.
+
+#![forbid(unsafe_code)]
+
+mod actor;
+mod address;
+mod ambient;
+mod call;
+mod clock;
+mod config;
+mod context;
+mod entry;
+mod exit;
+mod gateway;
+mod inspect;
+mod message;
+mod names;
+mod node;
+mod panics;
+mod pid;
+mod process;
+mod registry;
+mod report;
+mod runtime;
+mod scheduler;
+mod signal;
+mod spawn;
+mod spec;
+pub mod time;
+mod timer;
+
+pub use actor::{Actor, Client, Declared, Handle, Options, Outcome, Refused, Start};
+pub use address::{ActorRef, Address, SendError};
+pub use call::{Call, CallError, CallFailed, ReplyTo, Request};
+pub use config::DEFAULT_CALL_TIMEOUT;
+pub use context::Context;
+#[doc(hidden)]
+pub use entry::{MainOptions, main};
+pub use entry::{run, run_on};
+pub use exit::{Error, ExitReason, Exited, PanicReport, Reason, Result};
+pub use gateway::{
+    Carrier, DecodeError, FarFuture, FarReply, Gateway, Incoming, MethodId, Outgoing, PendingReply, Remote, StartFar,
+    Wire,
+};
+pub use inspect::{DeadLetter, ProcessInfo, Status};
+pub use message::{Accepts, Envelope, Message, Recipient};
+pub use names::RegisterError;
+pub use node::{Extension, Node, NodeBuilder, NodeError, SpawnOptions};
+pub use pid::{NodeId, Pid};
+pub use process::{Me, Process, Receive, ReceiveError, Received, TimerRef};
+pub use registry::{RemoteActors, StartableActors};
+pub use report::CrashReport;
+pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
+pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal};
+pub use spawn::{node, spawn, spawn_link, spawn_process, this_pid};
+pub use spec::{Spawn, Spec, StartError};

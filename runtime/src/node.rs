@@ -1,0 +1,641 @@
+//! A name, a process table, a name registry and a door to other nodes.
+//!
+//! A node is cheap: one runtime can host a thousand, which is how clusters are tested. Nothing here is
+//! shared between nodes, also not between two of the same name.
+
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::Mutex;
+
+use crate::actor::{Handle, Start};
+use crate::address::{Address, ActorRef};
+use crate::ambient;
+use crate::config::SHUTDOWN_GRACE;
+use crate::exit::{Error, ExitReason};
+use crate::gateway::{Carrier, DecodeError, FarFuture, Gateway, Incoming, MethodId, PendingReply, Remote, StartFar, Wire};
+use crate::inspect::{DeadLetter, DeadLetters, ProcessInfo};
+use crate::names::{NameTaken, Names};
+use crate::panics;
+use crate::pid::{NodeId, Pid};
+use crate::process::{AnyCell, Cell, Launch, Process, Table, launch};
+use crate::registry::{Delivered, Registry, RemoteActors, StartableActors};
+use crate::report::CrashReport;
+use crate::runtime::{Runtime, RuntimeError};
+use crate::signal::{Info, NodeEvent, Signal};
+use crate::spec::{Spawn, Spec, StartError};
+use crate::time;
+use crate::{CallFailed, RegisterError};
+
+/// A node. Cloning gives another handle to the same one.
+///
+/// # Examples
+/// ```
+/// use biotope::prelude::*;
+///
+/// let runtime = Runtime::new()?;
+/// let node = runtime.block_on(Node::builder("shop-1").runtime(runtime.clone()).start())?;
+/// assert_eq!(node.name(), "shop-1");
+/// runtime.block_on(node.shutdown());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+struct Inner {
+    name: Arc<str>,
+    id: NodeId,
+    runtime: Runtime,
+    table: Table,
+    names: Names,
+    registry: Registry,
+    gateway: OnceLock<Arc<dyn Gateway>>,
+    dead_letters: DeadLetters,
+    /// Who is told of nodes that come and go.
+    node_monitors: Mutex<BTreeSet<Pid>>,
+}
+
+/// Whose child a process is, and whom it is linked to, from its first instruction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpawnOptions {
+    /// The process that is named as its parent.
+    pub parent: Option<Pid>,
+    /// The process that it is linked to.
+    pub link: Option<Pid>,
+}
+
+impl Node {
+    /// A node of this name, to be configured and started.
+    pub fn builder(name: impl Into<Arc<str>>) -> NodeBuilder {
+        NodeBuilder { name: name.into(), runtime: None, registry: Registry::default(), extensions: BTreeMap::new() }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its name, in this incarnation.
+    pub fn id(&self) -> NodeId {
+        self.0.id
+    }
+
+    /// What its processes run on.
+    pub fn runtime(&self) -> &Runtime {
+        &self.0.runtime
+    }
+
+    /// Spawns a process without a parent: an actor, or a specification of one.
+    pub fn spawn<S: Spawn>(&self, what: S) -> S::Ref {
+        what.spawn_on(self, SpawnOptions::default())
+    }
+
+    /// Starts a process without a parent and waits until its `init` is done.
+    ///
+    /// # Errors
+    /// [`StartError`]; no process is left.
+    pub async fn start<A: Handle + Start>(&self, spec: &Spec<A>) -> Result<ActorRef<A>, StartError> {
+        spec.start_on(self, SpawnOptions::default()).await
+    }
+
+    /// Spawns a process in straight-line code.
+    pub fn spawn_process<M, F, Fut>(&self, body: F) -> Address<M>
+    where
+        M: Send + 'static,
+        F: FnOnce(Process<M>) -> Fut,
+        Fut: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        self.spawn_process_with(SpawnOptions::default(), body)
+    }
+
+    /// Spawns a process in straight-line code, with a parent and a link.
+    pub fn spawn_process_with<M, F, Fut>(&self, options: SpawnOptions, body: F) -> Address<M>
+    where
+        M: Send + 'static,
+        F: FnOnce(Process<M>) -> Fut,
+        Fut: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let settings =
+            Launch { actor: std::any::type_name::<F>(), options, mailbox_limit: None, trap_exit: false };
+        let cell = launch(self, settings, |cell| {
+            let running = body(Process::new(cell));
+            async {
+                match running.await {
+                    Ok(()) => ExitReason::Normal,
+                    Err(error) => error.into_reason(),
+                }
+            }
+        });
+        Address::local(cell)
+    }
+
+    /// Starts an `A` on the node `node`, and waits until its `init` is done there.
+    ///
+    /// # Errors
+    /// [`StartError`]: above all `NoConnection`, and `NotStartable` if that node does not offer the actor.
+    pub async fn start_on<A>(&self, node: &str, args: A::Args, link: Option<Pid>) -> Result<ActorRef<A>, StartError>
+    where
+        A: Remote + Handle + Start,
+        A::Args: Wire + Clone + Sync,
+    {
+        if node == self.name() {
+            let spec = Spec::<A>::new(move || args.clone());
+            return spec.start_on(self, SpawnOptions { parent: None, link }).await;
+        }
+        let gateway = self.0.gateway.get().ok_or(StartError::NoConnection)?.clone();
+        let pid = gateway.start(node, StartFar { actor: A::NAME.into(), arguments: Box::new(args), link }).await?;
+        if let Some(link) = link.and_then(|link| self.process(link)) {
+            // The other end was linked from the beginning; this end, and an end that came before it, now.
+            link.header().control.lock().links.insert(pid);
+            self.signal(pid, Signal::Link { from: link.header().pid });
+        }
+        Ok(ActorRef::carried(self, pid, gateway.as_carrier()))
+    }
+
+    /// Registers the process `pid` of this node under `name`. Its end frees the name.
+    ///
+    /// # Errors
+    /// [`RegisterError`]; nothing has changed.
+    pub fn register(&self, name: impl Into<Arc<str>>, pid: impl Into<Pid>) -> Result<(), RegisterError> {
+        let pid = pid.into();
+        let process = self.process(pid).ok_or(RegisterError::NoProc)?;
+        let name = name.into();
+        {
+            let mut control = process.header().control.lock();
+            if let Some(has) = &control.name {
+                return Err(RegisterError::HasName(has.to_string()));
+            }
+            self.0.names.insert(&name, pid).map_err(|NameTaken { holder }| RegisterError::Taken(holder))?;
+            control.name = Some(name.clone());
+        }
+        // The process may have ended between the look-up and here, and found no name to free.
+        if process.header().fate.get().is_some() {
+            self.0.names.remove(&name, pid);
+            return Err(RegisterError::NoProc);
+        }
+        Ok(())
+    }
+
+    /// Frees `name`. Returns whether it was registered.
+    pub fn unregister(&self, name: &str) -> bool {
+        let Some(process) = self.whereis(name).and_then(|pid| self.process(pid)) else { return false };
+        let mut control = process.header().control.lock();
+        let freed = self.0.names.remove(name, process.header().pid);
+        if freed {
+            control.name = None;
+        }
+        freed
+    }
+
+    /// The process that is registered as `name` on this node.
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.0.names.get(name)
+    }
+
+    /// All registered names of this node.
+    pub fn registered(&self) -> Vec<Arc<str>> {
+        self.0.names.all()
+    }
+
+    /// The process that is registered as `name` on this node, if it takes the messages of an `A`.
+    pub fn lookup<A: crate::Actor>(&self, name: &str) -> Option<ActorRef<A>> {
+        self.whereis(name).and_then(|pid| self.local(pid)).map(ActorRef::new)
+    }
+
+    /// The process that is registered as `name` on the node `node`. That it is an `A` is known there
+    /// only: messages that it does not take are dead letters of its node.
+    ///
+    /// # Errors
+    /// [`ExitReason::NoConnection`] if the node is not connected.
+    pub async fn lookup_on<A: Remote>(&self, node: &str, name: &str) -> Result<Option<ActorRef<A>>, ExitReason> {
+        if node == self.name() {
+            return Ok(self.lookup(name));
+        }
+        let gateway = self.0.gateway.get().ok_or(ExitReason::NoConnection)?;
+        let found = gateway.whereis(node, name).await?;
+        Ok(found.and_then(|pid| ActorRef::at(self, pid)))
+    }
+
+    /// Whether `pid` is a live process of this node.
+    pub fn is_alive(&self, pid: impl Into<Pid>) -> bool {
+        self.process(pid.into()).is_some()
+    }
+
+    /// Sends `to` an exit signal that comes from no process; `to` itself stands as its sender.
+    pub fn exit(&self, to: impl Into<Pid>, reason: ExitReason) {
+        let to = to.into();
+        self.signal(to, Signal::Exit { from: to, reason, link: false });
+    }
+
+    /// All processes, as they are at this moment.
+    pub fn processes(&self) -> Vec<ProcessInfo> {
+        self.0.table.all().iter().map(|process| process.header().info(process.mailbox_len())).collect()
+    }
+
+    /// One process, as it is at this moment.
+    pub fn process_info(&self, pid: impl Into<Pid>) -> Option<ProcessInfo> {
+        self.process(pid.into()).map(|process| process.header().info(process.mailbox_len()))
+    }
+
+    /// How many messages were not handled, by reason.
+    pub fn dead_letters(&self) -> Vec<(DeadLetter, u64)> {
+        self.0.dead_letters.all()
+    }
+
+    /// How many messages were not handled for the reason `why`.
+    pub fn dead_letters_of(&self, why: DeadLetter) -> u64 {
+        self.0.dead_letters.of(why)
+    }
+
+    /// The names of the nodes that are connected, without this one.
+    pub fn nodes(&self) -> Vec<Arc<str>> {
+        self.0.gateway.get().map(|gateway| gateway.nodes()).unwrap_or_default()
+    }
+
+    /// The name of the node that `id` belongs to: this one, or one that is or was connected.
+    pub fn name_of(&self, id: NodeId) -> Option<Arc<str>> {
+        if id == self.0.id {
+            return Some(self.0.name.clone());
+        }
+        self.0.gateway.get().and_then(|gateway| gateway.name_of(id))
+    }
+
+    /// From now on, `process` gets a [`NodeEvent`] for each node that comes or goes.
+    pub fn monitor_nodes(&self, process: impl Into<Pid>) {
+        self.0.node_monitors.lock().insert(process.into());
+    }
+
+    /// Ends the node: its processes, roots first (each supervisor ends its own children in order), with
+    /// `Shutdown`, and after a grace of 5 seconds by force; then its connections. A handler that blocks
+    /// its thread is not waited for.
+    pub async fn shutdown(&self) {
+        self.0.table.close();
+        for process in self.0.table.all() {
+            let is_root = process.header().parent.is_none_or(|parent| self.process(parent).is_none());
+            if is_root {
+                self.exit(process.header().pid, ExitReason::Shutdown);
+            }
+        }
+        if !self.none_left().await {
+            for process in self.0.table.all() {
+                tracing::warn!(pid = %process.header().pid, actor = process.header().actor, "killed: it did not stop");
+                self.exit(process.header().pid, ExitReason::Kill);
+            }
+            self.none_left().await;
+        }
+        if let Some(gateway) = self.0.gateway.get() {
+            gateway.close().await;
+        }
+    }
+
+    async fn none_left(&self) -> bool {
+        let runtime = self.runtime();
+        let mut sleep = time::sleep_on(runtime, runtime.now() + SHUTDOWN_GRACE);
+        let mut none_left = std::pin::pin!(self.0.table.none_left());
+        std::future::poll_fn(|cx| {
+            if none_left.as_mut().poll(cx).is_ready() {
+                return std::task::Poll::Ready(true);
+            }
+            std::pin::Pin::new(&mut sleep).poll(cx).map(|()| false)
+        })
+        .await
+    }
+}
+
+/// For the layer that connects nodes. What it calls with is data from a peer and is checked here.
+impl Node {
+    /// Installs the door to other nodes. Returns whether there was none yet.
+    pub fn install_gateway(&self, gateway: Arc<dyn Gateway>) -> bool {
+        self.0.gateway.set(gateway).is_ok()
+    }
+
+    /// Runs `f`, in which references are read for this node.
+    pub fn decoding<T>(&self, f: impl FnOnce() -> T) -> T {
+        ambient::decoding(self, f)
+    }
+
+    /// Delivers a message that came from another node. What cannot be delivered is counted, and its
+    /// caller told.
+    pub fn accept_message(&self, to: Pid, incoming: Incoming<'_, '_>) {
+        let Some(process) = self.process(to) else {
+            incoming.no_proc();
+            return self.count_dead_letter(DeadLetter::NoProc);
+        };
+        let delivered = ambient::decoding(self, || self.0.registry.deliver(process, incoming));
+        let dead = match delivered {
+            Ok(Delivered::Queued) => return,
+            Ok(Delivered::Full) => DeadLetter::Full,
+            Ok(Delivered::NoProc) => DeadLetter::NoProc,
+            Err(error) => {
+                tracing::warn!(node = self.name(), %to, %error, "a message from another node was not delivered");
+                match error {
+                    DecodeError::UnknownMethod(_) => DeadLetter::UnknownMethod,
+                    DecodeError::NotRegistered => DeadLetter::NotRegistered,
+                    DecodeError::Malformed(_) | DecodeError::NoReplyPath => DeadLetter::Malformed,
+                }
+            }
+        };
+        self.count_dead_letter(dead);
+    }
+
+    /// Starts a registered actor for another node.
+    ///
+    /// # Errors
+    /// [`StartError`], at once or from the future.
+    pub fn accept_start(
+        &self,
+        actor: &str,
+        arguments: &mut dyn erased_serde::Deserializer<'_>,
+        link: Option<Pid>,
+    ) -> Result<FarFuture<Result<Pid, StartError>>, StartError> {
+        let options = SpawnOptions { parent: None, link };
+        ambient::decoding(self, || self.0.registry.start(self, actor, arguments, options))
+    }
+
+    /// Sends a signal to a process, here or on another node.
+    pub fn signal(&self, to: Pid, signal: Signal) {
+        if to.node() != self.id() {
+            match self.0.gateway.get() {
+                Some(gateway) => gateway.signal(to, signal),
+                None => self.answer_for_the_dead(to, signal, &ExitReason::NoConnection),
+            }
+            return;
+        }
+        let refused = match self.process(to) {
+            Some(process) => process.push_signal(signal).err(),
+            None => Some(signal),
+        };
+        if let Some(signal) = refused {
+            self.answer_for_the_dead(to, signal, &ExitReason::NoProc);
+        }
+    }
+
+    /// Answers `signal` in the place of `to`, which cannot: whoever links or monitors must be told.
+    pub fn answer_for_the_dead(&self, to: Pid, signal: Signal, reason: &ExitReason) {
+        match signal {
+            Signal::Link { from } => {
+                self.signal(from, Signal::Exit { from: to, reason: reason.clone(), link: true });
+            }
+            Signal::Monitor { from, reference } => {
+                self.signal(from, Signal::Down { reference, from: to, reason: reason.clone() });
+            }
+            _ => {}
+        }
+    }
+
+    /// Tells who asked for it that a node came.
+    pub fn node_up(&self, name: &Arc<str>) {
+        self.tell_node_monitors(&NodeEvent::Up(name.clone()));
+    }
+
+    /// Ends what ties processes of this node to those of `id`: links and monitors tell `NoConnection`.
+    /// Then tells who asked for it that the node went.
+    pub fn node_down(&self, id: NodeId, name: &Arc<str>) {
+        for process in self.0.table.all() {
+            let mut ends = Vec::new();
+            {
+                let mut control = process.header().control.lock();
+                control.monitored_by.retain(|reference| reference.owner.node() != id);
+                let reason = ExitReason::NoConnection;
+                for &from in control.links.iter().filter(|peer| peer.node() == id) {
+                    ends.push(Signal::Exit { from, reason: reason.clone(), link: true });
+                }
+                for (&number, &from) in control.monitors.iter().filter(|(_, target)| target.node() == id) {
+                    let reference = crate::MonitorRef { owner: process.header().pid, number };
+                    ends.push(Signal::Down { reference, from, reason: reason.clone() });
+                }
+            }
+            for signal in ends {
+                // A process that has just ended needs no telling.
+                let _ = process.clone().push_signal(signal);
+            }
+        }
+        self.tell_node_monitors(&NodeEvent::Down(name.clone()));
+    }
+
+    fn tell_node_monitors(&self, event: &NodeEvent) {
+        let monitors = self.0.node_monitors.lock().clone();
+        for pid in monitors {
+            match self.process(pid) {
+                Some(process) => process.push_info(Info::Node(event.clone())),
+                None => {
+                    self.0.node_monitors.lock().remove(&pid);
+                }
+            }
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn table(&self) -> &Table {
+        &self.0.table
+    }
+
+    pub(crate) fn names(&self) -> &Names {
+        &self.0.names
+    }
+
+    pub(crate) fn process(&self, pid: Pid) -> Option<Arc<dyn AnyCell>> {
+        if pid.node() != self.id() {
+            return None;
+        }
+        self.0.table.get(pid)
+    }
+
+    pub(crate) fn local<M: Send + 'static>(&self, pid: Pid) -> Option<Address<M>> {
+        let cell = self.process(pid)?.into_any().downcast::<Cell<M>>().ok()?;
+        Some(Address::local(cell))
+    }
+
+    pub(crate) fn register_as(&self, name: &Arc<str>, pid: Pid) -> Result<(), NameTaken> {
+        let Some(process) = self.process(pid) else { return Ok(()) };
+        self.0.names.insert(name, pid)?;
+        process.header().control.lock().name = Some(name.clone());
+        Ok(())
+    }
+
+    /// The pid names nobody from now on.
+    pub(crate) fn forget(&self, pid: Pid) {
+        self.0.table.remove(pid);
+    }
+
+    pub(crate) fn count_dead_letter(&self, why: DeadLetter) {
+        self.0.dead_letters.count(why);
+    }
+
+    pub(crate) fn report_crash(&self, report: &CrashReport) {
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(node = self.name(), pid = %report.pid, name = report.name.as_deref(), "{report}");
+        } else {
+            // A program that has set no subscriber must still see its crashes, as it sees panics.
+            eprintln!("{report}");
+        }
+    }
+
+    /// What takes messages to other nodes; without a gateway, nothing does.
+    pub(crate) fn carrier(&self) -> Arc<dyn Carrier> {
+        match self.0.gateway.get() {
+            Some(gateway) => gateway.clone().as_carrier(),
+            None => Arc::new(Nowhere { node: self.clone(), why: DeadLetter::NoConnection }),
+        }
+    }
+
+    /// What takes messages to a process that has ended.
+    pub(crate) fn dead_carrier(&self) -> Arc<dyn Carrier> {
+        Arc::new(Nowhere { node: self.clone(), why: DeadLetter::NoProc })
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Node({} {:?})", self.0.name, self.0.id)
+    }
+}
+
+/// A carrier that delivers nothing and says why.
+struct Nowhere {
+    node: Node,
+    why: DeadLetter,
+}
+
+impl Carrier for Nowhere {
+    fn cast(&self, _to: Pid, _method: MethodId, _arguments: &dyn erased_serde::Serialize) {
+        self.node.count_dead_letter(self.why);
+    }
+
+    fn call(&self, _to: Pid, _method: MethodId, _arguments: &dyn erased_serde::Serialize, reply: PendingReply) {
+        reply(Err(match self.why {
+            DeadLetter::NoConnection => CallFailed::NoConnection,
+            _ => CallFailed::NoProc,
+        }));
+    }
+}
+
+/// A node before it is started.
+///
+/// Layers above the runtime keep their settings here as [`Extension`]s.
+#[must_use = "a builder does nothing until `start` is awaited"]
+pub struct NodeBuilder {
+    name: Arc<str>,
+    runtime: Option<Runtime>,
+    registry: Registry,
+    extensions: BTreeMap<TypeId, Box<dyn AnyExtension>>,
+}
+
+/// Something that belongs to a node and starts with it: the settings, and what they bring about.
+pub trait Extension: Default + Send + 'static {
+    /// Starts it on `node`.
+    ///
+    /// # Errors
+    /// Whatever keeps the node from starting.
+    fn start(self, node: Node) -> impl Future<Output = Result<(), Box<dyn std::error::Error + Send + Sync>>> + Send;
+}
+
+trait AnyExtension: Send {
+    fn as_any(&mut self) -> &mut dyn Any;
+    fn start(self: Box<Self>, node: Node) -> FarFuture<Result<(), Box<dyn std::error::Error + Send + Sync>>>;
+}
+
+impl<E: Extension> AnyExtension for E {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn start(self: Box<Self>, node: Node) -> FarFuture<Result<(), Box<dyn std::error::Error + Send + Sync>>> {
+        Box::pin(Extension::start(*self, node))
+    }
+}
+
+impl NodeBuilder {
+    /// Runs the node's processes on `runtime`; without this, on one of its own.
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Lets other nodes send messages to the processes of these actors: `.actors::<(Cart, Pricer)>()`.
+    pub fn actors<A: RemoteActors>(mut self) -> Self {
+        A::register(&mut self.registry);
+        self
+    }
+
+    /// Lets other nodes start these actors here, and send them messages.
+    pub fn startable<A: StartableActors>(mut self) -> Self {
+        A::register(&mut self.registry);
+        self
+    }
+
+    /// The settings of the layer `E`, made when they are first asked for.
+    pub fn extension<E: Extension>(&mut self) -> &mut E {
+        let extension = self.extensions.entry(TypeId::of::<E>()).or_insert_with(|| Box::new(E::default()));
+        match (**extension).as_any().downcast_mut() {
+            Some(extension) => extension,
+            None => unreachable!("it is kept under its own type"),
+        }
+    }
+
+    /// Starts the node.
+    ///
+    /// # Errors
+    /// [`NodeError`]; nothing is left running.
+    pub async fn start(self) -> Result<Node, NodeError> {
+        panics::install_hook();
+        let runtime = match self.runtime {
+            Some(runtime) => runtime,
+            None => Runtime::new()?,
+        };
+        let id = NodeId::new(&self.name, incarnation(&runtime));
+        let inner = Inner {
+            name: self.name,
+            id,
+            runtime,
+            table: Table::new(id),
+            names: Names::default(),
+            registry: self.registry,
+            gateway: OnceLock::new(),
+            dead_letters: DeadLetters::default(),
+            node_monitors: Mutex::default(),
+        };
+        let node = Node(Arc::new(inner));
+        for extension in self.extensions.into_values() {
+            if let Err(error) = extension.start(node.clone()).await {
+                node.shutdown().await;
+                return Err(NodeError::Extension(error));
+            }
+        }
+        Ok(node)
+    }
+}
+
+/// Milliseconds since 1970, so that it grows, and 20 random bits, so that two starts in one
+/// millisecond differ.
+fn incarnation(runtime: &Runtime) -> u64 {
+    let random = runtime.random() & 0xf_ffff;
+    if runtime.is_seeded() {
+        return random;
+    }
+    let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    (millis << 20) | random
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeBuilder({})", self.name)
+    }
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// It has no runtime and none could be made.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// A layer above the runtime did not start.
+    #[error(transparent)]
+    Extension(Box<dyn std::error::Error + Send + Sync>),
+}

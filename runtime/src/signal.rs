@@ -1,0 +1,131 @@
+//! Everything one process may send another, and what of it a handler sees.
+//!
+//! All of it goes through one intake per process, so that whatever one process sends to another
+//! arrives in the order sent. A [`Signal`] acts when it is received, at the receiver's next turn; a
+//! message, an [`Info`] and a request wait in the mailbox until their turn comes.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::exit::ExitReason;
+use crate::pid::Pid;
+
+/// One place in the intake of a process.
+pub(crate) enum Slot<M> {
+    /// A user's message.
+    Message(M),
+    /// A message of ours.
+    Info(Info),
+    /// Something that takes its turn among the messages, but that the engine does.
+    Request(Request),
+    /// Something that acts when it is received.
+    Signal(Signal),
+}
+
+/// What takes its turn in the mailbox and is done by the engine.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// End with this reason.
+    Stop(ExitReason),
+}
+
+/// What acts on a process when it is received, wherever it was sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Signal {
+    /// `from` links to the receiver.
+    Link {
+        /// The other end.
+        from: Pid,
+    },
+    /// `from` removes the link.
+    Unlink {
+        /// The other end.
+        from: Pid,
+    },
+    /// `from` wants to hear of the receiver's end.
+    Monitor {
+        /// Who is told.
+        from: Pid,
+        /// Which monitor it is.
+        reference: MonitorRef,
+    },
+    /// `from` no longer wants to hear of it.
+    Demonitor {
+        /// Which monitor it is.
+        reference: MonitorRef,
+    },
+    /// The receiver is to end, or to be told if it traps exits.
+    Exit {
+        /// Who sent it, or which linked process ended.
+        from: Pid,
+        /// Why.
+        reason: ExitReason,
+        /// Whether it came over a link.
+        link: bool,
+    },
+    /// A process that the receiver monitors has ended.
+    Down {
+        /// Which monitor it is.
+        reference: MonitorRef,
+        /// The process that ended.
+        from: Pid,
+        /// Why.
+        reason: ExitReason,
+    },
+    /// The receiver is asked to end, when it comes to this in its mailbox.
+    Stop {
+        /// The reason to end with.
+        reason: ExitReason,
+    },
+}
+
+/// One monitor: made by [`Context::monitor`](crate::Context::monitor), found again in its [`Down`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MonitorRef {
+    pub(crate) owner: Pid,
+    pub(crate) number: u64,
+}
+
+/// What can arrive beside an actor's own messages.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Info {
+    /// A monitored process ended.
+    Down(Down),
+    /// An exit signal, to a process that traps exits.
+    Exit(Exit),
+    /// A node came or went; see [`Node::monitor_nodes`](crate::Node::monitor_nodes).
+    Node(NodeEvent),
+}
+
+/// A monitored process has ended. There is exactly one for each monitor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Down {
+    /// The monitor that this is the end of.
+    pub reference: MonitorRef,
+    /// The process that ended.
+    pub pid: Pid,
+    /// Why: `NoProc` if it had ended before, `NoConnection` if its node was lost.
+    pub reason: ExitReason,
+}
+
+/// An exit signal that reached a process which traps exits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exit {
+    /// The linked process that ended, or who sent the signal.
+    pub from: Pid,
+    /// Why.
+    pub reason: ExitReason,
+}
+
+/// A node came or went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NodeEvent {
+    /// The node of this name is connected; this comes before anything that its processes send.
+    Up(Arc<str>),
+    /// It is no longer connected; this comes after everything that its processes sent.
+    Down(Arc<str>),
+}

@@ -1,0 +1,22 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub use biotope_distribution as distribution;
+pub use biotope_macros::{Actor, Message, handlers, main};
+#[cfg(feature = "test")]
+pub use biotope_macros::test;
+pub use biotope_runtime as runtime;
+pub use biotope_runtime::*;
+pub use biotope_supervision as supervision;
+#[cfg(feature = "test")]
+pub use biotope_testkit as testkit;
+
+pub mod prelude;
+
+/// What the macros' expansions name. Not for anybody else.
+#[doc(hidden)]
+pub mod __private {
+    pub use biotope_runtime::{Declared, MainOptions, main};
+    #[cfg(feature = "test")]
+    pub use biotope_testkit::{TestOptions, test};
+}

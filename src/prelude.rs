@@ -1,0 +1,19 @@
+//! The names that an application types: `use biotope::prelude::*;`.
+
+pub use std::time::Duration;
+
+pub use crate::{
+    Actor, ActorRef, Address, Call, CallError, CallFailed, Client, Context, Down, Exit, ExitReason, Handle, Info,
+    Message, Node, NodeEvent, Pid, Process, Recipient, ReplyTo, Runtime, Spec, Start, handlers, node, spawn,
+    spawn_link, spawn_process, this_pid, time,
+};
+
+/// `n` seconds.
+pub const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// `n` milliseconds.
+pub const fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}

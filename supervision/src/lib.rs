@@ -1,0 +1,1 @@
+//! Who starts, stops and restarts whom.
