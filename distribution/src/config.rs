@@ -120,10 +120,7 @@ impl Limits {
             return Err(LimitsError::FrameBytes(self.frame_bytes));
         }
         if self.down_after < self.heartbeat * 3 {
-            return Err(LimitsError::SilenceTooShort {
-                down_after: self.down_after,
-                heartbeat: self.heartbeat,
-            });
+            return Err(LimitsError::SilenceTooShort { down_after: self.down_after, heartbeat: self.heartbeat });
         }
         Ok(())
     }
@@ -140,22 +137,13 @@ mod tests {
 
     #[test]
     fn a_silence_shorter_than_three_heartbeats_is_refused() {
-        let limits = Limits {
-            down_after: Duration::from_millis(2_999),
-            ..Limits::default()
-        };
-        assert!(matches!(
-            limits.check(),
-            Err(LimitsError::SilenceTooShort { .. })
-        ));
+        let limits = Limits { down_after: Duration::from_millis(2_999), ..Limits::default() };
+        assert!(matches!(limits.check(), Err(LimitsError::SilenceTooShort { .. })));
     }
 
     #[test]
     fn a_limit_of_zero_is_refused_by_name() {
-        let limits = Limits {
-            peers: 0,
-            ..Limits::default()
-        };
+        let limits = Limits { peers: 0, ..Limits::default() };
         assert_eq!(limits.check(), Err(LimitsError::Zero("peers")));
     }
 }

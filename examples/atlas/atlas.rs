@@ -35,33 +35,19 @@ impl Atlas {
     /// Finds the definitions of a public name, by key and line.
     pub(crate) fn query(&self, name: &str) -> Vec<Place<'_>> {
         let places = self.parsed().flat_map(|(key, facts)| {
-            let named = facts
-                .definitions
-                .iter()
-                .filter(|definition| definition.name == name);
-            named.map(move |definition| Place {
-                key,
-                line: definition.line,
-                kind: definition.kind,
-            })
+            let named = facts.definitions.iter().filter(|definition| definition.name == name);
+            named.map(move |definition| Place { key, line: definition.line, kind: definition.kind })
         });
         places.collect()
     }
 
     pub(crate) fn totals(&self) -> Totals {
-        let mut totals = Totals {
-            files: self.files.len() as u64,
-            ..Totals::default()
-        };
+        let mut totals = Totals { files: self.files.len() as u64, ..Totals::default() };
         for outcome in self.files.values() {
             match outcome {
                 Outcome::Parsed(facts) => {
                     totals.lines += u64::from(facts.lines);
-                    totals.items += facts
-                        .items
-                        .values()
-                        .map(|&count| u64::from(count))
-                        .sum::<u64>();
+                    totals.items += facts.items.values().map(|&count| u64::from(count)).sum::<u64>();
                 }
                 Outcome::Unparsed { .. } => totals.unparsed += 1,
             }
@@ -86,45 +72,31 @@ impl Atlas {
             let key = key.escape_default();
             // Writing to a string does not fail.
             let _ = match outcome {
-                Outcome::Parsed(facts) => {
-                    writeln!(text, "file {key}").and_then(|()| write_facts(&mut text, facts))
-                }
+                Outcome::Parsed(facts) => writeln!(text, "file {key}").and_then(|()| write_facts(&mut text, facts)),
                 Outcome::Unparsed { reason } => {
                     writeln!(text, "unparsed {key}\n  {}", reason.word())
                 }
             };
         }
-        let Totals {
-            files,
-            unparsed,
-            items,
-            lines,
-        } = self.totals();
-        let _ = writeln!(
-            text,
-            "total\n  files {files}\n  unparsed {unparsed}\n  items {items}\n  lines {lines}"
-        );
+        let Totals { files, unparsed, items, lines } = self.totals();
+        let _ = writeln!(text, "total\n  files {files}\n  unparsed {unparsed}\n  items {items}\n  lines {lines}");
         text
     }
 
     /// The files that have facts, by key.
     pub(crate) fn parsed(&self) -> impl Iterator<Item = (&str, &Facts)> {
-        self.files
-            .iter()
-            .filter_map(|(key, outcome)| match outcome {
-                Outcome::Parsed(facts) => Some((key.as_str(), facts)),
-                Outcome::Unparsed { .. } => None,
-            })
+        self.files.iter().filter_map(|(key, outcome)| match outcome {
+            Outcome::Parsed(facts) => Some((key.as_str(), facts)),
+            Outcome::Unparsed { .. } => None,
+        })
     }
 
     /// The files that have none, by key.
     pub(crate) fn unparsed(&self) -> impl Iterator<Item = (&str, &Reason)> {
-        self.files
-            .iter()
-            .filter_map(|(key, outcome)| match outcome {
-                Outcome::Parsed(_) => None,
-                Outcome::Unparsed { reason } => Some((key.as_str(), reason)),
-            })
+        self.files.iter().filter_map(|(key, outcome)| match outcome {
+            Outcome::Parsed(_) => None,
+            Outcome::Unparsed { reason } => Some((key.as_str(), reason)),
+        })
     }
 }
 
@@ -158,40 +130,20 @@ pub(crate) struct Place<'a> {
 }
 
 fn write_facts(text: &mut String, facts: &Facts) -> std::fmt::Result {
-    let Facts {
-        lines,
-        documented,
-        unsafe_blocks,
-        longest,
-        items,
-        definitions,
-    } = facts;
+    let Facts { lines, documented, unsafe_blocks, longest, items, definitions } = facts;
     writeln!(text, "  lines {lines}")?;
     writeln!(text, "  public {}", facts.public())?;
     writeln!(text, "  documented {documented}")?;
     writeln!(text, "  unsafe {unsafe_blocks}")?;
     if let Some(longest) = longest {
-        writeln!(
-            text,
-            "  longest {} at {} of {}",
-            longest.name, longest.line, longest.lines
-        )?;
+        writeln!(text, "  longest {} at {} of {}", longest.name, longest.line, longest.lines)?;
     }
-    let words: BTreeMap<_, _> = items
-        .iter()
-        .map(|(kind, count)| (kind.word(), count))
-        .collect();
+    let words: BTreeMap<_, _> = items.iter().map(|(kind, count)| (kind.word(), count)).collect();
     for (word, count) in words {
         writeln!(text, "  items {word} {count}")?;
     }
     for definition in definitions {
-        writeln!(
-            text,
-            "  defines {} {} at {}",
-            definition.kind.word(),
-            definition.name,
-            definition.line
-        )?;
+        writeln!(text, "  defines {} {} at {}", definition.kind.word(), definition.name, definition.line)?;
     }
     Ok(())
 }
@@ -203,12 +155,12 @@ mod tests {
 
     #[test]
     fn the_order_of_arrival_does_not_matter() {
-        let expected = atlas(&mut (0..50).collect::<Vec<_>>());
+        let expected = atlas(&(0..50).collect::<Vec<_>>());
         for seed in 1..20 {
             let mut order: Vec<_> = (0..50).collect();
             shuffle(&mut order, seed);
             assert_ne!(order, (0..50).collect::<Vec<_>>());
-            let shuffled = atlas(&mut order);
+            let shuffled = atlas(&order);
             assert_eq!(shuffled, expected);
             assert_eq!(shuffled.digest(), expected.digest());
         }
@@ -234,17 +186,9 @@ mod tests {
             lines: 9,
             documented: 1,
             unsafe_blocks: 1,
-            longest: Some(LongestFn {
-                name: "f".into(),
-                line: 1,
-                lines: 5,
-            }),
+            longest: Some(LongestFn { name: "f".into(), line: 1, lines: 5 }),
             items: [(Kind::Fn, 2)].into(),
-            definitions: vec![Definition {
-                name: "f".into(),
-                kind: Kind::Fn,
-                line: 1,
-            }],
+            definitions: vec![Definition { name: "f".into(), kind: Kind::Fn, line: 1 }],
         };
         let changes: [fn(&mut Facts); 12] = [
             |_| {},
@@ -268,24 +212,8 @@ mod tests {
             })
             .into();
         digests.push(only("b", Outcome::Parsed(base)).digest());
-        digests.push(
-            only(
-                "a",
-                Outcome::Unparsed {
-                    reason: Reason::NotUtf8,
-                },
-            )
-            .digest(),
-        );
-        digests.push(
-            only(
-                "a",
-                Outcome::Unparsed {
-                    reason: Reason::TooLong { bytes: 1 },
-                },
-            )
-            .digest(),
-        );
+        digests.push(only("a", Outcome::Unparsed { reason: Reason::NotUtf8 }).digest());
+        digests.push(only("a", Outcome::Unparsed { reason: Reason::TooLong { bytes: 1 } }).digest());
 
         let count = digests.len();
         digests.sort();
@@ -295,85 +223,46 @@ mod tests {
 
     #[test]
     fn a_files_name_cannot_pass_for_facts() {
-        let atlas = only(
-            "a\n  lines 7",
-            Outcome::Unparsed {
-                reason: Reason::NotUtf8,
-            },
-        );
-        assert!(
-            atlas
-                .canonical()
-                .starts_with("unparsed a\\n  lines 7\n  not-utf8\n")
-        );
+        let atlas = only("a\n  lines 7", Outcome::Unparsed { reason: Reason::NotUtf8 });
+        assert!(atlas.canonical().starts_with("unparsed a\\n  lines 7\n  not-utf8\n"));
     }
 
     #[test]
     fn a_query_names_every_definition() {
         let mut atlas = Atlas::default();
         let define = |lines: &[u32]| {
-            let definition = |&line| Definition {
-                name: "new".into(),
-                kind: Kind::Method,
-                line,
-            };
-            Outcome::Parsed(Facts {
-                definitions: lines.iter().map(definition).collect(),
-                ..Facts::default()
-            })
+            let definition = |&line| Definition { name: "new".into(), kind: Kind::Method, line };
+            Outcome::Parsed(Facts { definitions: lines.iter().map(definition).collect(), ..Facts::default() })
         };
         let _ = atlas.add("b-1/lib.rs".into(), define(&[4, 9]));
         let _ = atlas.add("a-1/lib.rs".into(), define(&[7]));
 
-        let places: Vec<_> = atlas
-            .query("new")
-            .iter()
-            .map(|place| (place.key, place.line))
-            .collect();
-        assert_eq!(
-            places,
-            [("a-1/lib.rs", 7), ("b-1/lib.rs", 4), ("b-1/lib.rs", 9)]
-        );
+        let places: Vec<_> = atlas.query("new").iter().map(|place| (place.key, place.line)).collect();
+        assert_eq!(places, [("a-1/lib.rs", 7), ("b-1/lib.rs", 4), ("b-1/lib.rs", 9)]);
         assert!(atlas.query("old").is_empty());
     }
 
-    fn atlas(order: &mut [u32]) -> Atlas {
+    fn atlas(order: &[u32]) -> Atlas {
         let mut atlas = Atlas::default();
-        for &mut n in order {
-            let outcome = if n % 7 == 0 {
-                Outcome::Unparsed {
-                    reason: Reason::NotUtf8,
-                }
-            } else {
-                facts(n)
-            };
-            assert_eq!(
-                atlas.add(format!("p-{}/{n}.rs", n % 3), outcome),
-                Added::New
-            );
+        for &n in order {
+            let outcome = if n % 7 == 0 { Outcome::Unparsed { reason: Reason::NotUtf8 } } else { facts(n) };
+            assert_eq!(atlas.add(format!("p-{}/{n}.rs", n % 3), outcome), Added::New);
         }
         atlas
     }
 
     fn only(key: &str, outcome: Outcome) -> Atlas {
-        Atlas {
-            files: [(key.to_owned(), outcome)].into(),
-        }
+        Atlas { files: [(key.to_owned(), outcome)].into() }
     }
 
     fn facts(lines: u32) -> Outcome {
-        Outcome::Parsed(Facts {
-            lines,
-            ..Facts::default()
-        })
+        Outcome::Parsed(Facts { lines, ..Facts::default() })
     }
 
     fn shuffle(order: &mut [u32], seed: u64) {
         let mut state = seed;
         for at in (1..order.len()).rev() {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             order.swap(at, (state >> 33) as usize % (at + 1));
         }
     }

@@ -68,11 +68,7 @@ struct Level {
 
 impl Level {
     fn new(tokens: TokenStream) -> Self {
-        Self {
-            tokens: tokens.into_iter(),
-            since_separator: 0,
-            lasting: 0,
-        }
+        Self { tokens: tokens.into_iter(), since_separator: 0, lasting: 0 }
     }
 
     fn pass(&mut self, token: &TokenTree) {
@@ -80,7 +76,7 @@ impl Level {
             TokenTree::Group(_) => self.since_separator += BRACKET,
             TokenTree::Ident(_) | TokenTree::Literal(_) => self.since_separator += 1,
             TokenTree::Punct(punct) => match punct.as_char() {
-                ';' => (),
+                ';' => (self.since_separator, self.lasting) = (0, 0),
                 ',' => self.since_separator = 0,
                 '<' | '|' => {
                     self.lasting += self.since_separator + 1;

@@ -5,8 +5,8 @@
 //!   function in an `impl` or a `trait` is a method; an associated constant or type counts as constant or type.
 //!   What a macro call or a `macro_rules!` body would expand to is not seen.
 //! - **Public** is what the file itself makes public: an item marked plain `pub`, a method or constant marked `pub`
-//!   in an `impl` without a trait, everything in a `pub trait`, a macro with `#[macro_export]`. Whether a path leads
-//!   there from outside is not asked. Not public items in this sense: `pub use`, `pub extern crate` and `pub mod x;`,
+//!   in an `impl`, everything in a `pub trait`, a macro with `#[macro_export]`. What implements a trait is never
+//!   marked `pub`: the name is the trait's. Whether a path leads there from outside is not asked. Not public items in this sense: `pub use`, `pub extern crate` and `pub mod x;`,
 //!   which name what another file defines and documents.
 //! - **Documented** is a public item with a doc comment or `#[doc = …]`, inside or outside; `#[doc(hidden)]` is not
 //!   documentation.
@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Block, Expr, ForeignItem, Ident, ImplItem, Item, ItemImpl, ItemTrait, Meta,
-    Signature, TraitItem, Visibility,
+    Attribute, Block, Expr, ForeignItem, Ident, ImplItem, Item, ItemImpl, ItemTrait, Meta, Signature, TraitItem,
+    Visibility,
 };
 
 /// What became of one input.
@@ -114,12 +114,7 @@ impl Facts {
     ///
     /// Recursive, like everything that looks at a syntax tree; the chapter `parser` sees to the stack.
     pub(crate) fn gather(file: &syn::File, text: &str) -> Self {
-        let mut gatherer = Gatherer {
-            facts: Self {
-                lines: number(text.lines().count()),
-                ..Self::default()
-            },
-        };
+        let mut gatherer = Gatherer { facts: Self { lines: number(text.lines().count()), ..Self::default() } };
         gatherer.visit_file(file);
         gatherer.facts
     }
@@ -202,9 +197,7 @@ impl Visit<'_> for Gatherer {
 impl Gatherer {
     fn item(&mut self, item: &Item) {
         match item {
-            Item::Const(item) => {
-                self.named(Kind::Const, is_pub(&item.vis), &item.attrs, &item.ident)
-            }
+            Item::Const(item) => self.named(Kind::Const, is_pub(&item.vis), &item.attrs, &item.ident),
             Item::Enum(item) => self.named(Kind::Enum, is_pub(&item.vis), &item.attrs, &item.ident),
             Item::ExternCrate(_) => self.count(Kind::ExternCrate),
             Item::Fn(item) => {
@@ -217,32 +210,19 @@ impl Gatherer {
             }
             Item::Impl(block) => self.implementation(block),
             Item::Macro(item) => match &item.ident {
-                Some(ident) => {
-                    self.named(Kind::Macro, is_exported(&item.attrs), &item.attrs, ident)
-                }
+                Some(ident) => self.named(Kind::Macro, is_exported(&item.attrs), &item.attrs, ident),
                 None => self.count(Kind::MacroCall),
             },
             Item::Mod(item) => {
                 let is_public = is_pub(&item.vis) && item.content.is_some();
                 self.named(Kind::Mod, is_public, &item.attrs, &item.ident);
             }
-            Item::Static(item) => {
-                self.named(Kind::Static, is_pub(&item.vis), &item.attrs, &item.ident)
-            }
-            Item::Struct(item) => {
-                self.named(Kind::Struct, is_pub(&item.vis), &item.attrs, &item.ident)
-            }
+            Item::Static(item) => self.named(Kind::Static, is_pub(&item.vis), &item.attrs, &item.ident),
+            Item::Struct(item) => self.named(Kind::Struct, is_pub(&item.vis), &item.attrs, &item.ident),
             Item::Trait(item) => self.interface(item),
-            Item::TraitAlias(item) => self.named(
-                Kind::TraitAlias,
-                is_pub(&item.vis),
-                &item.attrs,
-                &item.ident,
-            ),
+            Item::TraitAlias(item) => self.named(Kind::TraitAlias, is_pub(&item.vis), &item.attrs, &item.ident),
             Item::Type(item) => self.named(Kind::Type, is_pub(&item.vis), &item.attrs, &item.ident),
-            Item::Union(item) => {
-                self.named(Kind::Union, is_pub(&item.vis), &item.attrs, &item.ident)
-            }
+            Item::Union(item) => self.named(Kind::Union, is_pub(&item.vis), &item.attrs, &item.ident),
             Item::Use(_) => self.count(Kind::Use),
             _ => self.count(Kind::Other),
         }
@@ -250,15 +230,9 @@ impl Gatherer {
 
     fn foreign(&mut self, item: &ForeignItem) {
         match item {
-            ForeignItem::Fn(item) => {
-                self.named(Kind::Fn, is_pub(&item.vis), &item.attrs, &item.sig.ident)
-            }
-            ForeignItem::Static(item) => {
-                self.named(Kind::Static, is_pub(&item.vis), &item.attrs, &item.ident)
-            }
-            ForeignItem::Type(item) => {
-                self.named(Kind::Type, is_pub(&item.vis), &item.attrs, &item.ident)
-            }
+            ForeignItem::Fn(item) => self.named(Kind::Fn, is_pub(&item.vis), &item.attrs, &item.sig.ident),
+            ForeignItem::Static(item) => self.named(Kind::Static, is_pub(&item.vis), &item.attrs, &item.ident),
+            ForeignItem::Type(item) => self.named(Kind::Type, is_pub(&item.vis), &item.attrs, &item.ident),
             ForeignItem::Macro(_) => self.count(Kind::MacroCall),
             _ => self.count(Kind::Other),
         }
@@ -266,34 +240,17 @@ impl Gatherer {
 
     fn implementation(&mut self, block: &ItemImpl) {
         self.count(Kind::Impl);
-        // What a trait's implementation holds is the trait's, so it defines no name of its own.
-        let inherent = block.trait_.is_none();
         for item in &block.items {
             match item {
                 ImplItem::Const(item) => {
-                    self.named(
-                        Kind::Const,
-                        inherent && is_pub(&item.vis),
-                        &item.attrs,
-                        &item.ident,
-                    );
+                    self.named(Kind::Const, is_pub(&item.vis), &item.attrs, &item.ident);
                 }
                 ImplItem::Fn(item) => {
-                    self.named(
-                        Kind::Method,
-                        inherent && is_pub(&item.vis),
-                        &item.attrs,
-                        &item.sig.ident,
-                    );
+                    self.named(Kind::Method, is_pub(&item.vis), &item.attrs, &item.sig.ident);
                     self.measure(&item.sig, &item.block);
                 }
                 ImplItem::Type(item) => {
-                    self.named(
-                        Kind::Type,
-                        inherent && is_pub(&item.vis),
-                        &item.attrs,
-                        &item.ident,
-                    );
+                    self.named(Kind::Type, is_pub(&item.vis), &item.attrs, &item.ident);
                 }
                 ImplItem::Macro(_) => self.count(Kind::MacroCall),
                 _ => self.count(Kind::Other),
@@ -306,18 +263,14 @@ impl Gatherer {
         self.named(Kind::Trait, is_public, &item.attrs, &item.ident);
         for item in &item.items {
             match item {
-                TraitItem::Const(item) => {
-                    self.named(Kind::Const, is_public, &item.attrs, &item.ident)
-                }
+                TraitItem::Const(item) => self.named(Kind::Const, is_public, &item.attrs, &item.ident),
                 TraitItem::Fn(item) => {
                     self.named(Kind::Method, is_public, &item.attrs, &item.sig.ident);
                     if let Some(block) = &item.default {
                         self.measure(&item.sig, block);
                     }
                 }
-                TraitItem::Type(item) => {
-                    self.named(Kind::Type, is_public, &item.attrs, &item.ident)
-                }
+                TraitItem::Type(item) => self.named(Kind::Type, is_public, &item.attrs, &item.ident),
                 TraitItem::Macro(_) => self.count(Kind::MacroCall),
                 _ => self.count(Kind::Other),
             }
@@ -342,12 +295,7 @@ impl Gatherer {
         let first = sig.fn_token.span.start().line;
         let last = block.brace_token.span.close().end().line;
         let lines = number(last.saturating_sub(first) + 1);
-        if self
-            .facts
-            .longest
-            .as_ref()
-            .is_none_or(|longest| longest.lines < lines)
-        {
+        if self.facts.longest.as_ref().is_none_or(|longest| longest.lines < lines) {
             let (name, line) = (sig.ident.unraw().to_string(), number(first));
             self.facts.longest = Some(LongestFn { name, line, lines });
         }
@@ -363,9 +311,7 @@ fn is_documentation(attr: &Attribute) -> bool {
 }
 
 fn is_exported(attrs: &[Attribute]) -> bool {
-    attrs
-        .iter()
-        .any(|attr| attr.path().is_ident("macro_export"))
+    attrs.iter().any(|attr| attr.path().is_ident("macro_export"))
 }
 
 /// A count within one file. The limit on a file's length keeps it far below the edge.
@@ -379,9 +325,7 @@ mod tests {
 
     #[test]
     fn items_count_wherever_they_stand() {
-        let facts = facts(
-            "mod a { mod b { fn c() { struct D; const E: u8 = { static F: u8 = 0; F }; } } }",
-        );
+        let facts = facts("mod a { mod b { fn c() { struct D; const E: u8 = { static F: u8 = 0; F }; } } }");
         assert_eq!(items(&facts), "const 1, fn 1, mod 2, static 1, struct 1");
     }
 
@@ -411,11 +355,7 @@ mod tests {
              extern { pub fn foreign(); }
              pub enum r#enum { NoVariant }",
         );
-        let names: Vec<_> = facts
-            .definitions
-            .iter()
-            .map(|d| format!("{} {}", d.kind.word(), d.name))
-            .collect();
+        let names: Vec<_> = facts.definitions.iter().map(|d| format!("{} {}", d.kind.word(), d.name)).collect();
         assert_eq!(
             names.join(", "),
             "fn yes, struct Type, method method, const C, trait Open, method provided, type Assoc, mod inline, \
@@ -447,26 +387,13 @@ mod tests {
             "fn one() {}\n\nimpl A {\n    /// Text.\n    #[inline]\n    pub\n    fn two()\n    {\n    }\n}\n
              trait T {\n    fn declared(\n    \n\n\n);\n    fn three() {\n\n    }\n}",
         );
-        assert_eq!(
-            facts.longest,
-            Some(LongestFn {
-                name: "two".into(),
-                line: 7,
-                lines: 3
-            })
-        );
+        assert_eq!(facts.longest, Some(LongestFn { name: "two".into(), line: 7, lines: 3 }));
         assert_eq!(facts.lines, 21);
     }
 
     #[test]
     fn words_are_what_is_serialised() {
-        for kind in [
-            Kind::Const,
-            Kind::ExternBlock,
-            Kind::MacroCall,
-            Kind::TraitAlias,
-            Kind::Use,
-        ] {
+        for kind in [Kind::Const, Kind::ExternBlock, Kind::MacroCall, Kind::TraitAlias, Kind::Use] {
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.word());
         }
     }
@@ -476,11 +403,7 @@ mod tests {
     }
 
     fn items(facts: &Facts) -> String {
-        let items: Vec<_> = facts
-            .items
-            .iter()
-            .map(|(kind, count)| format!("{} {count}", kind.word()))
-            .collect();
+        let items: Vec<_> = facts.items.iter().map(|(kind, count)| format!("{} {count}", kind.word())).collect();
         items.join(", ")
     }
 }

@@ -11,38 +11,19 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/atlas/fixt
 
 #[test]
 fn every_fact_of_the_first_tree_is_as_counted_by_hand() {
-    check(
-        "first",
-        Totals {
-            files: 3,
-            unparsed: 1,
-            items: 37,
-            lines: 124,
-        },
-    );
+    check("first", Totals { files: 3, unparsed: 1, items: 37, lines: 124 });
 }
 
 #[test]
 fn every_fact_of_the_second_tree_is_as_counted_by_hand() {
-    check(
-        "second",
-        Totals {
-            files: 4,
-            unparsed: 1,
-            items: 20,
-            lines: 63,
-        },
-    );
+    check("second", Totals { files: 4, unparsed: 1, items: 20, lines: 63 });
 }
 
 #[test]
 fn names_of_the_fixtures_are_found() {
     let first = atlas("first");
     let places = first.query("area");
-    assert_eq!(
-        (places.len(), places[0].key, places[0].line),
-        (1, "first/src/shapes.rs", 8)
-    );
+    assert_eq!((places.len(), places[0].key, places[0].line), (1, "first/src/shapes.rs", 8));
     assert_eq!(atlas("second").query("async").len(), 1);
     assert!(first.query("swap").is_empty(), "it is private");
 }

@@ -25,26 +25,12 @@ use std::{env, fs, io};
 pub(crate) fn folders_of_workspace(manifest_dir: &Path) -> Result<Vec<PathBuf>, CargoFailed> {
     let host = host(&cargo(manifest_dir, &["-vV"])?)?;
     // `--locked`: looking at the sources must not change the checkout.
-    let whole = [
-        "metadata",
-        "--offline",
-        "--locked",
-        "--format-version",
-        "1",
-        "--filter-platform",
-        &host,
-    ];
+    let whole = ["metadata", "--offline", "--locked", "--format-version", "1", "--filter-platform", &host];
     if let Ok(answer) = cargo(manifest_dir, &whole) {
         return Ok(read_metadata(&answer)?.packages);
     }
 
-    let members = [
-        "metadata",
-        "--offline",
-        "--no-deps",
-        "--format-version",
-        "1",
-    ];
+    let members = ["metadata", "--offline", "--no-deps", "--format-version", "1"];
     let Metadata { mut packages, root } = read_metadata(&cargo(manifest_dir, &members)?)?;
     let lock = fs::read_to_string(root.join("Cargo.lock")).unwrap_or_default();
     if let Some(home) = cargo_home() {
@@ -66,14 +52,10 @@ impl Packages {
     /// The workspace's root package has other packages' folders inside its own, hence "innermost".
     pub(crate) fn around<'a>(&mut self, file: &'a Path) -> Option<(&'a Path, String)> {
         file.ancestors().skip(1).find_map(|folder| {
-            let label = match self.seen.get(folder) {
-                Some(label) => label.clone(),
-                None => {
-                    let label = label(folder);
-                    self.seen.insert(folder.to_owned(), label.clone());
-                    label
-                }
-            };
+            if !self.seen.contains_key(folder) {
+                self.seen.insert(folder.to_owned(), label(folder));
+            }
+            let label = self.seen.get(folder).cloned().flatten();
             Some((folder, label?))
         })
     }
@@ -117,18 +99,11 @@ impl std::error::Error for CargoFailed {
 fn cargo(folder: &Path, args: &[&str]) -> Result<String, CargoFailed> {
     // Cargo sets this for what it runs, so that the same toolchain answers.
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let ran = Command::new(&cargo)
-        .args(args)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .output();
+    let ran = Command::new(&cargo).args(args).current_dir(folder).stdin(Stdio::null()).output();
     let output = ran.map_err(|source| CargoFailed::NotRun { cargo, source })?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(CargoFailed::Refused {
-            command: args.join(" "),
-            stderr,
-        });
+        return Err(CargoFailed::Refused { command: args.join(" "), stderr });
     }
     String::from_utf8(output.stdout).map_err(|_| CargoFailed::Unreadable { what: "text" })
 }
@@ -136,8 +111,7 @@ fn cargo(folder: &Path, args: &[&str]) -> Result<String, CargoFailed> {
 /// Picks the platform out of `cargo -vV`.
 fn host(version: &str) -> Result<String, CargoFailed> {
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    host.map(str::to_owned)
-        .ok_or(CargoFailed::Unreadable { what: "host" })
+    host.map(str::to_owned).ok_or(CargoFailed::Unreadable { what: "host" })
 }
 
 struct Metadata {
@@ -159,34 +133,23 @@ fn read_metadata(answer: &str) -> Result<Metadata, CargoFailed> {
     let unreadable = |_| CargoFailed::Unreadable { what: "metadata" };
     let answer: Answer = serde_json::from_str(answer).map_err(unreadable)?;
     let folder = |package: &Package| package.manifest_path.parent().map(Path::to_owned);
-    Ok(Metadata {
-        packages: answer.packages.iter().filter_map(folder).collect(),
-        root: answer.workspace_root,
-    })
+    Ok(Metadata { packages: answer.packages.iter().filter_map(folder).collect(), root: answer.workspace_root })
 }
 
 fn cargo_home() -> Option<PathBuf> {
-    env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(env::home_dir()?.join(".cargo")))
+    env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")))
 }
 
 /// The folders of the packages in `lock` that some registry below cargo's `home` has unpacked.
 fn unpacked(lock: &str, home: &Path) -> Vec<PathBuf> {
-    let registries = fs::read_dir(home.join("registry/src"))
-        .into_iter()
-        .flatten()
-        .flatten();
+    let registries = fs::read_dir(home.join("registry/src")).into_iter().flatten().flatten();
     let registries: Vec<_> = registries.map(|registry| registry.path()).collect();
     let mut found = Vec::new();
     for package in lock.split("[[package]]").skip(1) {
-        let (Some(name), Some(version)) = (value(package, "name"), value(package, "version"))
-        else {
+        let (Some(name), Some(version)) = (value(package, "name"), value(package, "version")) else {
             continue;
         };
-        let folders = registries
-            .iter()
-            .map(|registry| registry.join(format!("{name}-{version}")));
+        let folders = registries.iter().map(|registry| registry.join(format!("{name}-{version}")));
         found.extend(folders.filter(|folder| folder.is_dir()));
     }
     found
@@ -197,9 +160,7 @@ fn label(folder: &Path) -> Option<String> {
     let manifest = fs::read_to_string(folder.join("Cargo.toml")).ok()?;
     let package = table(&manifest, "[package]")?;
     let name = value(package, "name")?;
-    let version = value(package, "version")
-        .map(str::to_owned)
-        .or_else(|| inherited_version(folder));
+    let version = value(package, "version").map(str::to_owned).or_else(|| inherited_version(folder));
     Some(version.map_or_else(|| name.to_owned(), |version| format!("{name}-{version}")))
 }
 
@@ -215,13 +176,8 @@ fn inherited_version(folder: &Path) -> Option<String> {
 ///
 /// This reads the few lines of TOML that cargo's own files have, not TOML.
 fn table<'a>(manifest: &'a str, header: &str) -> Option<&'a str> {
-    let start = manifest
-        .match_indices(header)
-        .map(|(at, _)| at)
-        .find(|&at| {
-            let line_starts_here = at == 0 || manifest[..at].ends_with('\n');
-            line_starts_here
-        })?;
+    let mut starts = manifest.match_indices(header).map(|(at, _)| at);
+    let start = starts.find(|&at| at == 0 || manifest[..at].ends_with('\n'))?;
     let body = &manifest[start + header.len()..];
     Some(body.find("\n[").map_or(body, |end| &body[..end]))
 }
@@ -229,16 +185,8 @@ fn table<'a>(manifest: &'a str, header: &str) -> Option<&'a str> {
 /// The string that `key` is set to in `table`.
 fn value<'a>(table: &'a str, key: &str) -> Option<&'a str> {
     table.lines().find_map(|line| {
-        let set = line
-            .trim_start()
-            .strip_prefix(key)?
-            .trim_start()
-            .strip_prefix('=')?
-            .trim_start();
-        let quote = set
-            .chars()
-            .next()
-            .filter(|first| matches!(first, '"' | '\''))?;
+        let set = line.trim_start().strip_prefix(key)?.trim_start().strip_prefix('=')?.trim_start();
+        let quote = set.chars().next().filter(|first| matches!(first, '"' | '\''))?;
         set[1..].split(quote).next()
     })
 }
@@ -250,23 +198,11 @@ mod tests {
     #[test]
     fn a_package_is_named_by_its_manifest() {
         let dir = tempfile::tempdir().unwrap();
-        write(
-            dir.path(),
-            "Cargo.toml",
-            "[package]\nedition = \"2024\"\nname = \"outer\" # it is\nversion = '1.2.3'\n",
-        );
-        write(
-            dir.path(),
-            "inner/Cargo.toml",
-            "[dependencies]\nname = \"no\"\n[package]\nname=\"inner\"\n",
-        );
+        write(dir.path(), "Cargo.toml", "[package]\nedition = \"2024\"\nname = \"outer\" # it is\nversion = '1.2.3'\n");
+        write(dir.path(), "inner/Cargo.toml", "[dependencies]\nname = \"no\"\n[package]\nname=\"inner\"\n");
 
         let mut packages = Packages::default();
-        let mut around = |file: &str| {
-            packages
-                .around(&dir.path().join(file))
-                .map(|(_, label)| label)
-        };
+        let mut around = |file: &str| packages.around(&dir.path().join(file)).map(|(_, label)| label);
         assert_eq!(around("src/lib.rs").as_deref(), Some("outer-1.2.3"));
         assert_eq!(around("inner/src/deep/er.rs").as_deref(), Some("inner"));
         assert_eq!(around("other/lib.rs").as_deref(), Some("outer-1.2.3"));
@@ -275,26 +211,11 @@ mod tests {
     #[test]
     fn a_member_takes_the_version_of_its_workspace() {
         let dir = tempfile::tempdir().unwrap();
-        write(
-            dir.path(),
-            "Cargo.toml",
-            "[workspace]\nmembers = []\n\n[workspace.package]\nversion = \"7.0.1\"\n",
-        );
-        write(
-            dir.path(),
-            "member/Cargo.toml",
-            "[package]\nname = \"member\"\nversion.workspace = true\n",
-        );
+        write(dir.path(), "Cargo.toml", "[workspace]\nmembers = []\n\n[workspace.package]\nversion = \"7.0.1\"\n");
+        write(dir.path(), "member/Cargo.toml", "[package]\nname = \"member\"\nversion.workspace = true\n");
 
-        assert_eq!(
-            label(&dir.path().join("member")).as_deref(),
-            Some("member-7.0.1")
-        );
-        assert_eq!(
-            label(dir.path()),
-            None,
-            "a workspace without a package has no name"
-        );
+        assert_eq!(label(&dir.path().join("member")).as_deref(), Some("member-7.0.1"));
+        assert_eq!(label(dir.path()), None, "a workspace without a package has no name");
     }
 
     #[test]
@@ -311,14 +232,8 @@ mod tests {
 
     #[test]
     fn garbage_from_cargo_is_an_error() {
-        assert!(matches!(
-            host("cargo 1.95.0\n"),
-            Err(CargoFailed::Unreadable { what: "host" })
-        ));
-        assert!(matches!(
-            read_metadata("{\"packages\":3}"),
-            Err(CargoFailed::Unreadable { .. })
-        ));
+        assert!(matches!(host("cargo 1.95.0\n"), Err(CargoFailed::Unreadable { what: "host" })));
+        assert!(matches!(read_metadata("{\"packages\":3}"), Err(CargoFailed::Unreadable { .. })));
         assert_eq!(host("cargo 1\nhost: a-b-c\n").unwrap(), "a-b-c");
     }
 

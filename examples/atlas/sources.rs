@@ -41,15 +41,8 @@ pub(crate) struct SourceFile {
 ///
 /// # Errors
 /// [`SourcesError`]; a file that cannot be read is not an error here, it fails when it is parsed.
-pub(crate) fn find(
-    paths: &[PathBuf],
-    manifest_dir: &Path,
-) -> Result<Vec<SourceFile>, SourcesError> {
-    if paths.is_empty() {
-        below(&packages::folders_of_workspace(manifest_dir)?)
-    } else {
-        below(paths)
-    }
+pub(crate) fn find(paths: &[PathBuf], manifest_dir: &Path) -> Result<Vec<SourceFile>, SourcesError> {
+    if paths.is_empty() { below(&packages::folders_of_workspace(manifest_dir)?) } else { below(paths) }
 }
 
 /// Why the inputs could not be listed. Nothing was read yet.
@@ -62,11 +55,7 @@ pub(crate) enum SourcesError {
     /// A folder on the way could not be listed. An atlas without its files would look complete.
     Folder(walkdir::Error),
     /// Two different files have one key: two checkouts of one package, say. Scan them separately.
-    SameKey {
-        key: String,
-        first: PathBuf,
-        second: PathBuf,
-    },
+    SameKey { key: String, first: PathBuf, second: PathBuf },
 }
 
 impl fmt::Display for SourcesError {
@@ -76,12 +65,7 @@ impl fmt::Display for SourcesError {
             Self::Path { path, source } => write!(f, "cannot scan {}: {source}", path.display()),
             Self::Folder(error) => write!(f, "cannot list a folder: {error}"),
             Self::SameKey { key, first, second } => {
-                write!(
-                    f,
-                    "{} and {} are both called {key}",
-                    first.display(),
-                    second.display()
-                )
+                write!(f, "{} and {} are both called {key}", first.display(), second.display())
             }
         }
     }
@@ -110,17 +94,10 @@ fn below(roots: &[PathBuf]) -> Result<Vec<SourceFile>, SourcesError> {
     let mut files = BTreeMap::<String, SourceFile>::new();
     for root in roots {
         // Absolute and without links, so that a file reached from two roots is seen to be one file.
-        let root = root.canonicalize().map_err(|source| SourcesError::Path {
-            path: root.clone(),
-            source,
-        })?;
+        let root = root.canonicalize().map_err(|source| SourcesError::Path { path: root.clone(), source })?;
         for entry in WalkDir::new(&root).into_iter().filter_entry(is_scanned) {
             let entry = entry.map_err(SourcesError::Folder)?;
-            let wanted = entry.depth() == 0
-                || entry
-                    .path()
-                    .extension()
-                    .is_some_and(|extension| extension == "rs");
+            let wanted = entry.depth() == 0 || entry.path().extension().is_some_and(|extension| extension == "rs");
             if !wanted || !entry.file_type().is_file() {
                 continue;
             }
@@ -150,21 +127,12 @@ fn is_scanned(entry: &DirEntry) -> bool {
 
 fn source_file(path: PathBuf, root: &Path, packages: &mut Packages) -> SourceFile {
     let (folder, package) = packages.around(&path).unwrap_or_else(|| {
-        let folder = if path == root {
-            root.parent().unwrap_or(root)
-        } else {
-            root
-        };
-        let name = folder.file_name().map_or_else(
-            || "files".into(),
-            |name| name.to_string_lossy().into_owned(),
-        );
+        let folder = if path == root { root.parent().unwrap_or(root) } else { root };
+        let name = folder.file_name().map_or_else(|| "files".into(), |name| name.to_string_lossy().into_owned());
         (folder, name)
     });
     let relative = path.strip_prefix(folder).unwrap_or(&path);
-    let parts = relative
-        .components()
-        .map(|part| part.as_os_str().to_string_lossy());
+    let parts = relative.components().map(|part| part.as_os_str().to_string_lossy());
     let key = parts.fold(package.clone(), |key, part| key + "/" + &part);
     SourceFile { key, package, path }
 }
@@ -177,12 +145,7 @@ mod tests {
 
     #[test]
     fn a_file_belongs_to_the_innermost_package() {
-        let dir = tree(&[
-            "src/lib.rs",
-            "inner/src/lib.rs",
-            "inner/tests/it/main.rs",
-            "readme.md",
-        ]);
+        let dir = tree(&["src/lib.rs", "inner/build.rs", "inner/src/lib.rs", "inner/tests/it/main.rs", "readme.md"]);
         manifest(dir.path(), "outer");
         manifest(&dir.path().join("inner"), "inner");
 
@@ -191,6 +154,7 @@ mod tests {
         assert_eq!(
             keys(&files),
             [
+                "inner-0.1.0/build.rs",
                 "inner-0.1.0/src/lib.rs",
                 "inner-0.1.0/tests/it/main.rs",
                 "outer-0.1.0/src/lib.rs"
@@ -205,21 +169,9 @@ mod tests {
             let dir = tree(&["src/lib.rs", "src/a/b.rs"]);
             manifest(dir.path(), "moved");
             let files = below(&[dir.path().join("src/a"), dir.path().to_owned()]).unwrap();
-            let folder = dir
-                .path()
-                .file_name()
-                .unwrap()
-                .to_string_lossy()
-                .into_owned();
-            assert!(
-                keys(&files)
-                    .iter()
-                    .all(|key| !key.starts_with('/') && !key.contains(&folder))
-            );
-            keys(&files)
-                .into_iter()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
+            let folder = dir.path().file_name().unwrap().to_string_lossy().into_owned();
+            assert!(keys(&files).iter().all(|key| !key.starts_with('/') && !key.contains(&folder)));
+            keys(&files).into_iter().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(scan(), scan());
         assert_eq!(scan(), ["moved-0.1.0/src/a/b.rs", "moved-0.1.0/src/lib.rs"]);
@@ -230,36 +182,18 @@ mod tests {
         let dir = tree(&["loose/b/two.rs", "loose/one.rs", "loose/notes.txt"]);
         let loose = dir.path().join("loose");
 
-        assert_eq!(
-            keys(&below(std::slice::from_ref(&loose)).unwrap()),
-            ["loose/b/two.rs", "loose/one.rs"]
-        );
-        assert_eq!(
-            keys(&below(&[loose.join("one.rs")]).unwrap()),
-            ["loose/one.rs"]
-        );
-        assert_eq!(
-            keys(&below(&[loose.join("notes.txt")]).unwrap()),
-            ["loose/notes.txt"]
-        );
+        assert_eq!(keys(&below(std::slice::from_ref(&loose)).unwrap()), ["loose/b/two.rs", "loose/one.rs"]);
+        assert_eq!(keys(&below(&[loose.join("one.rs")]).unwrap()), ["loose/one.rs"]);
+        assert_eq!(keys(&below(&[loose.join("notes.txt")]).unwrap()), ["loose/notes.txt"]);
     }
 
     #[test]
     fn hidden_folders_and_cargos_target_are_skipped() {
-        let dir = tree(&[
-            "target/debug/out.rs",
-            ".git/x.rs",
-            "src/.hidden/x.rs",
-            "src/target/mod.rs",
-            "src/lib.rs",
-        ]);
+        let dir = tree(&["target/debug/out.rs", ".git/x.rs", "src/.hidden/x.rs", "src/target/mod.rs", "src/lib.rs"]);
         manifest(dir.path(), "p");
 
         let files = below(&[dir.path().to_owned()]).unwrap();
-        assert_eq!(
-            keys(&files),
-            ["p-0.1.0/src/lib.rs", "p-0.1.0/src/target/mod.rs"]
-        );
+        assert_eq!(keys(&files), ["p-0.1.0/src/lib.rs", "p-0.1.0/src/target/mod.rs"]);
         // Cargo's registry lies in a hidden folder itself.
         assert_eq!(below(&[dir.path().join("src/.hidden")]).unwrap().len(), 1);
     }
@@ -269,8 +203,7 @@ mod tests {
     fn links_are_not_followed() {
         let dir = tree(&["a/one.rs"]);
         std::os::unix::fs::symlink(dir.path(), dir.path().join("a/loop")).unwrap();
-        std::os::unix::fs::symlink(dir.path().join("a/one.rs"), dir.path().join("a/two.rs"))
-            .unwrap();
+        std::os::unix::fs::symlink(dir.path().join("a/one.rs"), dir.path().join("a/two.rs")).unwrap();
 
         assert_eq!(keys(&below(&[dir.path().join("a")]).unwrap()), ["a/one.rs"]);
     }
@@ -285,12 +218,7 @@ mod tests {
     #[test]
     fn a_path_that_does_not_exist_is_named() {
         let failed = below(&["no/such/folder".into()]).unwrap_err();
-        assert!(
-            failed
-                .to_string()
-                .starts_with("cannot scan no/such/folder: "),
-            "{failed}"
-        );
+        assert!(failed.to_string().starts_with("cannot scan no/such/folder: "), "{failed}");
     }
 
     /// Goal: the default inputs are there without a path being given, and the workspace's own files come once.
@@ -298,18 +226,10 @@ mod tests {
     fn the_default_is_this_workspace_and_its_dependencies() {
         let files = find(&[], Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
 
-        let has = |start: &str, end: &str| {
-            files
-                .iter()
-                .any(|f| f.key.starts_with(start) && f.key.ends_with(end))
-        };
+        let has = |start: &str, end: &str| files.iter().any(|f| f.key.starts_with(start) && f.key.ends_with(end));
         assert!(has(concat!(env!("CARGO_PKG_NAME"), "-"), ".rs"));
         assert!(has("syn-", "/src/lib.rs"));
-        assert!(
-            files
-                .iter()
-                .all(|file| !file.key.contains("/target/debug/"))
-        );
+        assert!(files.iter().all(|file| !file.key.contains("/target/debug/")));
         assert!(files.is_sorted_by(|a, b| a.key < b.key));
         let mut paths: Vec<_> = files.iter().map(|file| &file.path).collect();
         paths.sort();
@@ -321,11 +241,7 @@ mod tests {
     }
 
     fn manifest(folder: &Path, name: &str) {
-        fs::write(
-            folder.join("Cargo.toml"),
-            format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n"),
-        )
-        .unwrap();
+        fs::write(folder.join("Cargo.toml"), format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n")).unwrap();
     }
 
     fn tree(files: &[&str]) -> tempfile::TempDir {

@@ -1,1 +1,205 @@
-//! macros
+//! Derives and attributes for biotope: code that writes code, and nothing else.
+//!
+//! ```text
+//!   actor      #[derive(Actor)]: name and options of an actor
+//!   handlers/  #[handlers]: methods become messages, a client, and the traits under them
+//!   message    #[derive(Message)]: a free-standing message
+//!   entry      #[main], #[test]: an async body inside a runtime
+//!   options    how `name = value` lists are read, for all of them
+//!   path       where the expansions find biotope
+//! ```
+//!
+//! Users reach all of it through the facade, `biotope`, and most of it through its prelude. Each entry
+//! point below shows its expansion; `tests/expansion.snapshot.rs` shows a whole one.
+//!
+//! # Not here
+//! Behaviour. An expansion only names what the runtime offers, and a user could have written it by hand.
+
+#![forbid(unsafe_code)]
+
+mod actor;
+mod entry;
+mod handlers;
+mod message;
+mod options;
+mod path;
+
+use proc_macro::TokenStream;
+use quote::quote;
+
+/// Declares a type to be an actor, with its name and options.
+///
+/// | option | meaning |
+/// |---|---|
+/// | `mailbox = bounded(1024)` | at most so many messages wait; `unbounded`, the default, is no limit |
+/// | `trap_exit` | exit signals become `Exit` messages from the first instruction on |
+/// | `name = "shop.Cart"` | the name in lists, in reports and between nodes; else the type's own |
+/// | `crate = path` | where biotope is, if not at `::biotope` |
+///
+/// What the actor does is said by [`macro@handlers`], which picks this up, or by hand.
+///
+/// # Expansion
+/// ```text
+/// #[derive(Actor)]
+/// #[actor(mailbox = bounded(1024))]
+/// struct Cart { .. }
+///
+/// impl Declared for Cart {
+///     const NAME: &'static str = "Cart";
+///     const OPTIONS: Options = Options { mailbox: Some(1024), ..Options::DEFAULT };
+/// }
+/// ```
+#[proc_macro_derive(Actor, attributes(actor))]
+pub fn derive_actor(input: TokenStream) -> TokenStream {
+    actor::expand(input.into()).into()
+}
+
+/// Declares a type to be a message of its own, which many actors can take.
+///
+/// `#[message(reply = T)]` says what it is answered with; without it, with nothing.
+///
+/// # Expansion
+/// ```text
+/// #[derive(Message)]
+/// #[message(reply = String)]
+/// struct Greet(String);
+///
+/// impl Message for Greet { type Reply = String; }
+/// ```
+#[proc_macro_derive(Message, attributes(message))]
+pub fn derive_message(input: TokenStream) -> TokenStream {
+    message::expand(input.into()).into()
+}
+
+/// Makes every method of an inherent `impl` block a handler: a message, a method of the client, and
+/// the code that brings the one to the other.
+///
+/// | written on a method | it is | it takes | it returns |
+/// |---|---|---|---|
+/// | nothing | a call: the caller awaits the reply | `&mut self` or `&self`, arguments | the reply |
+/// | `#[cast]` | a cast: no reply | the same | nothing, or `Result<(), E>` whose error ends the process |
+/// | `#[message]` | a handler of a free-standing `Message` | the same, one argument | its `Reply` |
+/// | `#[info]` | what the runtime tells | `Down`, `Exit`, `NodeEvent`, or `Info` for all others | as a cast |
+/// | `#[start]` | how it is made, also after a crash | no `self`, at most one argument | `Self` or `Result<Self, E>` |
+/// | `#[init]` | the first thing it does | `&mut self` | nothing, or `Result<(), E>` |
+/// | `#[terminate]` | the last thing it does | `&mut self`, `&ExitReason` | nothing |
+///
+/// All of them may be `async`, and all of them may take `cx: &mut Context<Self>` anywhere among their
+/// arguments. Types are known by their last path segment: `Context`, `ReplyTo`, `Result`, `Down` and the like.
+///
+/// # Arguments
+/// They are owned by the message. `&str` is a `String` in it and `&[T]` a `Vec<T>`, and the client takes what
+/// converts into these; `impl Into<T>` is a `T`. Other references are refused. Patterns are allowed.
+///
+/// # Replies
+/// A call that takes `reply: ReplyTo<T>` returns nothing and may answer later. A reply written `Result<T, E>`
+/// makes a call that fails with `CallError<E>`. An alias with one parameter (`io::Result<T>`) is a reply
+/// like any other: awaiting it gives a `Result` in a `Result`.
+///
+/// # Remote
+/// `#[handlers(remote)]` lets the messages travel: every argument and reply must be serialisable.
+/// `#[wire(name = "add", version = 2)]` on a handler says what it is called between nodes.
+///
+/// # Expansion
+/// ```text
+/// #[handlers]
+/// impl Cart {
+///     pub async fn add(&mut self, item: Item) -> usize { .. }
+///     #[cast]
+///     pub fn clear(&mut self) { .. }
+/// }
+///
+/// impl Cart { .. as written .. }
+/// pub enum CartMsg { Add(Item, ReplyTo<usize>), Clear() }
+/// pub struct CartClient(Address<CartMsg>);
+/// impl CartClient {
+///     pub fn add(&self, item: Item) -> Call<'_, CartMsg, usize> { .. }
+///     pub fn clear(&self) { .. }
+/// }
+/// impl Client for CartClient { .. }
+/// impl Actor for Cart { type Msg = CartMsg; type Client = CartClient; .. }
+/// impl Handle for Cart {
+///     async fn handle(&mut self, message: CartMsg, cx: &mut Context<Self>) {
+///         match message {
+///             CartMsg::Add(item, reply) => reply.send(Self::add(self, item).await),
+///             CartMsg::Clear() => Self::clear(self),
+///         }
+///     }
+/// }
+/// impl Start for Cart where Cart: Default { type Args = (); .. }
+/// ```
+/// `#[message]` adds an `Accepts`, `remote` a `Remote`.
+#[proc_macro_attribute]
+pub fn handlers(options: TokenStream, block: TokenStream) -> TokenStream {
+    handlers::expand(options.into(), block.into()).into()
+}
+
+/// Runs an `async fn main` as a process of a fresh node.
+///
+/// It returns nothing, or a `Result<(), E>` whose error is printed and becomes exit code 1.
+///
+/// | option | meaning |
+/// |---|---|
+/// | `workers = 4` | how many worker threads; else one for each core |
+/// | `node = "shop-1"` | the node's name; else the program's |
+///
+/// # Expansion
+/// ```text
+/// fn main() -> ExitCode {
+///     async fn main() -> biotope::Result<()> { .. }
+///     let options = MainOptions { workers: None, node: module_path!() };
+///     biotope::__private::main(options, async { main().await?; Ok(()) })
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
+    entry::main(options.into(), function.into()).into()
+}
+
+/// Runs an `async fn` as a test.
+///
+/// | option | meaning |
+/// |---|---|
+/// | none | on real threads and the real clock |
+/// | `seeds = 200` | in virtual time, under the schedules of seeds 0 to 199 |
+/// | `seed = 7` | in virtual time, under the schedule of this seed: a failure again |
+///
+/// Other attributes (`#[should_panic]`, `#[ignore]`) stay on the test.
+///
+/// # Expansion
+/// ```text
+/// #[test]
+/// fn it_adds() {
+///     async fn it_adds() { .. }
+///     let options = TestOptions { name: concat!(module_path!(), "::it_adds"), seeds: Some(200), seed: None };
+///     biotope::__private::test(options, it_adds)
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, function: TokenStream) -> TokenStream {
+    entry::test(options.into(), function.into()).into()
+}
+
+/// The attributes that [`macro@handlers`] reads on methods. It takes them away, so one that gets as far as
+/// here stands outside of such a block, and says so.
+macro_rules! forgotten {
+    ($($name:ident: $meaning:literal;)*) => {$(
+        #[doc = concat!("Inside a `#[handlers]` block: ", $meaning, ". See [`macro@handlers`].")]
+        #[proc_macro_attribute]
+        pub fn $name(_: TokenStream, item: TokenStream) -> TokenStream {
+            let error = handlers::forgotten(stringify!($name));
+            let item = proc_macro2::TokenStream::from(item);
+            quote!(#item #error).into()
+        }
+    )*};
+}
+
+forgotten! {
+    cast: "a message without a reply";
+    info: "takes what the runtime tells, like a `Down`";
+    init: "the first thing the process does";
+    message: "takes a free-standing `Message`";
+    start: "makes the actor from its arguments";
+    terminate: "the last thing the process does";
+    wire: "what the handler is called between nodes";
+}

@@ -13,6 +13,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use crate::address::{Address, SendError};
 use crate::ambient;
@@ -22,7 +23,7 @@ use crate::gateway::{FarReply, Wire};
 use crate::timer::TimerKey;
 
 /// Why a call has no reply.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum CallFailed {
     /// There is no such process. The message was not delivered; calling again cannot help.
@@ -334,6 +335,18 @@ impl<R> ReplyTo<R> {
     /// Tells the caller that there will be no reply.
     pub fn fail(mut self, failed: CallFailed) {
         self.complete(Err(failed));
+    }
+
+    /// Whether the caller has given up: nothing that is sent here will be read.
+    pub fn is_abandoned(&self) -> bool {
+        match &self.0 {
+            // The caller holds the other handle of the slot while it waits.
+            Some(Sink::Local(slot)) => {
+                Arc::strong_count(slot) == 1 || matches!(*slot.state.lock(), SlotState::Done(_) | SlotState::Taken)
+            }
+            Some(Sink::Far(_)) => false,
+            None => true,
+        }
     }
 
     /// A place for a reply that `complete` takes.

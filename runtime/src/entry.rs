@@ -94,4 +94,3 @@ where
         Err(_) => Err(ExitReason::Killed),
     }
 }
-

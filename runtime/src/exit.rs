@@ -321,7 +321,13 @@ mod tests {
     fn known_reasons_travel_unchanged() {
         use ExitReason as R;
         let all = [
-            R::Normal, R::Shutdown, R::ShutdownWith("why".into()), R::Kill, R::Killed, R::NoProc, R::NoConnection,
+            R::Normal,
+            R::Shutdown,
+            R::ShutdownWith("why".into()),
+            R::Kill,
+            R::Killed,
+            R::NoProc,
+            R::NoConnection,
             R::Timeout,
         ];
         for reason in all {

@@ -102,14 +102,7 @@ impl Outgoing<'_> {
 
     /// Sends a message whose reply completes `reply`.
     pub fn call<R: Wire>(self, method: MethodId, arguments: &dyn erased_serde::Serialize, reply: ReplyTo<R>) {
-        let pending: PendingReply = Box::new(move |result| match result {
-            Ok(encoded) => match erased_serde::deserialize(encoded) {
-                Ok(value) => reply.send(value),
-                Err(error) => reply.fail(CallFailed::Malformed(error.to_string())),
-            },
-            Err(failed) => reply.fail(failed),
-        });
-        self.carrier.call(self.to, method, arguments, pending);
+        self.carrier.call(self.to, method, arguments, PendingReply(Box::new(reply)));
     }
 }
 
@@ -187,9 +180,39 @@ impl<'a, 'de> Incoming<'a, 'de> {
 /// Takes the outcome of a call that came from another node: the encoded value, or why there is none.
 pub type FarReply = Box<dyn FnOnce(Result<&dyn erased_serde::Serialize, CallFailed>) + Send>;
 
-/// Takes the answer of another node: the value still encoded, or why there is none.
-pub type PendingReply =
-    Box<dyn for<'a, 'de> FnOnce(Result<&'a mut (dyn erased_serde::Deserializer<'de> + 'a), CallFailed>) + Send>;
+/// A reply that is awaited from another node.
+pub struct PendingReply(Box<dyn Pending>);
+
+impl PendingReply {
+    /// Completes it with the encoded value, or with why there is none.
+    pub fn complete(self, answer: Result<&mut dyn erased_serde::Deserializer<'_>, CallFailed>) {
+        self.0.complete(answer);
+    }
+
+    /// Whether nobody waits for it any more, so that it can be forgotten.
+    pub fn is_abandoned(&self) -> bool {
+        self.0.is_abandoned()
+    }
+}
+
+trait Pending: Send {
+    fn complete(self: Box<Self>, answer: Result<&mut dyn erased_serde::Deserializer<'_>, CallFailed>);
+    fn is_abandoned(&self) -> bool;
+}
+
+impl<R: Wire> Pending for ReplyTo<R> {
+    fn complete(self: Box<Self>, answer: Result<&mut dyn erased_serde::Deserializer<'_>, CallFailed>) {
+        match answer.map(erased_serde::deserialize) {
+            Ok(Ok(value)) => self.send(value),
+            Ok(Err(error)) => self.fail(CallFailed::Malformed(error.to_string())),
+            Err(failed) => self.fail(failed),
+        }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        ReplyTo::is_abandoned(self)
+    }
+}
 
 /// Why a message from another node was not delivered. It is counted as a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -241,8 +264,11 @@ pub trait Gateway: Carrier {
     /// The names of the nodes that are connected.
     fn nodes(&self) -> Vec<Arc<str>>;
 
-    /// The name of the node that `id` belongs to, if it is or was connected.
+    /// The name of the node that `id` belongs to, if it is connected.
     fn name_of(&self, id: crate::NodeId) -> Option<Arc<str>>;
+
+    /// The gateway itself, for the layer that made it.
+    fn as_any(&self) -> &dyn std::any::Any;
 
     /// This gateway as a carrier of messages.
     fn as_carrier(self: Arc<Self>) -> Arc<dyn Carrier>;

@@ -62,7 +62,7 @@ pub use gateway::{
 pub use inspect::{DeadLetter, ProcessInfo, Status};
 pub use message::{Accepts, Envelope, Message, Recipient};
 pub use names::RegisterError;
-pub use node::{Extension, Node, NodeBuilder, NodeError, SpawnOptions};
+pub use node::{Extension, Node, NodeBuilder, NodeError, SpawnOptions, WeakNode};
 pub use pid::{NodeId, Pid};
 pub use process::{Me, Process, Receive, ReceiveError, Received, TimerRef};
 pub use registry::{RemoteActors, StartableActors};

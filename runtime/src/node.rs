@@ -7,17 +7,19 @@ use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
 use crate::actor::{Handle, Start};
-use crate::address::{Address, ActorRef};
+use crate::address::{ActorRef, Address};
 use crate::ambient;
 use crate::config::SHUTDOWN_GRACE;
 use crate::exit::{Error, ExitReason};
-use crate::gateway::{Carrier, DecodeError, FarFuture, Gateway, Incoming, MethodId, PendingReply, Remote, StartFar, Wire};
+use crate::gateway::{
+    Carrier, DecodeError, FarFuture, Gateway, Incoming, MethodId, PendingReply, Remote, StartFar, Wire,
+};
 use crate::inspect::{DeadLetter, DeadLetters, ProcessInfo};
 use crate::names::{NameTaken, Names};
 use crate::panics;
@@ -119,8 +121,7 @@ impl Node {
         F: FnOnce(Process<M>) -> Fut,
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        let settings =
-            Launch { actor: std::any::type_name::<F>(), options, mailbox_limit: None, trap_exit: false };
+        let settings = Launch { actor: std::any::type_name::<F>(), options, mailbox_limit: None, trap_exit: false };
         let cell = launch(self, settings, |cell| {
             let running = body(Process::new(cell));
             async {
@@ -277,7 +278,7 @@ impl Node {
         for process in self.0.table.all() {
             let is_root = process.header().parent.is_none_or(|parent| self.process(parent).is_none());
             if is_root {
-                self.exit(process.header().pid, ExitReason::Shutdown);
+                self.ask_to_stop(&process);
             }
         }
         if !self.none_left().await {
@@ -290,6 +291,17 @@ impl Node {
         if let Some(gateway) = self.0.gateway.get() {
             gateway.close().await;
         }
+    }
+
+    /// A process that traps exits is asked in its mailbox, where it ends in order; for any other the
+    /// signal is enough.
+    fn ask_to_stop(&self, process: &Arc<dyn AnyCell>) {
+        let traps = process.header().control.lock().trap_exit;
+        let pid = process.header().pid;
+        let reason = ExitReason::Shutdown;
+        let signal = if traps { Signal::Stop { reason } } else { Signal::Exit { from: pid, reason, link: false } };
+        // A process that has just ended needs no asking.
+        let _ = process.clone().push_signal(signal);
     }
 
     async fn none_left(&self) -> bool {
@@ -311,6 +323,21 @@ impl Node {
     /// Installs the door to other nodes. Returns whether there was none yet.
     pub fn install_gateway(&self, gateway: Arc<dyn Gateway>) -> bool {
         self.0.gateway.set(gateway).is_ok()
+    }
+
+    /// The door to other nodes, if one is installed.
+    pub fn gateway(&self) -> Option<&Arc<dyn Gateway>> {
+        self.0.gateway.get()
+    }
+
+    /// A handle that does not keep the node's parts alive.
+    pub fn downgrade(&self) -> WeakNode {
+        WeakNode(Arc::downgrade(&self.0))
+    }
+
+    /// Counts a message that the layer could not deliver.
+    pub fn count_dead_letter(&self, why: DeadLetter) {
+        self.0.dead_letters.count(why);
     }
 
     /// Runs `f`, in which references are read for this node.
@@ -463,10 +490,6 @@ impl Node {
         self.0.table.remove(pid);
     }
 
-    pub(crate) fn count_dead_letter(&self, why: DeadLetter) {
-        self.0.dead_letters.count(why);
-    }
-
     pub(crate) fn report_crash(&self, report: &CrashReport) {
         if tracing::dispatcher::has_been_set() {
             tracing::error!(node = self.name(), pid = %report.pid, name = report.name.as_deref(), "{report}");
@@ -496,6 +519,23 @@ impl fmt::Debug for Node {
     }
 }
 
+/// A handle to a node that does not keep its parts alive; made by [`Node::downgrade`].
+#[derive(Clone, Debug)]
+pub struct WeakNode(Weak<Inner>);
+
+impl WeakNode {
+    /// The node, if it still exists.
+    pub fn upgrade(&self) -> Option<Node> {
+        self.0.upgrade().map(Node)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 /// A carrier that delivers nothing and says why.
 struct Nowhere {
     node: Node,
@@ -508,7 +548,7 @@ impl Carrier for Nowhere {
     }
 
     fn call(&self, _to: Pid, _method: MethodId, _arguments: &dyn erased_serde::Serialize, reply: PendingReply) {
-        reply(Err(match self.why {
+        reply.complete(Err(match self.why {
             DeadLetter::NoConnection => CallFailed::NoConnection,
             _ => CallFailed::NoProc,
         }));

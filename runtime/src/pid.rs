@@ -57,7 +57,8 @@ pub struct Pid {
 }
 
 impl Pid {
-    pub(crate) fn new(node: NodeId, slot: u32, generation: u32) -> Self {
+    /// The process at `slot` of the node's table, in that slot's `generation`.
+    pub fn new(node: NodeId, slot: u32, generation: u32) -> Self {
         Self { node, slot, generation }
     }
 
@@ -66,11 +67,13 @@ impl Pid {
         self.node
     }
 
-    pub(crate) fn slot(self) -> u32 {
+    /// Its place in the node's process table.
+    pub fn slot(self) -> u32 {
         self.slot
     }
 
-    pub(crate) fn generation(self) -> u32 {
+    /// How often that place was used before.
+    pub fn generation(self) -> u32 {
         self.generation
     }
 }

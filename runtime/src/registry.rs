@@ -85,9 +85,7 @@ impl Registry {
 }
 
 fn deliver<A: Remote>(to: Arc<dyn AnyCell>, incoming: Incoming<'_, '_>) -> Result<Delivered, DecodeError> {
-    let Ok(cell) = to.into_any().downcast::<Cell<A::Msg>>() else {
-        unreachable!("it was found by its message type")
-    };
+    let Ok(cell) = to.into_any().downcast::<Cell<A::Msg>>() else { unreachable!("it was found by its message type") };
     let message = A::decode(incoming)?;
     Ok(match cell.push(Slot::Message(message)) {
         Pushed::Queued => Delivered::Queued,

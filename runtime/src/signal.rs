@@ -88,6 +88,13 @@ pub struct MonitorRef {
     pub(crate) number: u64,
 }
 
+impl MonitorRef {
+    /// The process that asked for the monitor.
+    pub fn owner(self) -> Pid {
+        self.owner
+    }
+}
+
 /// What can arrive beside an actor's own messages.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]

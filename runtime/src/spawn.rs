@@ -59,6 +59,7 @@ pub fn this_pid() -> Pid {
 }
 
 fn current(what: &str) -> (Node, Pid) {
-    ambient::current()
-        .unwrap_or_else(|| panic!("`{what}` works in processes only; outside, use the methods of a `Node`, as `node.spawn`"))
+    ambient::current().unwrap_or_else(|| {
+        panic!("`{what}` works in processes only; outside, use the methods of a `Node`, as `node.spawn`")
+    })
 }

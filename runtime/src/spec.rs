@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::actor::{Actor, Handle, Start};
-use crate::address::{Address, ActorRef};
+use crate::address::{ActorRef, Address};
 use crate::ambient;
 use crate::exit::ExitReason;
 use crate::node::{Node, SpawnOptions};

@@ -1,1 +1,23 @@
 //! Who starts, stops and restarts whom.
+
+#![forbid(unsafe_code)]
+
+mod child_spec;
+mod client;
+mod config;
+mod core;
+mod driver;
+mod intensity;
+mod report;
+mod strategy;
+mod supervisor;
+
+pub use child_spec::{Child, IntoChild, Kind, Restart, Shutdown, Starting};
+pub use child_spec::Restart::{Permanent, Temporary, Transient};
+pub use client::{
+    ChildCounts, ChildInfo, ChildStatus, DeleteChildCall, DeleteChildError, Request, RestartChildCall,
+    RestartChildError, StartChildCall, StartChildError, SupervisorClient, TerminateChildCall, TerminateChildError,
+};
+pub use config::{DEFAULT_CHILD_CALL_TIMEOUT, DEFAULT_INTENSITY, DEFAULT_PERIOD, DEFAULT_SHUTDOWN};
+pub use strategy::Strategy;
+pub use supervisor::{Supervisor, SupervisorRef, SupervisorStartError};

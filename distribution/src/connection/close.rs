@@ -35,11 +35,13 @@ pub(crate) enum CloseCode {
     ShuttingDown,
     /// More system signals waited than may wait, and none of them may be lost in silence.
     Overrun,
+    /// The peer is silent and its port is closed.
+    Gone,
     /// A code of a later version.
     Unknown,
 }
 
-const NUMBERED: [CloseCode; 15] = [
+const NUMBERED: [CloseCode; 16] = [
     CloseCode::Goodbye,
     CloseCode::Duplicate,
     CloseCode::Stale,
@@ -55,6 +57,7 @@ const NUMBERED: [CloseCode; 15] = [
     CloseCode::Busy,
     CloseCode::ShuttingDown,
     CloseCode::Overrun,
+    CloseCode::Gone,
 ];
 
 impl CloseCode {
@@ -78,10 +81,7 @@ pub(crate) struct Close {
 
 impl Close {
     pub(crate) fn new(code: CloseCode, text: impl fmt::Display) -> Close {
-        Close {
-            code,
-            text: text.to_string(),
-        }
+        Close { code, text: text.to_string() }
     }
 }
 

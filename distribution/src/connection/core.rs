@@ -22,14 +22,13 @@
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::association::{Association, Due};
 use super::close::{Close, CloseCode, DownCause, Ended};
 use super::targets::Targets;
 use crate::config::Limits;
-use crate::wire::handshake::{
-    Agreement, HIGHEST_VERSION, Heartbeat, Hello, LOWEST_VERSION, agree,
-};
+use crate::wire::handshake::{Agreement, HIGHEST_VERSION, Heartbeat, Hello, LOWEST_VERSION, agree};
 
 /// A connection of this node, for as long as the node lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,11 +38,19 @@ pub(crate) struct ConnectionId(pub(crate) u64);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Try to reach `target` and tell `on_connected` or `on_dial_failed`.
-    Dial { target: Arc<str> },
+    Dial {
+        target: Arc<str>,
+    },
     /// Send this hello on the control channel.
-    Hello { on: ConnectionId, hello: Hello },
+    Hello {
+        on: ConnectionId,
+        hello: Hello,
+    },
     /// Send a welcome with this epoch on the control channel.
-    Welcome { on: ConnectionId, epoch: u32 },
+    Welcome {
+        on: ConnectionId,
+        epoch: u32,
+    },
     /// The association is up: tell the upper half, then let frames in.
     Up {
         on: ConnectionId,
@@ -51,18 +58,42 @@ pub(crate) enum Action {
         agreement: Agreement,
     },
     /// A target has been reached: its association is the one on this connection.
-    Joined { target: Arc<str>, on: ConnectionId },
+    Joined {
+        target: Arc<str>,
+        on: ConnectionId,
+    },
     /// A target has been given up.
-    NotJoined { target: Arc<str>, text: String },
-    Heartbeat { on: ConnectionId, beat: Heartbeat },
+    NotJoined {
+        target: Arc<str>,
+        text: String,
+    },
+    Heartbeat {
+        on: ConnectionId,
+        beat: Heartbeat,
+    },
+    /// Send something outside of the connection to the peer's port, and tell `on_refused` if nobody listens there.
+    Probe {
+        on: ConnectionId,
+    },
     /// Take no more frames from this node's processes, send what waits, end the streams, and tell `on_drained`.
-    Drain { on: ConnectionId },
+    Drain {
+        on: ConnectionId,
+    },
     /// Send a goodbye on the control channel, end it too, and tell `on_flushed` when the peer has it all.
-    Goodbye { on: ConnectionId, streams: u32 },
+    Goodbye {
+        on: ConnectionId,
+        streams: u32,
+    },
     /// Let no more frames in, then tell the upper half.
-    Down { on: ConnectionId, cause: DownCause },
+    Down {
+        on: ConnectionId,
+        cause: DownCause,
+    },
     /// Close the connection. Nothing will be asked of it any more.
-    Close { on: ConnectionId, close: Close },
+    Close {
+        on: ConnectionId,
+        close: Close,
+    },
     /// All is closed after `on_shutdown`.
     Finished,
 }
@@ -100,46 +131,8 @@ struct Connection {
 
 #[derive(Debug)]
 enum State {
-    Greeting {
-        until: Instant,
-        ours: Box<Hello>,
-        theirs: Option<(Box<Hello>, Agreement)>,
-    },
+    Greeting { until: Instant, ours: Box<Hello>, theirs: Option<(Box<Hello>, Agreement)> },
     Up(Association),
-}
-
-#[derive(Debug)]
-struct Association {
-    incarnation: u64,
-    epoch: u32,
-    next_beat: Instant,
-    /// When anything came from the peer.
-    heard: Instant,
-    /// When the peer was last known to hear us.
-    was_heard: Instant,
-    sent: u64,
-    received: u64,
-    echoed: u64,
-    silent: bool,
-    leaving: Option<Leaving>,
-    goodbye: Option<TheirGoodbye>,
-    /// How many streams of the peer have come to their end.
-    ended_streams: u32,
-}
-
-/// This node is ending the association.
-#[derive(Debug)]
-struct Leaving {
-    until: Instant,
-    flushed: bool,
-}
-
-/// The peer is ending the association.
-#[derive(Debug)]
-struct TheirGoodbye {
-    until: Instant,
-    /// How many streams it has used, all of which must be read to their end.
-    streams: u32,
 }
 
 impl Core {
@@ -155,13 +148,10 @@ impl Core {
         }
     }
 
-    /// Somebody wants this node to be joined with whoever answers at `target`.
+    /// Somebody wants this node to be joined with whoever answers at `target`. Once this node shuts down, nobody is
+    /// joined any more, and the driver tells so all who wait.
     pub(crate) fn on_join(&mut self, target: &Arc<str>, out: &mut Vec<Action>) {
         if self.shutting_down {
-            out.push(Action::NotJoined {
-                target: target.clone(),
-                text: "this node is shutting down".to_owned(),
-            });
             return;
         }
         self.targets.on_join(target, &self.associations, out);
@@ -172,15 +162,8 @@ impl Core {
         self.targets.forget(target);
     }
 
-    pub(crate) fn on_dial_failed(
-        &mut self,
-        target: &Arc<str>,
-        ended: Ended,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
-        self.targets
-            .on_failed(target, ended, &self.associations, now, out);
+    pub(crate) fn on_dial_failed(&mut self, target: &Arc<str>, ended: Ended, now: Instant, out: &mut Vec<Action>) {
+        self.targets.on_failed(target, ended, &self.associations, now, out);
     }
 
     /// TLS is done on a new connection, with a peer whose certificate is made out to `peer`. `target` is what was
@@ -210,11 +193,7 @@ impl Core {
         let connection = Connection {
             peer,
             target,
-            state: State::Greeting {
-                until: now + self.limits.greeting,
-                ours: Box::new(ours.clone()),
-                theirs: None,
-            },
+            state: State::Greeting { until: now + self.limits.greeting, ours: Box::new(ours.clone()), theirs: None },
         };
         let before = self.connections.insert(id, connection);
         assert!(before.is_none(), "the driver gives each connection an id of its own");
@@ -222,20 +201,11 @@ impl Core {
             let close = Close::new(CloseCode::ShuttingDown, "the node is shutting down");
             return self.end(id, close, now, out);
         }
-        out.push(Action::Hello {
-            on: id,
-            hello: ours,
-        });
+        out.push(Action::Hello { on: id, hello: ours });
     }
 
     /// The peer's hello has come.
-    pub(crate) fn on_hello(
-        &mut self,
-        id: ConnectionId,
-        hello: Hello,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    pub(crate) fn on_hello(&mut self, id: ConnectionId, hello: Hello, now: Instant, out: &mut Vec<Action>) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -247,10 +217,7 @@ impl Core {
             let close = Close::new(CloseCode::BadFrame, "a second hello came");
             return self.end(id, close, now, out);
         }
-        let agreement = match hello
-            .check_certificate(&connection.peer)
-            .and_then(|()| agree(ours, &hello))
-        {
+        let agreement = match hello.check_certificate(&connection.peer).and_then(|()| agree(ours, &hello)) {
             Ok(agreement) => agreement,
             Err(refusal) => {
                 let close = Close::new(CloseCode::Refused, refusal);
@@ -265,13 +232,7 @@ impl Core {
     }
 
     /// The peer, which chooses, has chosen this connection.
-    pub(crate) fn on_welcome(
-        &mut self,
-        id: ConnectionId,
-        epoch: u32,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    pub(crate) fn on_welcome(&mut self, id: ConnectionId, epoch: u32, now: Instant, out: &mut Vec<Action>) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
@@ -298,42 +259,42 @@ impl Core {
     /// Anything at all has come from the peer.
     pub(crate) fn on_heard(&mut self, id: ConnectionId, now: Instant) {
         if let Some(up) = self.up_mut(id) {
-            up.heard = now;
+            up.on_heard(now);
         }
     }
 
     pub(crate) fn on_heartbeat(&mut self, id: ConnectionId, beat: Heartbeat, now: Instant) {
-        let Some(up) = self.up_mut(id) else { return };
-        up.heard = now;
-        up.received = up.received.max(beat.count);
-        // An echo of what was never sent proves nothing.
-        if beat.echo > up.echoed && beat.echo <= up.sent {
-            up.echoed = beat.echo;
-            up.was_heard = now;
+        if let Some(up) = self.up_mut(id) {
+            up.on_heartbeat(beat, now);
+        }
+    }
+
+    /// A probe was refused: nobody listens at the peer's port.
+    pub(crate) fn on_refused(&mut self, id: ConnectionId, now: Instant, out: &mut Vec<Action>) {
+        let limits = &self.limits;
+        let Some(State::Up(up)) = self.connections.get_mut(&id).map(|connection| &mut connection.state) else {
+            return;
+        };
+        if up.on_refused(limits, now) {
+            self.end(id, Close::new(CloseCode::Gone, "nobody listens at the peer's address any more"), now, out);
         }
     }
 
     /// The peer says goodbye: it has ended `streams` streams, and what they hold still counts.
-    pub(crate) fn on_goodbye(
-        &mut self,
-        id: ConnectionId,
-        streams: u32,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    pub(crate) fn on_goodbye(&mut self, id: ConnectionId, streams: u32, now: Instant, out: &mut Vec<Action>) {
         let until = now + self.limits.goodbye;
         let Some(up) = self.up_mut(id) else {
             let close = Close::new(CloseCode::BadFrame, "a goodbye came before the welcome");
             return self.end(id, close, now, out);
         };
-        up.goodbye = Some(TheirGoodbye { until, streams });
+        up.on_goodbye(streams, until);
         self.end_if_said(id, now, out);
     }
 
     /// A stream of the peer has been read to its end.
     pub(crate) fn on_stream_ended(&mut self, id: ConnectionId, now: Instant, out: &mut Vec<Action>) {
         if let Some(up) = self.up_mut(id) {
-            up.ended_streams += 1;
+            up.on_stream_ended();
             self.end_if_said(id, now, out);
         }
     }
@@ -347,44 +308,31 @@ impl Core {
 
     /// The peer's end of the connection has everything, the goodbye too.
     pub(crate) fn on_flushed(&mut self, id: ConnectionId, now: Instant, out: &mut Vec<Action>) {
-        if let Some(leaving) = self.up_mut(id).and_then(|up| up.leaving.as_mut()) {
-            leaving.flushed = true;
+        if let Some(up) = self.up_mut(id) {
+            up.on_flushed();
             self.end_if_said(id, now, out);
         }
     }
 
     /// The driver has found a fault that this connection cannot go on with.
-    pub(crate) fn on_fault(
-        &mut self,
-        id: ConnectionId,
-        close: Close,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    pub(crate) fn on_fault(&mut self, id: ConnectionId, close: Close, now: Instant, out: &mut Vec<Action>) {
         self.end(id, close, now, out);
     }
 
     /// The connection is gone.
-    pub(crate) fn on_closed(
-        &mut self,
-        id: ConnectionId,
-        ended: Ended,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    pub(crate) fn on_closed(&mut self, id: ConnectionId, ended: Ended, now: Instant, out: &mut Vec<Action>) {
         let Some(connection) = self.connections.remove(&id) else {
             return;
         };
         match connection.state {
             State::Greeting { .. } => {
                 if let Some(target) = &connection.target {
-                    self.targets
-                        .on_failed(target, ended, &self.associations, now, out);
+                    self.targets.on_failed(target, ended, &self.associations, now, out);
                 }
             }
             State::Up(up) => {
                 let cause = match ended {
-                    _ if up.leaving.is_some() => DownCause::ShutDown,
+                    _ if up.is_leaving() => DownCause::ShutDown,
                     Ended::ByPeer(close) if close.code == CloseCode::Goodbye => DownCause::Goodbye,
                     Ended::ByPeer(close) if close.code == CloseCode::Silent => DownCause::Silent,
                     ended => DownCause::Closed(ended.into_text()),
@@ -411,7 +359,7 @@ impl Core {
         if mem::replace(&mut self.shutting_down, true) {
             return;
         }
-        self.targets.forget_all(out);
+        self.targets.forget_all();
         let ids: Vec<ConnectionId> = self.connections.keys().copied().collect();
         for id in ids {
             if self.up_mut(id).is_some() {
@@ -427,7 +375,7 @@ impl Core {
     /// Nobody is left who could use this node: all connections end at once, without goodbye.
     pub(crate) fn on_abandoned(&mut self, now: Instant, out: &mut Vec<Action>) {
         self.shutting_down = true;
-        self.targets.forget_all(out);
+        self.targets.forget_all();
         while let Some((id, _)) = self.connections.first_key_value() {
             let close = Close::new(CloseCode::ShuttingDown, "the node has ended");
             self.end(*id, close, now, out);
@@ -446,13 +394,10 @@ impl Core {
 
     /// When `on_timeout` is due next; `None` if nothing is.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let connections = self
-            .connections
-            .values()
-            .map(|connection| match &connection.state {
-                State::Greeting { until, .. } => *until,
-                State::Up(up) => up.deadline(&self.limits),
-            });
+        let connections = self.connections.values().map(|connection| match &connection.state {
+            State::Greeting { until, .. } => *until,
+            State::Up(up) => up.deadline(&self.limits),
+        });
         connections.chain(self.targets.deadline()).min()
     }
 
@@ -465,35 +410,21 @@ impl Core {
     }
 
     // This node is the one that chooses, and `id` is a connection that it may choose.
-    fn choose(
-        &mut self,
-        id: ConnectionId,
-        theirs: Hello,
-        agreement: Agreement,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    fn choose(&mut self, id: ConnectionId, theirs: Hello, agreement: Agreement, now: Instant, out: &mut Vec<Action>) {
         let close = match self.association(&theirs.node) {
             // A leaving association takes nothing any more, and a peer that comes back waits until it is gone.
-            Some((_, up)) if up.leaving.is_some() => Some(Close::new(
-                CloseCode::Stale,
-                "the association with this peer is just being ended",
-            )),
+            Some((_, up)) if up.is_leaving() => {
+                Some(Close::new(CloseCode::Stale, "the association with this peer is just being ended"))
+            }
             Some((_, up)) if theirs.incarnation < up.incarnation => Some(Close::new(
                 CloseCode::Stale,
-                format!(
-                    "incarnation {} of this node is already known",
-                    up.incarnation
-                ),
+                format!("incarnation {} of this node is already known", up.incarnation),
             )),
             Some((old, up)) => {
                 let same = theirs.incarnation == up.incarnation;
                 let lost_it = theirs.proposal > up.epoch && theirs.holding != up.epoch;
                 if same && !lost_it {
-                    Some(Close::new(
-                        CloseCode::Duplicate,
-                        "this pair has another connection already",
-                    ))
+                    Some(Close::new(CloseCode::Duplicate, "this pair has another connection already"))
                 } else {
                     self.replace(old, theirs.incarnation, now, out);
                     None
@@ -501,71 +432,34 @@ impl Core {
             }
             None if self.associations.len() >= self.limits.peers => Some(Close::new(
                 CloseCode::Busy,
-                format!(
-                    "this node has its {} peers: raise `Limits::peers`, or join another",
-                    self.limits.peers
-                ),
+                format!("this node has its {} peers: raise `Limits::peers`, or join another", self.limits.peers),
             )),
             None => None,
         };
         // An association began and ended between the two hellos: their agreement is behind it.
         let behind = agreement.epoch <= self.last_epoch(&theirs.node);
-        let close = close.or_else(|| {
-            behind.then(|| Close::new(CloseCode::Stale, "the hello is older than the last epoch"))
-        });
+        let close =
+            close.or_else(|| behind.then(|| Close::new(CloseCode::Stale, "the hello is older than the last epoch")));
         if let Some(close) = close {
             return self.end(id, close, now, out);
         }
-        out.push(Action::Welcome {
-            on: id,
-            epoch: agreement.epoch,
-        });
+        out.push(Action::Welcome { on: id, epoch: agreement.epoch });
         self.up(id, theirs, agreement, now, out);
     }
 
-    fn up(
-        &mut self,
-        id: ConnectionId,
-        hello: Hello,
-        agreement: Agreement,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    fn up(&mut self, id: ConnectionId, hello: Hello, agreement: Agreement, now: Instant, out: &mut Vec<Action>) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
         let peer = connection.peer.clone();
-        connection.state = State::Up(Association {
-            incarnation: hello.incarnation,
-            epoch: agreement.epoch,
-            next_beat: now,
-            heard: now,
-            was_heard: now,
-            sent: 0,
-            received: 0,
-            echoed: 0,
-            silent: false,
-            leaving: None,
-            goodbye: None,
-            ended_streams: 0,
-        });
+        connection.state = State::Up(Association::new(hello.incarnation, agreement.epoch, now));
         self.associations.insert(peer.clone(), id);
         self.remember(&peer, agreement.epoch);
-        out.push(Action::Up {
-            on: id,
-            hello,
-            agreement,
-        });
+        out.push(Action::Up { on: id, hello, agreement });
         self.targets.on_up(&peer, id, out);
     }
 
-    fn replace(
-        &mut self,
-        old: ConnectionId,
-        incarnation: u64,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    fn replace(&mut self, old: ConnectionId, incarnation: u64, now: Instant, out: &mut Vec<Action>) {
         let Some(connection) = self.connections.remove(&old) else {
             return;
         };
@@ -584,13 +478,12 @@ impl Core {
             State::Greeting { .. } => {
                 if let Some(target) = &connection.target {
                     let ended = Ended::ByPeer(close.clone());
-                    self.targets
-                        .on_failed(target, ended, &self.associations, now, out);
+                    self.targets.on_failed(target, ended, &self.associations, now, out);
                 }
             }
             State::Up(up) => {
                 let cause = match close.code {
-                    _ if up.leaving.is_some() => DownCause::ShutDown,
+                    _ if up.is_leaving() => DownCause::ShutDown,
                     CloseCode::Goodbye => DownCause::Goodbye,
                     CloseCode::Silent => DownCause::Silent,
                     CloseCode::ShuttingDown => DownCause::ShutDown,
@@ -603,14 +496,7 @@ impl Core {
         self.finish_if_empty(out);
     }
 
-    fn down(
-        &mut self,
-        id: ConnectionId,
-        peer: &Arc<str>,
-        cause: DownCause,
-        now: Instant,
-        out: &mut Vec<Action>,
-    ) {
+    fn down(&mut self, id: ConnectionId, peer: &Arc<str>, cause: DownCause, now: Instant, out: &mut Vec<Action>) {
         if self.associations.get(peer) == Some(&id) {
             self.associations.remove(peer);
         }
@@ -621,25 +507,15 @@ impl Core {
     fn leave(&mut self, id: ConnectionId, now: Instant, out: &mut Vec<Action>) {
         let until = now + self.limits.goodbye;
         if let Some(up) = self.up_mut(id)
-            && up.leaving.is_none()
+            && up.leave(until)
         {
-            up.leaving = Some(Leaving {
-                until,
-                flushed: false,
-            });
             out.push(Action::Drain { on: id });
         }
     }
 
     // Closes when the peer has said goodbye, all it sent is here, and all that this node sent is there.
     fn end_if_said(&mut self, id: ConnectionId, now: Instant, out: &mut Vec<Action>) {
-        let Some(up) = self.up_mut(id) else { return };
-        let said = up
-            .goodbye
-            .as_ref()
-            .is_some_and(|goodbye| up.ended_streams >= goodbye.streams);
-        let flushed = up.leaving.as_ref().is_none_or(|leaving| leaving.flushed);
-        if said && flushed {
+        if self.up_mut(id).is_some_and(|up| up.is_said()) {
             self.end(id, Close::new(CloseCode::Goodbye, "goodbye"), now, out);
         }
     }
@@ -651,62 +527,31 @@ impl Core {
     }
 
     fn connection_timeout(&mut self, id: ConnectionId, now: Instant, out: &mut Vec<Action>) {
-        let (heartbeat, down_after) = (self.limits.heartbeat, self.limits.down_after);
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        let up = match &mut connection.state {
-            State::Greeting { until, .. } => {
-                if *until <= now {
-                    let text = format!(
-                        "no agreed hello within {:?}: is the peer a biotope node?",
-                        self.limits.greeting
-                    );
-                    self.end(id, Close::new(CloseCode::HelloTimeout, text), now, out);
-                }
-                return;
+        let close = match &mut connection.state {
+            State::Greeting { until, .. } if *until <= now => {
+                let time = self.limits.greeting;
+                let text = format!("no agreed hello within {time:?}: is the peer a biotope node?");
+                Close::new(CloseCode::HelloTimeout, text)
             }
-            State::Up(up) => up,
+            State::Greeting { .. } => return,
+            State::Up(up) => match up.on_timeout(&self.limits, now) {
+                Due::Nothing => return,
+                Due::Probe => return out.push(Action::Probe { on: id }),
+                Due::Beat(beat) => return out.push(Action::Heartbeat { on: id, beat }),
+                Due::Silence(silence) => Close::new(CloseCode::Silent, format!("nothing was heard for {silence:?}")),
+                Due::GoodbyeOver => Close::new(CloseCode::Goodbye, "the time for a goodbye is over"),
+            },
         };
-        // A beat that is due long since means that this node itself did not run: a paused OS process, a starved
-        // machine. What the peer sent meanwhile lies unread, so its silence is judged anew.
-        let late = now.saturating_duration_since(up.next_beat);
-        if late > heartbeat {
-            up.heard = (up.heard + late).min(now);
-            up.was_heard = (up.was_heard + late).min(now);
-        }
-        if up.goodbye_deadline().is_some_and(|until| until <= now) {
-            let close = Close::new(CloseCode::Goodbye, "the time for a goodbye is over");
-            return self.end(id, close, now, out);
-        }
-        let silence = now.saturating_duration_since(up.last_sign());
-        if silence >= down_after {
-            let text = format!("nothing was heard for {silence:?}");
-            return self.end(id, Close::new(CloseCode::Silent, text), now, out);
-        }
-        let silent = silence >= heartbeat * 2;
-        if silent != mem::replace(&mut up.silent, silent) {
-            tracing::debug!(peer = %connection.peer, silent, "peer's silence");
-        }
-        if up.next_beat <= now {
-            up.sent += 1;
-            up.next_beat = now + heartbeat;
-            let beat = Heartbeat {
-                count: up.sent,
-                echo: up.received,
-            };
-            out.push(Action::Heartbeat { on: id, beat });
-        }
+        self.end(id, close, now, out);
     }
 
     fn remember(&mut self, peer: &Arc<str>, epoch: u32) {
         self.epochs.insert(peer.clone(), epoch);
         if self.epochs.len() > self.limits.remembered_peers {
-            let absent = self
-                .epochs
-                .keys()
-                .find(|name| !self.associations.contains_key(*name))
-                .cloned();
+            let absent = self.epochs.keys().find(|name| !self.associations.contains_key(*name)).cloned();
             if let Some(absent) = absent {
                 self.epochs.remove(&absent);
             }
@@ -733,31 +578,10 @@ impl Core {
     }
 }
 
-impl Association {
-    // The older of the two signs: a cut of either direction is a silence.
-    fn last_sign(&self) -> Instant {
-        self.heard.min(self.was_heard)
-    }
-
-    fn goodbye_deadline(&self) -> Option<Instant> {
-        let leaving = self.leaving.as_ref().map(|leaving| leaving.until);
-        let theirs = self.goodbye.as_ref().map(|goodbye| goodbye.until);
-        leaving.into_iter().chain(theirs).min()
-    }
-
-    fn deadline(&self, limits: &Limits) -> Instant {
-        let down = self.last_sign() + limits.down_after;
-        let next = self.next_beat.min(down);
-        self.goodbye_deadline()
-            .map_or(next, |until| until.min(next))
-    }
-}
-
-/// The pause after which a target is dialled again, doubled up to the limit.
-pub(super) fn next_pause(pause: Duration, most: Duration) -> Duration {
-    (pause * 2).min(most)
-}
-
 #[cfg(test)]
 #[path = "core_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "core_pair_tests.rs"]
+mod pair_tests;

@@ -9,8 +9,8 @@ macro_rules! counters {
         /// A snapshot of the counters of one transport. They only grow.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
-        pub(crate) struct Counters {
-            $($(#[$doc])* pub(crate) $name: u64,)*
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
         }
 
         /// The counters, while they count.
@@ -69,6 +69,8 @@ counters! {
     foreign_epochs,
     /// Associations ended by silence, noticed at this end.
     silences,
+    /// Associations ended because the peer was silent and its port closed.
+    gone,
     /// Associations replaced by a newer one of the same peer.
     replaced,
     /// Connections turned away because there was no room.
@@ -102,6 +104,7 @@ impl Tally {
             CloseCode::Silent => count(&self.silences),
             CloseCode::Replaced => count(&self.replaced),
             CloseCode::Busy => count(&self.busy),
+            CloseCode::Gone => count(&self.gone),
             CloseCode::Overrun => count(&self.overruns),
             CloseCode::Goodbye | CloseCode::ShuttingDown | CloseCode::Unknown => {}
         }

@@ -1,4 +1,8 @@
-//! Does what the core decides: sockets, TLS, streams. The only file that imports quinn.
+//! Does what the core decides: sockets, TLS, streams. This file and its three parts are the only ones that import quinn.
+//!
+//! - [`endpoint`]: the socket, and what QUIC is told about it.
+//! - [`inward`]: what comes in, one task per stream of the peer.
+//! - [`outward`]: what goes out, one task per channel.
 //!
 //! Everything here runs on the network thread, so the hub is shared by `Rc` and borrowed for the length of a call.
 //! No borrow is held across an await or across a call of the upper half.
@@ -12,74 +16,45 @@
 //! `serve` sees the end of a connection first. It waits for the readers, which read what has arrived and then see the
 //! end too, and only then tells the core. So `Down` comes after every frame that had arrived.
 
+mod endpoint;
+mod inward;
+mod outward;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ConnectionError, ReadError, VarInt, WriteError};
+use quinn::VarInt;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::{AbortHandle, JoinHandle, spawn_local, yield_now};
+use tokio::task::{AbortHandle, JoinHandle, spawn_local};
 use tokio::time::{sleep_until, timeout};
 
-use super::channel::{ChannelId, Lane, Room, Taken, WRITE_BYTES};
+use self::endpoint::{ended, endpoint, refuses};
+use self::outward::write_control;
+use super::channel::ChannelId;
 use super::close::{Close, CloseCode, Ended};
 use super::core::{Action, ConnectionId, Core, Me};
 use super::counters::count;
+use super::lane::{Lane, Room};
 use super::peer::Peer;
 use super::transport::{Answer, Command, Event, JoinError, ListenError, Shared};
 use crate::config::Limits;
 use crate::identity::Identity;
-use crate::wire::frame::{
-    Frame, FrameDecoder, FrameError, Kind, PrefaceError, decode_preface, encode_preface,
-};
-use crate::wire::handshake::{Agreement, Heartbeat, Hello, decode_number};
-
-/// Socket buffers: with the usual 208 KiB a burst of bulk loses thousands of packets a second.
-const SOCKET_BUFFER_BYTES: usize = 4 << 20;
-
-/// The packet size that path discovery tries to reach; it never starts there.
-const MTU_UPPER_BOUND: u16 = 6500;
-
-/// What the first retransmission waits for. Under loss the usual 333 ms makes a handshake take ten seconds.
-const INITIAL_RTT: Duration = Duration::from_millis(50);
-
-/// When nothing at all has come from a connection for so long, QUIC gives it up. The heartbeat of the association is
-/// faster; this is for connections that have none yet.
-const IDLE: Duration = Duration::from_secs(10);
-
-/// QUIC's own sign of life, which only connections without heartbeat ever send.
-const KEEP_ALIVE: Duration = Duration::from_secs(3);
-
-/// Streams that a peer may have beside one per channel: for channels that this node does not have.
-const SPARE_STREAMS: u32 = 4;
-
-/// The longest body of a control frame. They are all short.
-const CONTROL_FRAME_BYTES: usize = 4 << 10;
+use crate::wire::frame::Kind;
+use crate::wire::handshake::{Agreement, Hello};
 
 /// What may wait in the control channel. Only a peer that reads nothing for minutes could fill it.
 const CONTROL_QUEUE_BYTES: usize = 64 << 10;
 
-/// How many pieces one read takes at most. With packets of 1.2 KiB this is about one write of the peer.
-const READ_PIECES: usize = 64;
-
 /// How long the closes at the end of a node may take to be acknowledged.
 const LAST_CLOSES: Duration = Duration::from_secs(1);
-
-/// The stream error that turns a stream of an unknown channel away.
-const UNKNOWN_CHANNEL: VarInt = VarInt::from_u32(1);
-
-/// Control goes before every channel.
-const CONTROL_PRIORITY: i32 = 100;
 
 /// All that a driver starts with.
 pub(super) struct Begin {
@@ -97,10 +72,7 @@ pub(super) type Events = Box<dyn Fn(Event) + Send + Sync>;
 /// Binds the socket and starts the driver; must be called on the network thread. Answers the address.
 pub(super) fn begin(begin: Begin) -> Result<SocketAddr, ListenError> {
     let (endpoint, client) = endpoint(&begin)?;
-    let addr = endpoint.local_addr().map_err(|source| ListenError::Bind {
-        addr: begin.listen,
-        source,
-    })?;
+    let addr = endpoint.local_addr().map_err(|source| ListenError::Bind { addr: begin.listen, source })?;
     let hub = Rc::new(Hub {
         core: RefCell::new(Core::new(begin.me, begin.limits.clone())),
         entries: RefCell::default(),
@@ -108,6 +80,8 @@ pub(super) fn begin(begin: Begin) -> Result<SocketAddr, ListenError> {
         shutdowns: RefCell::default(),
         roots: RefCell::default(),
         next: Cell::new(0),
+        shutting_down: Cell::new(false),
+        finished: Cell::new(false),
         handshakes: Cell::new(0),
         deadline_moved: Notify::new(),
         identity: begin.identity,
@@ -117,10 +91,8 @@ pub(super) fn begin(begin: Begin) -> Result<SocketAddr, ListenError> {
         endpoint,
         client,
     });
-    for task in [
-        spawn_local(hub.clone().accept()).abort_handle(),
-        spawn_local(hub.clone().keep_time()).abort_handle(),
-    ] {
+    for task in [spawn_local(hub.clone().accept()).abort_handle(), spawn_local(hub.clone().keep_time()).abort_handle()]
+    {
         hub.roots.borrow_mut().push(task);
     }
     spawn_local(hub.obey(begin.commands));
@@ -138,6 +110,8 @@ struct Hub {
     /// The tasks that end with the node and not with a connection.
     roots: RefCell<Vec<AbortHandle>>,
     next: Cell<u64>,
+    shutting_down: Cell<bool>,
+    finished: Cell<bool>,
     /// Accepted connections that are still in their TLS handshake.
     handshakes: Cell<usize>,
     deadline_moved: Notify,
@@ -195,11 +169,7 @@ impl Hub {
             Action::Welcome { on, epoch } => {
                 self.send_control(on, epoch, Kind::WELCOME, &epoch.to_be_bytes());
             }
-            Action::Up {
-                on,
-                hello,
-                agreement,
-            } => self.up(on, &hello, agreement),
+            Action::Up { on, hello, agreement } => self.up(on, &hello, agreement),
             Action::Joined { target, on } => {
                 let entries = self.entries.borrow();
                 let Some(peer) = entries.get(&on).and_then(|entry| entry.peer.as_ref()) else {
@@ -213,15 +183,17 @@ impl Hub {
             Action::NotJoined { target, text } => {
                 tracing::warn!(%target, text, "not joined");
                 for answer in self.joinings.borrow_mut().remove(&target).unwrap_or_default() {
-                    let _ = answer.send(Err(JoinError::Refused {
-                        target: target.to_string(),
-                        text: text.clone(),
-                    }));
+                    let _ = answer.send(Err(JoinError::Refused { target: target.to_string(), text: text.clone() }));
                 }
             }
             Action::Heartbeat { on, beat } => {
                 let epoch = self.peer(on).map_or(0, |peer| peer.epoch);
                 self.send_control(on, epoch, Kind::HEARTBEAT, &beat.encode());
+            }
+            Action::Probe { on } => {
+                if let Some(peer) = self.peer(on) {
+                    spawn_local(self.clone().probe(on, peer.addr));
+                }
             }
             Action::Drain { on } => self.drain(on),
             Action::Goodbye { on, streams } => {
@@ -368,6 +340,8 @@ impl Hub {
     async fn obey(self: Rc<Self>, mut commands: mpsc::UnboundedReceiver<Command>) {
         while let Some(command) = commands.recv().await {
             match command {
+                // Without its answer a joining knows that the node has left.
+                Command::Join { .. } if self.shutting_down.get() => {}
                 Command::Join { target, answer } => {
                     let mut joinings = self.joinings.borrow_mut();
                     joinings.entry(target.clone()).or_default().push(answer);
@@ -381,12 +355,19 @@ impl Hub {
                 Command::Disconnect { connection } => {
                     self.feed(|core, now, out| core.on_disconnect(connection, now, out));
                 }
+                Command::Shutdown { done } if self.finished.get() => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.send(());
+                }
                 Command::Shutdown { done } => {
                     self.shutdowns.borrow_mut().push(done);
+                    self.shutting_down.set(true);
+                    self.joinings.borrow_mut().clear();
                     self.feed(|core, now, out| core.on_shutdown(now, out));
                 }
             }
         }
+        self.shutting_down.set(true);
         self.feed(|core, now, out| core.on_abandoned(now, out));
     }
 
@@ -415,7 +396,7 @@ impl Hub {
         self.endpoint.close(VarInt::from_u32(CloseCode::ShuttingDown.number()), b"the node has ended");
         // Past this time the peers learn of the end by silence.
         let _ = timeout(LAST_CLOSES, self.endpoint.wait_idle()).await;
-        self.joinings.borrow_mut().clear();
+        self.finished.set(true);
         for done in self.shutdowns.borrow_mut().drain(..) {
             // Whoever asked may have stopped waiting.
             let _ = done.send(());
@@ -478,16 +459,10 @@ impl Hub {
 
     async fn reach(&self, target: &str) -> Result<quinn::Connection, Ended> {
         let lost = |error: &dyn std::fmt::Display| Ended::Lost(error.to_string());
-        let addresses = tokio::net::lookup_host(target)
-            .await
-            .map_err(|error| lost(&error))?;
+        let addresses = tokio::net::lookup_host(target).await.map_err(|error| lost(&error))?;
         let mut last = Ended::Lost(format!("{target} has no address"));
         for address in addresses {
-            let connecting = self.endpoint.connect_with(
-                self.client.clone(),
-                address,
-                &self.identity.server_name(),
-            );
+            let connecting = self.endpoint.connect_with(self.client.clone(), address, &self.identity.server_name());
             match connecting {
                 Err(error) => last = lost(&error),
                 Ok(connecting) => match connecting.await {
@@ -500,6 +475,12 @@ impl Hub {
     }
 
     // ---- the tasks of a connection
+
+    async fn probe(self: Rc<Self>, id: ConnectionId, addr: SocketAddr) {
+        if refuses(addr).await {
+            self.feed(|core, now, out| core.on_refused(id, now, out));
+        }
+    }
 
     async fn serve(self: Rc<Self>, connection: quinn::Connection, target: Option<Arc<str>>) {
         let chain = connection
@@ -544,11 +525,7 @@ impl Hub {
         let ended = ended(connection.closed().await);
         // A reader may start another one, and all of them end by themselves now.
         loop {
-            let reader = self
-                .entries
-                .borrow_mut()
-                .get_mut(&id)
-                .and_then(|entry| entry.readers.pop());
+            let reader = self.entries.borrow_mut().get_mut(&id).and_then(|entry| entry.readers.pop());
             let Some(reader) = reader else { break };
             // It was aborted or has ended; a panic in it was told by the panic hook.
             let _ = reader.await;
@@ -560,453 +537,4 @@ impl Hub {
             }
         }
     }
-
-    async fn read_control(self: Rc<Self>, id: ConnectionId, connection: quinn::Connection) {
-        // QUIC gives streams in the order in which the peer opened them, and control is the first.
-        let Ok(mut stream) = connection.accept_uni().await else {
-            return;
-        };
-        let mut decoder = FrameDecoder::with_limit(CONTROL_FRAME_BYTES);
-        match read_preface(&mut stream, &mut decoder).await {
-            Ok(name) if name == "control" => {}
-            Ok(name) => {
-                let text = format!("the first stream must be channel \"control\", not \"{name}\"");
-                return self.fault(id, CloseCode::BadHello, text);
-            }
-            Err(Unread::Preface(error)) => return self.fault(id, CloseCode::BadHello, error),
-            Err(Unread::Stream(error)) => return self.stream_fault(id, &error),
-        }
-        let mut greeted = false;
-        let mut said_goodbye = false;
-        let mut pieces = no_pieces();
-        loop {
-            loop {
-                let frame = match decoder.next_frame() {
-                    Ok(Some(frame)) => frame,
-                    Ok(None) => break,
-                    Err(error) if greeted => return self.frame_fault(id, &error),
-                    Err(error) => return self.fault(id, CloseCode::BadHello, error),
-                };
-                if !greeted && frame.kind != Kind::HELLO {
-                    let text = "the first frame on a new connection must be a hello";
-                    return self.fault(id, CloseCode::BadHello, text);
-                }
-                greeted = true;
-                said_goodbye |= frame.kind == Kind::GOODBYE;
-                self.control_frame(id, frame);
-            }
-            match stream.read_chunks(&mut pieces).await {
-                Ok(Some(read)) => {
-                    for piece in &mut pieces[..read] {
-                        decoder.push(std::mem::take(piece));
-                    }
-                    self.core.borrow_mut().on_heard(id, Instant::now());
-                }
-                Ok(None) if said_goodbye => return,
-                Ok(None) => {
-                    let text = "the control stream ended without a goodbye";
-                    return self.fault(id, CloseCode::Truncated, text);
-                }
-                Err(error) => return self.stream_fault(id, &error),
-            }
-        }
-    }
-
-    fn control_frame(self: &Rc<Self>, id: ConnectionId, frame: Frame) {
-        let body = &frame.body[..];
-        let epoch = self.peer(id).map(|peer| peer.epoch);
-        let bad = |what: &str| Close::new(CloseCode::BadFrame, format!("a malformed {what} came"));
-        match frame.kind {
-            Kind::HELLO => match Hello::decode(body) {
-                Ok(hello) => self.feed(|core, now, out| core.on_hello(id, hello, now, out)),
-                Err(error) => self.fault(id, CloseCode::BadHello, error),
-            },
-            Kind::WELCOME => match decode_number(body) {
-                Some(epoch) => self.feed(|core, now, out| core.on_welcome(id, epoch, now, out)),
-                None => self.feed(|core, now, out| core.on_fault(id, bad("welcome"), now, out)),
-            },
-            _ if epoch.is_some_and(|epoch| epoch != frame.epoch) => {
-                count(&self.shared.tally.foreign_epochs);
-            }
-            Kind::HEARTBEAT => match Heartbeat::decode(body) {
-                Some(beat) => self.core.borrow_mut().on_heartbeat(id, beat, Instant::now()),
-                None => self.feed(|core, now, out| core.on_fault(id, bad("heartbeat"), now, out)),
-            },
-            Kind::GOODBYE => match decode_number(body) {
-                Some(streams) => {
-                    self.feed(|core, now, out| core.on_goodbye(id, streams, now, out));
-                }
-                None => self.feed(|core, now, out| core.on_fault(id, bad("goodbye"), now, out)),
-            },
-            // A later version may have more to say. It does not count on being understood.
-            _ => count(&self.shared.tally.unknown_kinds),
-        }
-    }
-
-    async fn accept_streams(self: Rc<Self>, connection: quinn::Connection, peer: Arc<Peer>) {
-        while let Ok(stream) = connection.accept_uni().await {
-            let reader = spawn_local(self.clone().read_stream(peer.clone(), stream));
-            let mut entries = self.entries.borrow_mut();
-            match entries.get_mut(&peer.connection) {
-                Some(entry) => {
-                    entry.readers.retain(|reader| !reader.is_finished());
-                    entry.tasks.retain(|task| !task.is_finished());
-                    entry.tasks.push(reader.abort_handle());
-                    entry.readers.push(reader);
-                }
-                None => reader.abort(),
-            }
-        }
-    }
-
-    async fn read_stream(self: Rc<Self>, peer: Arc<Peer>, mut stream: quinn::RecvStream) {
-        let id = peer.connection;
-        let mut decoder = FrameDecoder::with_limit(self.limits.frame_bytes);
-        let name = match read_preface(&mut stream, &mut decoder).await {
-            Ok(name) => name,
-            Err(Unread::Preface(error)) => return self.fault(id, CloseCode::BadFrame, error),
-            Err(Unread::Stream(error)) => return self.stream_fault(id, &error),
-        };
-        let Some(channel) = self.shared.channels.id(&name) else {
-            return self.turn_away(&peer, &name, stream);
-        };
-        let again = match self.entries.borrow_mut().get_mut(&id) {
-            Some(entry) if entry.incoming.contains(&channel) => true,
-            Some(entry) => {
-                entry.incoming.push(channel);
-                false
-            }
-            None => return,
-        };
-        if again || channel == ChannelId::CONTROL {
-            let text = format!("channel \"{name}\" has a stream already: each has one per direction");
-            return self.fault(id, CloseCode::Streams, text);
-        }
-        match self.read_frames(&peer, channel, stream, decoder).await {
-            Ok(()) => self.feed(|core, now, out| core.on_stream_ended(id, now, out)),
-            Err(Broken::Frame(error)) => self.frame_fault(id, &error),
-            Err(Broken::Stream(error)) => self.stream_fault(id, &error),
-        }
-    }
-
-    async fn read_frames(
-        &self,
-        peer: &Arc<Peer>,
-        channel: ChannelId,
-        mut stream: quinn::RecvStream,
-        mut decoder: FrameDecoder,
-    ) -> Result<(), Broken> {
-        let mut pieces = no_pieces();
-        loop {
-            self.deliver(peer, channel, &mut decoder)?;
-            let Some(read) = stream.read_chunks(&mut pieces).await? else {
-                return Ok(decoder.finish()?);
-            };
-            let mut bytes = 0;
-            for piece in &mut pieces[..read] {
-                bytes += piece.len();
-                decoder.push(std::mem::take(piece));
-                self.deliver(peer, channel, &mut decoder)?;
-            }
-            // Relaxed: a figure for people, which orders nothing.
-            peer.received.fetch_add(bytes as u64, Ordering::Relaxed);
-            self.core.borrow_mut().on_heard(peer.connection, Instant::now());
-            if read == READ_PIECES {
-                // There is probably more; the other streams come first.
-                yield_now().await;
-            }
-        }
-    }
-
-    fn deliver(
-        &self,
-        peer: &Arc<Peer>,
-        channel: ChannelId,
-        decoder: &mut FrameDecoder,
-    ) -> Result<(), FrameError> {
-        while let Some(frame) = decoder.next_frame()? {
-            if !peer.is_up() {
-                return Ok(());
-            }
-            if frame.epoch != peer.epoch {
-                count(&self.shared.tally.foreign_epochs);
-            } else if frame.kind.is_control() {
-                count(&self.shared.tally.unknown_kinds);
-            } else {
-                self.tell(Event::Frame {
-                    peer: peer.clone(),
-                    channel,
-                    kind: frame.kind,
-                    body: frame.body,
-                });
-            }
-        }
-        Ok(())
-    }
-
-    // A stream of a channel that this node does not have. Its sender is told, and nobody else is touched.
-    fn turn_away(self: &Rc<Self>, peer: &Peer, name: &str, mut stream: quinn::RecvStream) {
-        let id = peer.connection;
-        count(&self.shared.tally.unknown_channels);
-        tracing::warn!(peer = %peer.name, channel = name, "a channel that this node does not have");
-        // An error says that the stream is gone already.
-        let _ = stream.stop(UNKNOWN_CHANNEL);
-        let mut entries = self.entries.borrow_mut();
-        let Some(entry) = entries.get_mut(&id) else {
-            return;
-        };
-        entry.unknown_streams += 1;
-        let too_many = entry.unknown_streams > self.limits.unknown_streams;
-        drop(entries);
-        if too_many {
-            let text = format!("channel \"{name}\" is unknown here, like many before");
-            return self.fault(id, CloseCode::Streams, text);
-        }
-        self.feed(|core, now, out| core.on_stream_ended(id, now, out));
-    }
-
-    fn frame_fault(self: &Rc<Self>, id: ConnectionId, error: &FrameError) {
-        let code = match error {
-            FrameError::TooLarge { .. } => CloseCode::FrameTooLarge,
-            FrameError::UnknownFlags(_) => CloseCode::BadFrame,
-            FrameError::Truncated { .. } => CloseCode::Truncated,
-        };
-        self.fault(id, code, error);
-    }
-
-    // The end of a whole connection is `serve`'s to tell.
-    fn stream_fault(self: &Rc<Self>, id: ConnectionId, error: &ReadError) {
-        if let ReadError::Reset(code) = error {
-            self.fault(id, CloseCode::Truncated, format!("a stream was reset with code {code}"));
-        }
-    }
-
-    // Gives the ended stream if there ever was one.
-    async fn write_channel(
-        self: Rc<Self>,
-        connection: quinn::Connection,
-        peer: Arc<Peer>,
-        channel: ChannelId,
-    ) -> Option<quinn::SendStream> {
-        let lane = &peer.lanes[channel.index()];
-        let settings = self.shared.channels.channel(channel);
-        let mut stream = None;
-        let mut batch = Vec::new();
-        loop {
-            match lane.take(&mut batch, WRITE_BYTES) {
-                Taken::Wait => lane.ready().await,
-                Taken::Batch { bytes, room } => {
-                    if room {
-                        self.tell(Event::Room {
-                            peer: peer.clone(),
-                            channel,
-                        });
-                    }
-                    let written = match &mut stream {
-                        Some(stream) => write(stream, &mut batch).await,
-                        None => {
-                            let opened = open(&connection, settings.name(), settings.stream_priority());
-                            match opened.await {
-                                Ok(opened) => write(stream.insert(opened), &mut batch).await,
-                                Err(error) => Err(error),
-                            }
-                        }
-                    };
-                    match written {
-                        Ok(()) => {}
-                        Err(WriteError::Stopped(_)) => {
-                            tracing::warn!(peer = %peer.name, channel = settings.name(), "the peer has no such channel");
-                            lane.refuse();
-                            return stream;
-                        }
-                        Err(_) => return None,
-                    }
-                    // Relaxed: a figure for people, which orders nothing.
-                    peer.sent.fetch_add(bytes as u64, Ordering::Relaxed);
-                    // quinn takes megabytes at once; packets must leave and others write in between.
-                    yield_now().await;
-                }
-                Taken::Drained => {
-                    if let Some(stream) = &mut stream {
-                        // An error says that the stream has ended already.
-                        let _ = stream.finish();
-                    }
-                    return stream;
-                }
-                Taken::Overrun => {
-                    let text = format!(
-                        "too many system signals waited in channel \"{}\"",
-                        settings.name()
-                    );
-                    self.fault(peer.connection, CloseCode::Overrun, text);
-                    return None;
-                }
-                Taken::Closed => return stream,
-            }
-        }
-    }
-}
-
-async fn write_control(
-    connection: quinn::Connection,
-    lane: Rc<Lane>,
-) -> Option<quinn::SendStream> {
-    // A peer that allows no stream gets no hello, and its time to greet runs out.
-    let mut stream = open(&connection, "control", CONTROL_PRIORITY).await.ok()?;
-    let mut batch = Vec::new();
-    loop {
-        match lane.take(&mut batch, WRITE_BYTES) {
-            Taken::Wait => lane.ready().await,
-            // An error is the end of the connection, which `serve` sees.
-            Taken::Batch { .. } => write(&mut stream, &mut batch).await.ok()?,
-            Taken::Drained => {
-                // An error says that the stream has ended already.
-                let _ = stream.finish();
-                return Some(stream);
-            }
-            Taken::Overrun | Taken::Closed => return None,
-        }
-    }
-}
-
-async fn open(
-    connection: &quinn::Connection,
-    channel: &str,
-    priority: i32,
-) -> Result<quinn::SendStream, WriteError> {
-    let mut stream = connection.open_uni().await?;
-    // An error says that the stream has ended already.
-    let _ = stream.set_priority(priority);
-    let mut preface = BytesMut::new();
-    encode_preface(channel, &mut preface);
-    stream.write_chunk(preface.freeze()).await?;
-    Ok(stream)
-}
-
-async fn write(stream: &mut quinn::SendStream, batch: &mut Vec<Bytes>) -> Result<(), WriteError> {
-    let written = stream.write_all_chunks(batch).await;
-    batch.clear();
-    written
-}
-
-/// Why a stream did not even say which channel it is.
-enum Unread {
-    Preface(PrefaceError),
-    Stream(ReadError),
-}
-
-/// Why the frames of a stream ended other than in order.
-#[derive(Debug, thiserror::Error)]
-enum Broken {
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    #[error(transparent)]
-    Stream(#[from] ReadError),
-}
-
-/// Reads the name of the channel; what follows it goes into `decoder`.
-async fn read_preface(
-    stream: &mut quinn::RecvStream,
-    decoder: &mut FrameDecoder,
-) -> Result<String, Unread> {
-    let mut begun = BytesMut::new();
-    loop {
-        if let Some((name, length)) = decode_preface(&begun).map_err(Unread::Preface)? {
-            let name = name.to_owned();
-            let _ = begun.split_to(length);
-            decoder.push(begun.freeze());
-            return Ok(name);
-        }
-        match stream.read_chunk(WRITE_BYTES, true).await {
-            Ok(Some(chunk)) => begun.extend_from_slice(&chunk.bytes),
-            Ok(None) => return Err(Unread::Preface(PrefaceError::Truncated)),
-            Err(error) => return Err(Unread::Stream(error)),
-        }
-    }
-}
-
-fn no_pieces() -> Vec<Bytes> {
-    vec![Bytes::new(); READ_PIECES]
-}
-
-/// What the end of a connection means for the association and its target.
-fn ended(error: ConnectionError) -> Ended {
-    // TLS alerts travel as QUIC error codes from 0x100 to 0x1ff.
-    let is_tls = |code: u64| (0x100..0x200).contains(&code);
-    match error {
-        ConnectionError::ApplicationClosed(close) => Ended::ByPeer(Close {
-            code: CloseCode::from_number(close.error_code.into_inner()),
-            text: String::from_utf8_lossy(&close.reason).into_owned(),
-        }),
-        ConnectionError::TransportError(error) if is_tls(error.code.into()) => {
-            Ended::Distrusted(format!("its certificate is not taken: {}", error.reason))
-        }
-        ConnectionError::ConnectionClosed(close) if is_tls(close.error_code.into()) => {
-            Ended::Distrusted(format!(
-                "it does not take our certificate: {}",
-                String::from_utf8_lossy(&close.reason)
-            ))
-        }
-        error => Ended::Lost(error.to_string()),
-    }
-}
-
-fn endpoint(begin: &Begin) -> Result<(quinn::Endpoint, quinn::ClientConfig), ListenError> {
-    let tls = |error: &dyn std::fmt::Display| ListenError::Tls(error.to_string());
-    let transport = Arc::new(transport(begin));
-
-    let server = QuicServerConfig::try_from(begin.identity.server()).map_err(|error| tls(&error))?;
-    let mut server = quinn::ServerConfig::with_crypto(Arc::new(server));
-    server.transport_config(transport.clone());
-    server.max_incoming(2 * begin.limits.greeting_connections);
-
-    let client = QuicClientConfig::try_from(begin.identity.client()).map_err(|error| tls(&error))?;
-    let mut client = quinn::ClientConfig::new(Arc::new(client));
-    client.transport_config(transport);
-
-    let bind = |source| ListenError::Bind {
-        addr: begin.listen,
-        source,
-    };
-    let socket = socket(begin.listen).map_err(bind)?;
-    let endpoint = quinn::Endpoint::new(
-        quinn::EndpointConfig::default(),
-        Some(server),
-        socket,
-        Arc::new(quinn::TokioRuntime),
-    )
-    .map_err(bind)?;
-    Ok((endpoint, client))
-}
-
-fn transport(begin: &Begin) -> quinn::TransportConfig {
-    let mut discovery = quinn::MtuDiscoveryConfig::default();
-    discovery.upper_bound(MTU_UPPER_BOUND);
-    // Silence is for the association to judge, so QUIC gives up later.
-    let idle = IDLE.max(begin.limits.down_after * 2);
-    let mut config = quinn::TransportConfig::default();
-    config
-        .max_concurrent_uni_streams(VarInt::from_u32(
-            begin.shared.channels.len() as u32 + SPARE_STREAMS,
-        ))
-        .max_concurrent_bidi_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None)
-        .mtu_discovery_config(Some(discovery))
-        .initial_rtt(INITIAL_RTT)
-        .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_idle_timeout(idle.try_into().ok());
-    config
-}
-
-fn socket(addr: SocketAddr) -> io::Result<std::net::UdpSocket> {
-    let domain = socket2::Domain::for_address(addr);
-    let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
-    if addr.ip() == Ipv6Addr::UNSPECIFIED {
-        socket.set_only_v6(false)?;
-    }
-    // The operating system may allow less, which costs speed and nothing else.
-    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES);
-    let _ = socket.set_send_buffer_size(SOCKET_BUFFER_BYTES);
-    socket.bind(&addr.into())?;
-    Ok(socket.into())
 }

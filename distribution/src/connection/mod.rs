@@ -13,9 +13,10 @@
 //!
 //! # The parts
 //! - [`core`]: decides. It knows connections by number and peers by name, takes `now`, and gives actions and a deadline;
-//!   [`targets`] is the part of it that knows when to dial.
-//! - [`driver`]: does. The only file that imports quinn; all of it runs on the network thread, so nothing in it is shared.
-//! - [`channel`]: what waits in one channel towards one peer, and where senders and the writer meet.
+//!   `association` is its part that knows who has heard whom, `targets` the one that knows when to dial.
+//! - `driver`: does. Nothing else imports quinn; all of it runs on the network thread, so nothing in it is shared.
+//! - [`channel`] names the ordered lanes between two nodes; `lane` is what waits in one of them towards one peer, where
+//!   senders and the writer meet.
 //! - [`transport`] and [`peer`]: the face for the upper half. [`network`] owns the thread. [`counters`] and [`close`] say
 //!   what went wrong, to programs and to people.
 //!
@@ -38,11 +39,13 @@
 //! What a frame means (the upper half), who should be joined (discovery, membership), and credit: a receiver that
 //! does not keep up is not yet felt by the sender before the receiver's memory is.
 
+mod association;
 pub(crate) mod channel;
 pub(crate) mod close;
 pub(crate) mod core;
 pub(crate) mod counters;
 mod driver;
+mod lane;
 pub(crate) mod network;
 pub(crate) mod peer;
 mod targets;

@@ -33,24 +33,17 @@ impl Network {
     /// # Errors
     /// What the operating system says when it has no thread or no poller left.
     pub fn start() -> io::Result<Network> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (jobs, mut queue) = mpsc::unbounded_channel::<Job>();
-        thread::Builder::new()
-            .name("biotope-network".to_owned())
-            .spawn(move || {
-                let local = LocalSet::new();
-                local.block_on(&runtime, async move {
-                    while let Some(job) = queue.recv().await {
-                        job();
-                    }
-                });
-            })?;
-        Ok(Network {
-            jobs,
-            users: Arc::new(()),
-        })
+        thread::Builder::new().name("biotope-network".to_owned()).spawn(move || {
+            let local = LocalSet::new();
+            local.block_on(&runtime, async move {
+                while let Some(job) = queue.recv().await {
+                    job();
+                }
+            });
+        })?;
+        Ok(Network { jobs, users: Arc::new(()) })
     }
 
     /// Begins `job` on the thread, where `tokio::task::spawn_local` works.
@@ -61,8 +54,6 @@ impl Network {
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Network")
-            .field("users", &Arc::strong_count(&self.users))
-            .finish_non_exhaustive()
+        f.debug_struct("Network").field("users", &Arc::strong_count(&self.users)).finish_non_exhaustive()
     }
 }

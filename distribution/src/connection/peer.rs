@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use super::channel::{ChannelId, Lane, Room, SendError};
+use super::channel::{ChannelId, SendError};
 use super::core::ConnectionId;
 use super::counters::{Tally, count};
+use super::lane::{Lane, Room};
 use crate::wire::frame::Kind;
 
 /// One association with a peer.
@@ -51,12 +52,7 @@ impl Peer {
     ///
     /// # Errors
     /// See [`SendError`]; nothing was queued then.
-    pub(crate) fn send(
-        &self,
-        channel: ChannelId,
-        kind: Kind,
-        body: Bytes,
-    ) -> Result<(), SendError> {
+    pub(crate) fn send(&self, channel: ChannelId, kind: Kind, body: Bytes) -> Result<(), SendError> {
         let lane = self.lane(channel, kind, body.len())?;
         self.counted(lane.push(self.epoch, kind, body, Room::Limited))
     }
@@ -65,12 +61,7 @@ impl Peer {
     ///
     /// # Errors
     /// As [`Peer::send`].
-    pub(crate) fn send_copy(
-        &self,
-        channel: ChannelId,
-        kind: Kind,
-        body: &[u8],
-    ) -> Result<(), SendError> {
+    pub(crate) fn send_copy(&self, channel: ChannelId, kind: Kind, body: &[u8]) -> Result<(), SendError> {
         let lane = self.lane(channel, kind, body.len())?;
         self.counted(lane.push_copy(self.epoch, kind, body, Room::Limited))
     }
@@ -82,12 +73,7 @@ impl Peer {
     ///
     /// # Errors
     /// As [`Peer::send`], but never `Full`.
-    pub(crate) fn send_system(
-        &self,
-        channel: ChannelId,
-        kind: Kind,
-        body: &[u8],
-    ) -> Result<(), SendError> {
+    pub(crate) fn send_system(&self, channel: ChannelId, kind: Kind, body: &[u8]) -> Result<(), SendError> {
         let lane = self.lane(channel, kind, body.len())?;
         self.counted(lane.push_copy(self.epoch, kind, body, Room::System))
     }
@@ -150,13 +136,9 @@ impl Peer {
             "control frames and the control channel belong to the connection"
         );
         if body > self.frame_limit {
-            return Err(SendError::TooLarge {
-                limit: self.frame_limit,
-            });
+            return Err(SendError::TooLarge { limit: self.frame_limit });
         }
-        self.lanes
-            .get(channel.index())
-            .ok_or(SendError::UnknownChannel)
+        self.lanes.get(channel.index()).ok_or(SendError::UnknownChannel)
     }
 
     fn counted(&self, sent: Result<(), SendError>) -> Result<(), SendError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::close::Ended;
-use super::core::{Action, ConnectionId, next_pause};
+use super::core::{Action, ConnectionId};
 use crate::config::Limits;
 
 /// The targets of one node; a part of its core.
@@ -36,12 +36,7 @@ enum Phase {
 
 impl Targets {
     pub(super) fn new(limits: &Limits) -> Targets {
-        Targets {
-            wanted: BTreeMap::new(),
-            limit: limits.targets,
-            first: limits.redial_first,
-            most: limits.redial_most,
-        }
+        Targets { wanted: BTreeMap::new(), limit: limits.targets, first: limits.redial_first, most: limits.redial_most }
     }
 
     pub(super) fn on_join(
@@ -53,10 +48,7 @@ impl Targets {
         if let Some(known) = self.wanted.get(target) {
             let met = known.peer.as_ref().and_then(|peer| associations.get(peer));
             if let (Phase::Met, Some(on)) = (&known.phase, met) {
-                out.push(Action::Joined {
-                    target: target.clone(),
-                    on: *on,
-                });
+                out.push(Action::Joined { target: target.clone(), on: *on });
             }
             return;
         }
@@ -64,23 +56,12 @@ impl Targets {
             let limit = self.limit;
             out.push(Action::NotJoined {
                 target: target.clone(),
-                text: format!(
-                    "{limit} addresses are being joined already: leave one, or raise `Limits::targets`"
-                ),
+                text: format!("{limit} addresses are being joined already: leave one, or raise `Limits::targets`"),
             });
             return;
         }
-        self.wanted.insert(
-            target.clone(),
-            Target {
-                peer: None,
-                phase: Phase::Trying,
-                pause: self.first,
-            },
-        );
-        out.push(Action::Dial {
-            target: target.clone(),
-        });
+        self.wanted.insert(target.clone(), Target { peer: None, phase: Phase::Trying, pause: self.first });
+        out.push(Action::Dial { target: target.clone() });
     }
 
     pub(super) fn on_connected(&mut self, target: &Arc<str>, peer: &Arc<str>) {
@@ -105,18 +86,12 @@ impl Targets {
         if let Some(on) = known.peer.as_ref().and_then(|peer| associations.get(peer)) {
             known.phase = Phase::Met;
             known.pause = self.first;
-            out.push(Action::Joined {
-                target: target.clone(),
-                on: *on,
-            });
+            out.push(Action::Joined { target: target.clone(), on: *on });
             return;
         }
         if ended.is_final() {
             self.wanted.remove(target);
-            out.push(Action::NotJoined {
-                target: target.clone(),
-                text: ended.into_text(),
-            });
+            out.push(Action::NotJoined { target: target.clone(), text: ended.into_text() });
             return;
         }
         tracing::debug!(%target, pause = ?known.pause, why = ended.into_text(), "will dial again");
@@ -129,10 +104,7 @@ impl Targets {
             if target.peer.as_ref() == Some(peer) {
                 target.phase = Phase::Met;
                 target.pause = self.first;
-                out.push(Action::Joined {
-                    target: name.clone(),
-                    on,
-                });
+                out.push(Action::Joined { target: name.clone(), on });
             }
         }
     }
@@ -150,9 +122,7 @@ impl Targets {
         for (name, target) in &mut self.wanted {
             if matches!(target.phase, Phase::Waiting(at) if at <= now) {
                 target.phase = Phase::Trying;
-                out.push(Action::Dial {
-                    target: name.clone(),
-                });
+                out.push(Action::Dial { target: name.clone() });
             }
         }
     }
@@ -162,17 +132,11 @@ impl Targets {
     }
 
     pub(super) fn forget_peer(&mut self, peer: &Arc<str>) {
-        self.wanted
-            .retain(|_, target| target.peer.as_ref() != Some(peer));
+        self.wanted.retain(|_, target| target.peer.as_ref() != Some(peer));
     }
 
-    pub(super) fn forget_all(&mut self, out: &mut Vec<Action>) {
-        for target in std::mem::take(&mut self.wanted).into_keys() {
-            out.push(Action::NotJoined {
-                target,
-                text: "this node is shutting down".to_owned(),
-            });
-        }
+    pub(super) fn forget_all(&mut self) {
+        self.wanted.clear();
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
@@ -182,4 +146,8 @@ impl Targets {
         };
         self.wanted.values().filter_map(due).min()
     }
+}
+
+fn next_pause(pause: Duration, most: Duration) -> Duration {
+    (pause * 2).min(most)
 }

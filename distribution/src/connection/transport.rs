@@ -49,7 +49,9 @@ pub enum ListenError {
         source: io::Error,
     },
     /// The certificate was made out for another node.
-    #[error("the node is called \"{node}\", but its certificate is made out to \"{certificate}\": give it the identity of its own name")]
+    #[error(
+        "the node is called \"{node}\", but its certificate is made out to \"{certificate}\": give it the identity of its own name"
+    )]
     NameDiffers {
         /// The node's name.
         node: Arc<str>,
@@ -116,32 +118,38 @@ pub(super) struct Shared {
 
 /// What the face asks of the driver.
 pub(super) enum Command {
-    Join {
-        target: Arc<str>,
-        answer: Answer,
-    },
-    Leave {
-        target: Arc<str>,
-    },
-    Disconnect {
-        connection: ConnectionId,
-    },
-    Shutdown {
-        done: oneshot::Sender<()>,
-    },
+    Join { target: Arc<str>, answer: Answer },
+    Leave { target: Arc<str> },
+    Disconnect { connection: ConnectionId },
+    Shutdown { done: oneshot::Sender<()> },
 }
 
 pub(super) type Answer = oneshot::Sender<Result<Arc<Peer>, JoinError>>;
 
 /// Why a target is not joined any more.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum JoinError {
+#[non_exhaustive]
+pub enum JoinError {
     /// The two nodes cannot meet. Joining again cannot help until somebody changes what the text says.
     #[error("cannot join {target}: {text}")]
-    Refused { target: String, text: String },
+    Refused {
+        /// The address.
+        target: String,
+        /// What is wrong, and what to do.
+        text: String,
+    },
     /// The transport was shut down, or `leave` was called for the target.
     #[error("{target} is not joined any more: the node has left it or shut down")]
-    Left { target: String },
+    Left {
+        /// The address.
+        target: String,
+    },
+    /// The node has no listener.
+    #[error("cannot join {target}: this node does not listen; give its builder `.listen(…)` and `.identity(…)`")]
+    NotListening {
+        /// The address.
+        target: String,
+    },
 }
 
 /// The answer to [`Transport::join`]. Dropping it does not stop the joining.
@@ -183,10 +191,7 @@ impl Transport {
     ) -> Result<Transport, ListenError> {
         config.limits.check()?;
         if *config.name != *config.identity.node() {
-            return Err(ListenError::NameDiffers {
-                node: config.name,
-                certificate: config.identity.node().into(),
-            });
+            return Err(ListenError::NameDiffers { node: config.name, certificate: config.identity.node().into() });
         }
         let shared = Arc::new(Shared {
             channels: Channels::with(config.channels)?,
@@ -196,11 +201,7 @@ impl Transport {
         let (commands, queue) = mpsc::unbounded_channel();
         let (listening, bound) = oneshot::channel();
         let begin = driver::Begin {
-            me: Me {
-                cluster: config.identity.shared_cluster(),
-                node: config.name,
-                incarnation: config.incarnation,
-            },
+            me: Me { cluster: config.identity.shared_cluster(), node: config.name, incarnation: config.incarnation },
             identity: config.identity,
             listen: config.listen,
             limits: config.limits,
@@ -213,12 +214,7 @@ impl Transport {
             let _ = listening.send(driver::begin(begin));
         })?;
         let local_addr = bound.await.map_err(|_| ListenError::NetworkGone)??;
-        Ok(Transport {
-            shared,
-            commands,
-            local_addr,
-            _network: network.clone(),
-        })
+        Ok(Transport { shared, commands, local_addr, _network: network.clone() })
     }
 
     /// Joins whoever answers at `target`, a `host:port`, and keeps trying, also after a down, until
@@ -226,28 +222,18 @@ impl Transport {
     pub(crate) fn join(&self, target: impl Into<String>) -> Joining {
         let target = target.into();
         let (answer, receiver) = oneshot::channel();
-        self.command(Command::Join {
-            target: target.as_str().into(),
-            answer,
-        });
-        Joining {
-            target,
-            answer: receiver,
-        }
+        self.command(Command::Join { target: target.as_str().into(), answer });
+        Joining { target, answer: receiver }
     }
 
     /// Stops trying `target`. An association that is up stays up.
     pub(crate) fn leave(&self, target: &str) {
-        self.command(Command::Leave {
-            target: target.into(),
-        });
+        self.command(Command::Leave { target: target.into() });
     }
 
     /// Ends one association with a goodbye, and stops trying the targets at which that peer answers.
     pub(crate) fn disconnect(&self, peer: &Peer) {
-        self.command(Command::Disconnect {
-            connection: peer.connection,
-        });
+        self.command(Command::Disconnect { connection: peer.connection });
     }
 
     /// Ends all associations with a goodbye: what was queued before is sent first. Then nothing listens any more.
@@ -262,13 +248,7 @@ impl Transport {
     }
 
     /// The same as [`Peer::send`].
-    pub(crate) fn send(
-        &self,
-        peer: &Peer,
-        channel: ChannelId,
-        kind: Kind,
-        body: Bytes,
-    ) -> Result<(), SendError> {
+    pub(crate) fn send(&self, peer: &Peer, channel: ChannelId, kind: Kind, body: Bytes) -> Result<(), SendError> {
         peer.send(channel, kind, body)
     }
 
@@ -304,9 +284,7 @@ impl Transport {
 
 impl std::fmt::Debug for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transport")
-            .field("local_addr", &self.local_addr)
-            .finish_non_exhaustive()
+        f.debug_struct("Transport").field("local_addr", &self.local_addr).finish_non_exhaustive()
     }
 }
 
@@ -314,13 +292,9 @@ impl Future for Joining {
     type Output = Result<Arc<Peer>, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(cx).map(|answer| {
-            answer.unwrap_or_else(|_| {
-                Err(JoinError::Left {
-                    target: std::mem::take(&mut self.target),
-                })
-            })
-        })
+        Pin::new(&mut self.answer)
+            .poll(cx)
+            .map(|answer| answer.unwrap_or_else(|_| Err(JoinError::Left { target: std::mem::take(&mut self.target) })))
     }
 }
 

@@ -5,8 +5,7 @@ use std::io;
 use std::path::Path;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
 use super::{Identity, IdentityError, cluster_name, node_name, read_certificates};
@@ -77,11 +76,7 @@ impl Authority {
         let key = KeyPair::generate()?;
         let params = authority_params(cluster)?;
         let cert = params.self_signed(&key)?.pem();
-        Ok(Authority {
-            cluster: cluster.to_owned(),
-            cert,
-            issuer: Issuer::new(params, key),
-        })
+        Ok(Authority { cluster: cluster.to_owned(), cert, issuer: Issuer::new(params, key) })
     }
 
     /// Brings an authority back from its text.
@@ -91,10 +86,8 @@ impl Authority {
     pub fn from_pem(pem: &AuthorityPem) -> Result<Authority, AuthorityError> {
         let not = |error: &dyn std::fmt::Display| AuthorityError::NotAnAuthority(error.to_string());
         let key = KeyPair::from_pem(&pem.key).map_err(|error| not(&error))?;
-        let certificates = read_certificates("authority", pem.cert.as_bytes())
-            .map_err(|error| not(&error))?;
-        let certificate = webpki::EndEntityCert::try_from(&certificates[0])
-            .map_err(|error| not(&error))?;
+        let certificates = read_certificates("authority", pem.cert.as_bytes()).map_err(|error| not(&error))?;
+        let certificate = webpki::EndEntityCert::try_from(&certificates[0]).map_err(|error| not(&error))?;
         // The authority names its cluster as its nodes do, so that the text alone is enough.
         let cluster = certificate
             .valid_dns_names()
@@ -103,19 +96,12 @@ impl Authority {
             .to_owned();
         check_name(&cluster)?;
         let params = authority_params(&cluster)?;
-        Ok(Authority {
-            cluster,
-            cert: pem.cert.clone(),
-            issuer: Issuer::new(params, key),
-        })
+        Ok(Authority { cluster, cert: pem.cert.clone(), issuer: Issuer::new(params, key) })
     }
 
     /// The authority as text, to issue further identities elsewhere or later.
     pub fn to_pem(&self) -> AuthorityPem {
-        AuthorityPem {
-            cert: self.cert.clone(),
-            key: self.issuer.key().serialize_pem(),
-        }
+        AuthorityPem { cert: self.cert.clone(), key: self.issuer.key().serialize_pem() }
     }
 
     /// Makes a key and a certificate for `node`.
@@ -124,31 +110,27 @@ impl Authority {
     /// [`AuthorityError::Name`] if `node` is not made of lower case letters, digits and hyphens.
     pub fn issue(&self, node: &str) -> Result<IdentityPem, AuthorityError> {
         check_name(node)?;
-        let key = KeyPair::generate()?;
-        let mut params = CertificateParams::new(vec![
-            cluster_name(&self.cluster),
-            node_name(node, &self.cluster),
-        ])?;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, format!("{node} of {}", self.cluster));
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        // Every node dials and is dialled.
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        let cert = params.signed_by(&key, &self.issuer)?;
-        Ok(IdentityPem {
-            cert: cert.pem(),
-            key: key.serialize_pem(),
-            ca: self.cert.clone(),
-        })
+        let names = vec![cluster_name(&self.cluster), node_name(node, &self.cluster)];
+        self.sign(&format!("{node} of {}", self.cluster), names)
     }
 
     /// The name of the cluster.
     pub fn cluster(&self) -> &str {
         &self.cluster
+    }
+}
+
+impl Authority {
+    /// Makes a certificate for any names, which `issue` would not do.
+    pub(crate) fn sign(&self, common_name: &str, dns_names: Vec<String>) -> Result<IdentityPem, AuthorityError> {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(dns_names)?;
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        // Every node dials and is dialled.
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        let cert = params.signed_by(&key, &self.issuer)?;
+        Ok(IdentityPem { cert: cert.pem(), key: key.serialize_pem(), ca: self.cert.clone() })
     }
 }
 
@@ -212,9 +194,7 @@ impl IdentityPem {
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority")
-            .field("cluster", &self.cluster)
-            .finish_non_exhaustive()
+        f.debug_struct("Authority").field("cluster", &self.cluster).finish_non_exhaustive()
     }
 }
 
@@ -233,9 +213,7 @@ impl std::fmt::Debug for IdentityPem {
 
 fn authority_params(cluster: &str) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(vec![cluster_name(cluster)])?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, format!("authority of {cluster}"));
+    params.distinguished_name.push(DnType::CommonName, format!("authority of {cluster}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
@@ -280,14 +258,8 @@ mod tests {
     #[test]
     fn text_of_a_node_is_no_authority_of_its_own_name() {
         let node = Authority::new("shop").unwrap().issue("a").unwrap();
-        let pem = AuthorityPem {
-            cert: "nonsense".to_owned(),
-            key: node.key,
-        };
-        assert!(matches!(
-            Authority::from_pem(&pem),
-            Err(AuthorityError::NotAnAuthority(_))
-        ));
+        let pem = AuthorityPem { cert: "nonsense".to_owned(), key: node.key };
+        assert!(matches!(Authority::from_pem(&pem), Err(AuthorityError::NotAnAuthority(_))));
     }
 
     #[test]

@@ -120,8 +120,8 @@ impl Identity {
     ) -> Result<Identity, IdentityError> {
         let chain = read_certificates("certificate chain", cert_chain.as_ref())?;
         let authorities = read_certificates("cluster's authority", cluster_ca.as_ref())?;
-        let key = PrivateKeyDer::from_pem_slice(key.as_ref())
-            .map_err(|source| IdentityError::Pem { what: "key", source })?;
+        let key =
+            PrivateKeyDer::from_pem_slice(key.as_ref()).map_err(|source| IdentityError::Pem { what: "key", source })?;
         let (cluster, node) = names(&chain[0])?;
 
         let mut roots = RootCertStore::empty();
@@ -131,9 +131,8 @@ impl Identity {
         let roots = Arc::new(roots);
         let provider = Arc::new(rustls::crypto::ring::default_provider());
 
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
-            .build()
-            .map_err(tls)?;
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone()).build().map_err(tls)?;
         let mut server = rustls::ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(tls)?
@@ -154,12 +153,7 @@ impl Identity {
         client.enable_early_data = false;
         client.resumption = Resumption::disabled();
 
-        Ok(Identity {
-            node,
-            cluster,
-            client: Arc::new(client),
-            server: Arc::new(server),
-        })
+        Ok(Identity { node, cluster, client: Arc::new(client), server: Arc::new(server) })
     }
 
     /// Reads an identity from three PEM files; see [`Identity::from_pem`].
@@ -171,17 +165,9 @@ impl Identity {
         key: impl AsRef<Path>,
         cluster_ca: impl AsRef<Path>,
     ) -> Result<Identity, IdentityError> {
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| IdentityError::File {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        Identity::from_pem(
-            read(cert_chain.as_ref())?,
-            read(key.as_ref())?,
-            read(cluster_ca.as_ref())?,
-        )
+        let read =
+            |path: &Path| std::fs::read(path).map_err(|source| IdentityError::File { path: path.to_owned(), source });
+        Identity::from_pem(read(cert_chain.as_ref())?, read(key.as_ref())?, read(cluster_ca.as_ref())?)
     }
 
     /// The node's name, from the certificate.
@@ -212,18 +198,11 @@ impl Identity {
     }
 
     /// The node that a peer's certificate is made out to. TLS has judged who signed it; this judges for whom.
-    pub(crate) fn peer_node(
-        &self,
-        chain: &[CertificateDer<'_>],
-    ) -> Result<Arc<str>, CertificateError> {
-        let certificate = chain
-            .first()
-            .ok_or_else(|| CertificateError::Unreadable("there is none".to_owned()))?;
+    pub(crate) fn peer_node(&self, chain: &[CertificateDer<'_>]) -> Result<Arc<str>, CertificateError> {
+        let certificate = chain.first().ok_or_else(|| CertificateError::Unreadable("there is none".to_owned()))?;
         let (cluster, node) = names(certificate)?;
         if cluster != self.cluster {
-            return Err(CertificateError::OtherCluster {
-                ours: self.cluster.clone(),
-            });
+            return Err(CertificateError::OtherCluster { ours: self.cluster.clone() });
         }
         Ok(node)
     }
@@ -231,10 +210,7 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("node", &self.node)
-            .field("cluster", &self.cluster)
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("node", &self.node).field("cluster", &self.cluster).finish_non_exhaustive()
     }
 }
 
@@ -250,10 +226,7 @@ fn tls(error: impl fmt::Display) -> IdentityError {
     IdentityError::Tls(error.to_string())
 }
 
-fn read_certificates(
-    what: &'static str,
-    pem: &[u8],
-) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+fn read_certificates(what: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
     let certificates = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|source| IdentityError::Pem { what, source })?;
@@ -270,9 +243,7 @@ fn names(certificate: &CertificateDer<'_>) -> Result<(Arc<str>, Arc<str>), Certi
     pick_names(certificate.valid_dns_names())
 }
 
-fn pick_names<'a>(
-    names: impl Iterator<Item = &'a str>,
-) -> Result<(Arc<str>, Arc<str>), CertificateError> {
+fn pick_names<'a>(names: impl Iterator<Item = &'a str>) -> Result<(Arc<str>, Arc<str>), CertificateError> {
     let mut clusters: Vec<&str> = Vec::new();
     let mut nodes: Vec<(&str, &str)> = Vec::new();
     for labels in names.filter_map(|name| name.strip_suffix(".biotope")) {
@@ -292,9 +263,7 @@ fn pick_names<'a>(
     nodes.dedup();
     let node = match nodes[..] {
         [] => {
-            return Err(CertificateError::NoNode {
-                cluster: cluster.into(),
-            });
+            return Err(CertificateError::NoNode { cluster: cluster.into() });
         }
         [(node, _)] => node,
         [(first, _), (second, _), ..] => return Err(ambiguous(first, second)),
@@ -305,10 +274,7 @@ fn pick_names<'a>(
 }
 
 fn ambiguous(first: &str, second: &str) -> CertificateError {
-    CertificateError::Ambiguous {
-        first: first.into(),
-        second: second.into(),
-    }
+    CertificateError::Ambiguous { first: first.into(), second: second.into() }
 }
 
 #[cfg(test)]
@@ -326,10 +292,7 @@ mod tests {
     fn debug_shows_no_key() {
         let authority = Authority::new("shop").unwrap();
         let identity = authority.issue("a").unwrap().identity().unwrap();
-        assert_eq!(
-            format!("{identity:?}"),
-            r#"Identity { node: "a", cluster: "shop", .. }"#
-        );
+        assert_eq!(format!("{identity:?}"), r#"Identity { node: "a", cluster: "shop", .. }"#);
     }
 
     #[test]
@@ -340,8 +303,7 @@ mod tests {
 
         assert_eq!(IdentityPem::read_from(dir.path()).unwrap(), pem);
         let at = |name: &str| dir.path().join(name);
-        let identity =
-            Identity::from_files(at("node.pem"), at("node.key"), at("cluster.pem")).unwrap();
+        let identity = Identity::from_files(at("node.pem"), at("node.key"), at("cluster.pem")).unwrap();
         assert_eq!(identity.node(), "a");
     }
 
@@ -364,19 +326,13 @@ mod tests {
     fn a_key_of_another_certificate_is_refused() {
         let authority = Authority::new("shop").unwrap();
         let (a, b) = (authority.issue("a").unwrap(), authority.issue("b").unwrap());
-        assert!(matches!(
-            Identity::from_pem(&a.cert, &b.key, &a.ca),
-            Err(IdentityError::Tls(_))
-        ));
+        assert!(matches!(Identity::from_pem(&a.cert, &b.key, &a.ca), Err(IdentityError::Tls(_))));
     }
 
     #[test]
     fn a_certificate_must_name_one_node_of_one_cluster() {
         let pick = |names: &[&'static str]| pick_names(names.iter().copied());
-        assert_eq!(
-            pick(&["shop.biotope", "a.shop.biotope", "example.com"]),
-            Ok(("shop".into(), "a".into()))
-        );
+        assert_eq!(pick(&["shop.biotope", "a.shop.biotope", "example.com"]), Ok(("shop".into(), "a".into())));
         assert_eq!(pick(&["example.com"]), Err(CertificateError::NoCluster));
         assert!(matches!(
             pick(&["shop.biotope", "a.bank.biotope", "x.a.shop.biotope"]),
@@ -400,10 +356,7 @@ mod tests {
         };
         let ours = identity("shop").identity().unwrap();
         let theirs = read_certificates("peer", identity("bank").cert.as_bytes()).unwrap();
-        assert!(matches!(
-            ours.peer_node(&theirs),
-            Err(CertificateError::OtherCluster { .. })
-        ));
+        assert!(matches!(ours.peer_node(&theirs), Err(CertificateError::OtherCluster { .. })));
         assert!(ours.peer_node(&[]).is_err());
     }
 }

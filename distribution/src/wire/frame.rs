@@ -36,10 +36,7 @@ impl Kind {
 
     /// A kind of the upper half. Below `0x10` this panics; in a `const`, that is at compile time.
     pub(crate) const fn process(number: u8) -> Kind {
-        assert!(
-            number >= Self::FIRST_OF_PROCESSES,
-            "kinds below 0x10 are control frames"
-        );
+        assert!(number >= Self::FIRST_OF_PROCESSES, "kinds below 0x10 are control frames");
         Kind(number)
     }
 
@@ -81,9 +78,7 @@ pub(crate) enum FrameError {
 pub(crate) enum PrefaceError {
     #[error("a stream began with {0:#04x}, not with a biotope preface: is the peer a biotope node?")]
     NotAPreface(u8),
-    #[error(
-        "a stream's preface names a channel of {0} bytes: names have 1 to {CHANNEL_NAME_BYTES}"
-    )]
+    #[error("a stream's preface names a channel of {0} bytes: names have 1 to {CHANNEL_NAME_BYTES}")]
     NameLength(usize),
     #[error("a stream's preface names a channel in bytes that are not UTF-8")]
     NameNotText,
@@ -130,19 +125,12 @@ fn decode_header(bytes: &[u8], limit: usize) -> Result<Option<Header>, FrameErro
     if length > limit {
         return Err(FrameError::TooLarge { length, limit });
     }
-    Ok(Some(Header {
-        length,
-        epoch,
-        kind,
-    }))
+    Ok(Some(Header { length, epoch, kind }))
 }
 
 /// Appends the preface of a stream that carries channel `name`.
 pub(crate) fn encode_preface(name: &str, out: &mut BytesMut) {
-    assert!(
-        (1..=CHANNEL_NAME_BYTES).contains(&name.len()),
-        "channel names are checked when a node starts"
-    );
+    assert!((1..=CHANNEL_NAME_BYTES).contains(&name.len()), "channel names are checked when a node starts");
     out.put_u8(PREFACE_MARK);
     out.put_u8(name.len() as u8);
     out.extend_from_slice(name.as_bytes());
@@ -184,11 +172,7 @@ pub(crate) struct FrameDecoder {
 
 impl FrameDecoder {
     pub(crate) fn with_limit(limit: usize) -> FrameDecoder {
-        FrameDecoder {
-            limit,
-            piece: Bytes::new(),
-            begun: BytesMut::new(),
-        }
+        FrameDecoder { limit, piece: Bytes::new(), begun: BytesMut::new() }
     }
 
     /// Adds the next bytes of the stream.
@@ -217,11 +201,7 @@ impl FrameDecoder {
         }
         self.piece.advance(HEADER_BYTES);
         let body = self.piece.split_to(header.length);
-        Ok(Some(Frame {
-            epoch: header.epoch,
-            kind: header.kind,
-            body,
-        }))
+        Ok(Some(Frame { epoch: header.epoch, kind: header.kind, body }))
     }
 
     /// The stream has ended here.
@@ -255,11 +235,7 @@ impl FrameDecoder {
         }
         let mut body = self.begun.split().freeze();
         body.advance(HEADER_BYTES);
-        Ok(Some(Frame {
-            epoch: header.epoch,
-            kind: header.kind,
-            body,
-        }))
+        Ok(Some(Frame { epoch: header.epoch, kind: header.kind, body }))
     }
 
     fn fill_to(&mut self, length: usize) {
@@ -310,13 +286,7 @@ mod tests {
         let mut decoder = FrameDecoder::with_limit(64);
         decoder.push(header.freeze());
 
-        assert_eq!(
-            decoder.next_frame(),
-            Err(FrameError::TooLarge {
-                length: 65,
-                limit: 64
-            })
-        );
+        assert_eq!(decoder.next_frame(), Err(FrameError::TooLarge { length: 65, limit: 64 }));
     }
 
     #[test]
@@ -340,11 +310,7 @@ mod tests {
         let mut decoder = FrameDecoder::with_limit(64);
         decoder.push(encoded(1, Kind(0xFF), b"?"));
         decoder.push(encoded(1, CAST, b"next"));
-        let kinds: Vec<u8> = all_frames(&mut decoder)
-            .unwrap()
-            .iter()
-            .map(|frame| frame.kind.number())
-            .collect();
+        let kinds: Vec<u8> = all_frames(&mut decoder).unwrap().iter().map(|frame| frame.kind.number()).collect();
         assert_eq!(kinds, [0xFF, 0x10]);
     }
 
@@ -373,14 +339,8 @@ mod tests {
     #[test]
     fn a_foreign_preface_is_refused_at_its_first_byte() {
         assert_eq!(decode_preface(b"GET /"), Err(PrefaceError::NotAPreface(b'G')));
-        assert_eq!(
-            decode_preface(&[PREFACE_MARK, 0]),
-            Err(PrefaceError::NameLength(0))
-        );
-        assert_eq!(
-            decode_preface(&[PREFACE_MARK, 2, 0xC3, 0x28]),
-            Err(PrefaceError::NameNotText)
-        );
+        assert_eq!(decode_preface(&[PREFACE_MARK, 0]), Err(PrefaceError::NameLength(0)));
+        assert_eq!(decode_preface(&[PREFACE_MARK, 2, 0xC3, 0x28]), Err(PrefaceError::NameNotText));
     }
 
     /// The plainest decoder there is, for whole input: what the incremental one is compared with.

@@ -58,25 +58,15 @@ pub(crate) enum Refusal {
     #[error(
         "no common version of the protocol: this node speaks {ours_lowest} to {ours_highest}, the peer {theirs_lowest} to {theirs_highest}; update the older one"
     )]
-    NoCommonVersion {
-        ours_lowest: u8,
-        ours_highest: u8,
-        theirs_lowest: u8,
-        theirs_highest: u8,
-    },
+    NoCommonVersion { ours_lowest: u8, ours_highest: u8, theirs_lowest: u8, theirs_highest: u8 },
     #[error("node \"{node}\" has dialled itself: leave its own address out of those it joins")]
     Itself { node: Arc<str> },
-    #[error(
-        "another node is called \"{node}\" too: give each node of a cluster a name and a certificate of its own"
-    )]
+    #[error("another node is called \"{node}\" too: give each node of a cluster a name and a certificate of its own")]
     NameTaken { node: Arc<str> },
     #[error(
         "the certificate is made out to node \"{certificate}\", but the peer calls itself \"{hello}\": start it with the identity of its own name"
     )]
-    CertificateOfAnother {
-        certificate: Arc<str>,
-        hello: Arc<str>,
-    },
+    CertificateOfAnother { certificate: Arc<str>, hello: Arc<str> },
     #[error("the peer proposes epoch {epoch}, which is out of range: restart it")]
     EpochOutOfRange { epoch: u32 },
 }
@@ -99,9 +89,7 @@ pub enum NameError {
     #[error("a name has 1 to {NAME_BYTES} characters, this one has {0}")]
     Length(usize),
     /// The name has a character that certificates do not carry unchanged.
-    #[error(
-        "\"{0}\" is not a name: use lower case letters, digits and hyphens, and no hyphen at either end"
-    )]
+    #[error("\"{0}\" is not a name: use lower case letters, digits and hyphens, and no hyphen at either end")]
     Characters(String),
 }
 
@@ -110,9 +98,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), NameError> {
     if !(1..=NAME_BYTES).contains(&name.len()) {
         return Err(NameError::Length(name.len()));
     }
-    let plain = name
-        .bytes()
-        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    let plain = name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if !plain || name.starts_with('-') || name.ends_with('-') {
         return Err(NameError::Characters(name.to_owned()));
     }
@@ -122,10 +108,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), NameError> {
 /// What two nodes agree on. `agree(a, b)` and `agree(b, a)` are the same, or are refused for the same cause.
 pub(crate) fn agree(ours: &Hello, theirs: &Hello) -> Result<Agreement, Refusal> {
     if ours.cluster != theirs.cluster {
-        return Err(Refusal::OtherCluster {
-            ours: ours.cluster.clone(),
-            theirs: theirs.cluster.clone(),
-        });
+        return Err(Refusal::OtherCluster { ours: ours.cluster.clone(), theirs: theirs.cluster.clone() });
     }
     if ours.node == theirs.node {
         let node = ours.node.clone();
@@ -157,10 +140,7 @@ impl Hello {
         if self.node == *certificate {
             return Ok(());
         }
-        Err(Refusal::CertificateOfAnother {
-            certificate: certificate.clone(),
-            hello: self.node.clone(),
-        })
+        Err(Refusal::CertificateOfAnother { certificate: certificate.clone(), hello: self.node.clone() })
     }
 
     pub(crate) fn encode(&self) -> Bytes {
@@ -219,10 +199,7 @@ impl Heartbeat {
     }
 
     pub(crate) fn decode(mut bytes: &[u8]) -> Option<Heartbeat> {
-        Some(Heartbeat {
-            count: bytes.try_get_u64().ok()?,
-            echo: bytes.try_get_u64().ok()?,
-        })
+        Some(Heartbeat { count: bytes.try_get_u64().ok()?, echo: bytes.try_get_u64().ok()? })
     }
 }
 
@@ -233,9 +210,7 @@ pub(crate) fn decode_number(mut bytes: &[u8]) -> Option<u32> {
 
 fn decode_name(bytes: &mut &[u8]) -> Result<Arc<str>, HelloError> {
     let length = bytes.try_get_u8().map_err(|_| HelloError::Truncated)?;
-    let name = bytes
-        .split_off(..usize::from(length))
-        .ok_or(HelloError::Truncated)?;
+    let name = bytes.split_off(..usize::from(length)).ok_or(HelloError::Truncated)?;
     let name = String::from_utf8_lossy(name);
     check_name(&name)?;
     Ok(Arc::from(&*name))
@@ -263,82 +238,45 @@ mod tests {
     #[test]
     fn two_nodes_of_one_cluster_agree_on_the_higher_epoch() {
         let ours = hello("a");
-        let theirs = Hello {
-            proposal: 9,
-            ..hello("b")
-        };
-        let agreement = Agreement {
-            version: 1,
-            epoch: 9,
-        };
+        let theirs = Hello { proposal: 9, ..hello("b") };
+        let agreement = Agreement { version: 1, epoch: 9 };
         assert_eq!(agree(&ours, &theirs), Ok(agreement));
     }
 
     #[test]
     fn the_highest_common_version_is_taken() {
-        let ours = Hello {
-            highest_version: 4,
-            ..hello("a")
-        };
-        let theirs = Hello {
-            lowest_version: 2,
-            highest_version: 3,
-            ..hello("b")
-        };
+        let ours = Hello { highest_version: 4, ..hello("a") };
+        let theirs = Hello { lowest_version: 2, highest_version: 3, ..hello("b") };
         assert_eq!(agree(&ours, &theirs).unwrap().version, 3);
 
         let older = hello("c");
-        assert!(matches!(
-            agree(&theirs, &older),
-            Err(Refusal::NoCommonVersion { .. })
-        ));
+        assert!(matches!(agree(&theirs, &older), Err(Refusal::NoCommonVersion { .. })));
     }
 
     #[test]
     fn a_node_of_another_cluster_is_refused_with_both_names() {
-        let theirs = Hello {
-            cluster: "bank".into(),
-            ..hello("b")
-        };
+        let theirs = Hello { cluster: "bank".into(), ..hello("b") };
         let text = agree(&hello("a"), &theirs).unwrap_err().to_string();
         assert!(text.contains("\"shop\"") && text.contains("\"bank\""), "{text}");
     }
 
     #[test]
     fn itself_and_a_namesake_are_told_apart_by_the_incarnation() {
-        assert!(matches!(
-            agree(&hello("a"), &hello("a")),
-            Err(Refusal::Itself { .. })
-        ));
-        let namesake = Hello {
-            incarnation: 6,
-            ..hello("a")
-        };
-        assert!(matches!(
-            agree(&hello("a"), &namesake),
-            Err(Refusal::NameTaken { .. })
-        ));
+        assert!(matches!(agree(&hello("a"), &hello("a")), Err(Refusal::Itself { .. })));
+        let namesake = Hello { incarnation: 6, ..hello("a") };
+        assert!(matches!(agree(&hello("a"), &namesake), Err(Refusal::NameTaken { .. })));
     }
 
     #[test]
     fn a_hello_in_another_name_than_the_certificate_is_refused() {
         assert_eq!(hello("a").check_certificate(&"a".into()), Ok(()));
-        assert!(matches!(
-            hello("a").check_certificate(&"b".into()),
-            Err(Refusal::CertificateOfAnother { .. })
-        ));
+        assert!(matches!(hello("a").check_certificate(&"b".into()), Err(Refusal::CertificateOfAnother { .. })));
     }
 
     #[test]
     fn an_epoch_that_leaves_no_room_for_the_next_is_refused() {
-        let theirs = Hello {
-            proposal: u32::MAX,
-            ..hello("b")
-        };
-        assert!(matches!(
-            agree(&hello("a"), &theirs),
-            Err(Refusal::EpochOutOfRange { .. })
-        ));
+        let theirs = Hello { proposal: u32::MAX, ..hello("b") };
+        assert!(matches!(agree(&hello("a"), &theirs), Err(Refusal::EpochOutOfRange { .. })));
     }
 
     #[test]

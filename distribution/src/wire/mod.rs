@@ -15,3 +15,4 @@
 
 pub(crate) mod frame;
 pub(crate) mod handshake;
+pub(crate) mod process;

@@ -16,6 +16,8 @@ use super::mailbox::Found;
 use super::{Cell, Me};
 use crate::actor::Handle;
 use crate::address::Address;
+use crate::ambient;
+use crate::call::CallFailed;
 use crate::context::Context;
 use crate::exit::ExitReason;
 use crate::panics;
@@ -239,10 +241,13 @@ pub(crate) async fn run_actor<A: Handle>(mut actor: A, mut cx: Context<A>) -> Ex
             break reason;
         }
     };
-    match caught(actor.terminate(&reason, &mut cx)).await {
+    let reason = match caught(actor.terminate(&reason, &mut cx)).await {
         Ok(()) => reason,
         Err(panicked) => panicked,
-    }
+    };
+    // Whoever still waits for a reply that the state holds learns why there will be none.
+    ambient::abandoning(CallFailed::Died(reason.clone()), || drop(actor));
+    reason
 }
 
 /// Awaits a piece of the user's code. The net is here, inside the loop, so that a panic leaves the

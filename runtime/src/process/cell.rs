@@ -120,9 +120,7 @@ impl<M: Send + 'static> AnyCell for Cell<M> {
     }
 
     fn push_info(self: Arc<Self>, info: Info) {
-        let Pushed::Queued = self.push(Slot::Info(info)) else {
-            unreachable!("only a user's message is handed back")
-        };
+        let Pushed::Queued = self.push(Slot::Info(info)) else { unreachable!("only a user's message is handed back") };
     }
 
     fn mailbox_len(&self) -> usize {

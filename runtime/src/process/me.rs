@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::AnyCell;
 use crate::actor::Actor;
-use crate::address::{Address, ActorRef};
+use crate::address::{ActorRef, Address};
 use crate::exit::ExitReason;
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;

@@ -30,12 +30,12 @@ mod state;
 mod table;
 mod teardown;
 
-pub use body::{Process, Receive, ReceiveError, Received};
-pub use me::{Me, TimerRef};
-pub use state::Status;
 pub(crate) use body::run_actor;
+pub use body::{Process, Receive, ReceiveError, Received};
 pub(crate) use cell::{AnyCell, Cell, Header};
 pub(crate) use control::Control;
 pub(crate) use mailbox::{Mailbox, Pushed};
+pub use me::{Me, TimerRef};
 pub(crate) use spawn::{Launch, launch, launch_actor};
+pub use state::Status;
 pub(crate) use table::Table;

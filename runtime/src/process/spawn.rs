@@ -81,12 +81,8 @@ where
     F: FnOnce(Context<A>) -> Fut + Send + 'static,
     Fut: Future<Output = (Context<A>, Result<A, Refused>)> + Send,
 {
-    let settings = Launch {
-        actor: A::NAME,
-        options,
-        mailbox_limit: A::OPTIONS.mailbox,
-        trap_exit: A::OPTIONS.trap_exit,
-    };
+    let settings =
+        Launch { actor: A::NAME, options, mailbox_limit: A::OPTIONS.mailbox, trap_exit: A::OPTIONS.trap_exit };
     launch(node, settings, move |cell| async move {
         let begun = begin(&cell, name, make).await;
         match begun {
@@ -166,4 +162,3 @@ impl From<StartError> for ExitReason {
         }
     }
 }
-

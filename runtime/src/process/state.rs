@@ -82,10 +82,7 @@ impl State {
             Some(RUNNING | kept)
         });
         let word = before.unwrap_or_default();
-        Due {
-            signals: word & SIGNAL != 0,
-            body: word & WAKE != 0 || (word & PARKED == 0 && word & MESSAGE != 0),
-        }
+        Due { signals: word & SIGNAL != 0, body: word & WAKE != 0 || (word & PARKED == 0 && word & MESSAGE != 0) }
     }
 
     /// The worker gives the turn back; `parked` as the body now stands, `None` if it was not polled.

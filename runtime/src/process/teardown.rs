@@ -64,7 +64,9 @@ impl<M: Send + 'static> Cell<M> {
             match slot {
                 Slot::Message(message) => {
                     undelivered += 1;
-                    let _ = ambient::abandoning(CallFailed::Died(reason.clone()), || catch_unwind(AssertUnwindSafe(|| drop(message))));
+                    let _ = ambient::abandoning(CallFailed::Died(reason.clone()), || {
+                        catch_unwind(AssertUnwindSafe(|| drop(message)))
+                    });
                 }
                 Slot::Signal(signal) => unreceived.push(signal),
                 Slot::Info(_) | Slot::Request(_) => {}

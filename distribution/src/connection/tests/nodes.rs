@@ -31,10 +31,7 @@ pub(super) struct Node {
 
 impl World {
     pub(super) fn new() -> World {
-        World {
-            authority: Authority::new("shop").unwrap(),
-            network: Network::start().unwrap(),
-        }
+        World { authority: Authority::new("shop").unwrap(), network: Network::start().unwrap() }
     }
 
     pub(super) fn identity(&self, name: &str) -> Identity {
@@ -113,9 +110,5 @@ impl Node {
 
 /// Runs a test on a runtime of its own; the nodes live on the network thread.
 pub(super) fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
-        .block_on(test);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
 }

@@ -1,10 +1,13 @@
 //! Nodes that behave.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::super::channel::{ChannelId, SendError};
 use super::super::close::DownCause;
-use super::super::transport::{Event, JoinError};
+use super::super::network::Network;
+use super::super::transport::{Event, JoinError, ListenError, Transport};
 use super::nodes::{CAST, World, run};
 
 #[test]
@@ -108,5 +111,269 @@ fn joining_itself_is_refused_with_advice() {
         let error = a.transport.join(a.addr()).await.unwrap_err();
         assert!(matches!(error, JoinError::Refused { .. }));
         assert!(error.to_string().contains("dialled itself"), "{error}");
+    });
+}
+
+#[test]
+fn a_node_that_is_dropped_is_down_at_once_at_its_peers() {
+    run(async {
+        let world = World::new();
+        let (a, b) = (world.node("a").await, world.node("b").await);
+        b.join(&a).await;
+        drop(b);
+        let (_, cause) = a.down().await;
+        assert_eq!(cause, DownCause::Closed("the node has ended".to_owned()));
+    });
+}
+
+#[test]
+fn a_node_that_comes_back_replaces_its_former_self() {
+    run(async {
+        let world = World::new();
+        let (a, b) = (world.node("a").await, world.node("b").await);
+        b.join(&a).await;
+        let old = a.up().await;
+        let mut config = world.config("b");
+        config.incarnation = 2;
+        let again = world.start(config).await;
+
+        again.join(&a).await;
+
+        let (down, cause) = a.down().await;
+        assert_eq!(down.epoch(), old.epoch());
+        assert_eq!(cause, DownCause::Replaced { incarnation: 2 });
+        let new = a.up().await;
+        assert_eq!((new.incarnation(), new.epoch()), (2, 2));
+        assert_eq!(old.send(ChannelId::SIGNALS, CAST, Bytes::new()), Err(SendError::NoConnection));
+        // The former one is told why.
+        let (_, cause) = b.down().await;
+        assert!(matches!(&cause, DownCause::Closed(text) if text.contains("come back")), "{cause:?}");
+    });
+}
+
+#[test]
+fn a_disconnected_peer_hears_a_goodbye_and_may_come_again_in_a_new_epoch() {
+    run(async {
+        let world = World::new();
+        let (a, b) = (world.node("a").await, world.node("b").await);
+        b.join(&a).await;
+        let first = a.up().await;
+
+        a.transport.disconnect(&first);
+
+        assert_eq!(a.down().await.1, DownCause::ShutDown);
+        assert_eq!(b.down().await.1, DownCause::Goodbye);
+        // `b` still wants to be joined with `a`, and dials again.
+        assert_eq!(b.up().await.epoch(), 2);
+        assert_eq!(a.up().await.epoch(), 2);
+    });
+}
+
+#[test]
+fn two_that_shut_down_at_once_lose_nothing() {
+    run(async {
+        let world = World::new();
+        let (a, b) = (world.node("a").await, world.node("b").await);
+        let to_a = b.join(&a).await;
+        let to_b = a.up().await;
+        for _ in 0..300 {
+            to_a.send(ChannelId::SIGNALS, CAST, vec![1; 5000].into()).unwrap();
+            to_b.send(ChannelId::SIGNALS, CAST, vec![2; 5000].into()).unwrap();
+        }
+        tokio::join!(a.transport.shutdown(), b.transport.shutdown());
+        a.down().await;
+        b.down().await;
+        for node in [&a, &b] {
+            let frames = node.seen.lock().iter().filter(|line| line.starts_with("frame")).count();
+            assert_eq!(frames, 300);
+        }
+    });
+}
+
+#[test]
+fn what_is_too_long_for_the_peer_or_on_a_channel_it_has_not_is_an_error_at_the_sender() {
+    run(async {
+        let world = World::new();
+        let mut config = world.config("a");
+        config.channels.clear();
+        config.limits.frame_bytes = 1000;
+        let (a, b) = (world.start(config).await, world.node("b").await);
+        let to_a = b.join(&a).await;
+        let bulk = b.transport.channel("bulk").unwrap();
+
+        assert_eq!(to_a.send(ChannelId::SIGNALS, CAST, vec![0; 1001].into()), Err(SendError::TooLarge { limit: 1000 }));
+        to_a.send(ChannelId::SIGNALS, CAST, vec![0; 1000].into()).unwrap();
+        assert_eq!(a.frame().await.2.len(), 1000);
+
+        // The first sends are on their way before the peer can object.
+        let refused = loop {
+            if let Err(error) = to_a.send(bulk, CAST, Bytes::from("anybody?")) {
+                break error;
+            }
+            tokio::task::yield_now().await;
+        };
+        assert_eq!(refused, SendError::UnknownChannel);
+        to_a.send(ChannelId::SIGNALS, CAST, Bytes::from("x")).unwrap();
+        assert_eq!(&a.frame().await.2[..], b"x");
+        assert_eq!(a.transport.counters().unknown_channels, 1);
+    });
+}
+
+#[test]
+fn a_full_channel_says_so_and_later_that_there_is_room() {
+    run(async {
+        let world = World::new();
+        let mut config = world.config("b");
+        config.limits.queue_bytes = 100_000;
+        let (a, b) = (world.node("a").await, world.start(config).await);
+        let to_a = b.join(&a).await;
+        let mut sent = 0;
+        while to_a.send(ChannelId::SIGNALS, CAST, vec![0; 50_000].into()).is_ok() {
+            sent += 1;
+        }
+        assert_eq!(b.transport.counters().full, 1);
+        loop {
+            if let Event::Room { channel, .. } = b.event().await {
+                assert_eq!(channel, ChannelId::SIGNALS);
+                break;
+            }
+        }
+        to_a.send(ChannelId::SIGNALS, CAST, Bytes::from("room")).unwrap();
+        for _ in 0..sent {
+            assert_eq!(a.frame().await.2.len(), 50_000);
+        }
+        assert_eq!(&a.frame().await.2[..], b"room");
+    });
+}
+
+#[test]
+fn system_signals_that_find_no_room_end_the_association_and_are_not_lost_in_silence() {
+    run(async {
+        let world = World::new();
+        let mut config = world.config("b");
+        config.limits.queue_bytes = 10_000;
+        let (a, b) = (world.node("a").await, world.start(config).await);
+        let to_a = b.join(&a).await;
+        while to_a.send_system(ChannelId::SIGNALS, CAST, &[0; 9_000]).is_ok() {}
+        let (_, cause) = b.down().await;
+        assert!(matches!(&cause, DownCause::Closed(text) if text.contains("too many system signals")), "{cause:?}");
+        assert!(matches!(a.down().await.1, DownCause::Closed(_)));
+    });
+}
+
+#[test]
+fn a_stranger_that_is_joined_is_refused_by_both_certificates() {
+    run(async {
+        let (ours, theirs) = (World::new(), World::new());
+        let (a, b) = (ours.node("a").await, theirs.node("b").await);
+        let error = b.transport.join(a.addr()).await.unwrap_err();
+        assert!(error.to_string().contains("certificate is not taken"), "{error}");
+        assert!(a.transport.peers().is_empty());
+    });
+}
+
+#[test]
+fn a_joining_of_nobody_goes_on_until_somebody_is_there() {
+    run(async {
+        let world = World::new();
+        // An address that was just free.
+        let addr = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let b = world.node("b").await;
+        let joining = b.transport.join(addr.to_string());
+        let mut config = world.config("a");
+        config.listen = addr;
+        let a = world.start(config).await;
+        assert_eq!(joining.await.unwrap().name().as_ref(), "a");
+        a.up().await;
+    });
+}
+
+#[test]
+fn whoever_waits_is_told_when_the_target_is_left_or_the_node_shuts_down() {
+    run(async {
+        let world = World::new();
+        let nobody = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let target = nobody.local_addr().unwrap().to_string();
+        let a = world.node("a").await;
+        let left = Err(JoinError::Left { target: target.clone() });
+
+        let joining = a.transport.join(target.clone());
+        a.transport.leave(&target);
+        assert_eq!(joining.await.map(|_| ()), left);
+
+        let joining = a.transport.join(target.clone());
+        a.transport.shutdown().await;
+        assert_eq!(joining.await.map(|_| ()), left);
+        assert_eq!(a.transport.join(target).await.map(|_| ()), left);
+        a.transport.shutdown().await;
+    });
+}
+
+#[test]
+fn a_node_listens_only_under_the_name_of_its_certificate() {
+    run(async {
+        let world = World::new();
+        let mut config = world.config("a");
+        config.name = "b".into();
+        let started = Transport::start(&world.network, config, |_| {}).await;
+        assert!(matches!(started, Err(ListenError::NameDiffers { .. })));
+    });
+}
+
+#[test]
+fn an_address_that_is_taken_is_an_error_with_the_address() {
+    run(async {
+        let world = World::new();
+        let a = world.node("a").await;
+        let mut config = world.config("b");
+        config.listen = a.transport.local_addr();
+        let error = Transport::start(&world.network, config, |_| {}).await.unwrap_err();
+        assert!(error.to_string().contains(&a.addr()), "{error}");
+    });
+}
+
+#[test]
+fn a_panic_of_the_upper_half_hurts_no_other_frame() {
+    run(async {
+        let world = World::new();
+        let b = world.node("b").await;
+        let (sender, mut bodies) = tokio::sync::mpsc::unbounded_channel();
+        let tell = move |event| {
+            if let Event::Frame { body, .. } = event {
+                assert_ne!(&body[..], b"bad", "a panic that the test wants to see");
+                let _ = sender.send(body);
+            }
+        };
+        let a = Transport::start(&world.network, world.config("a"), tell).await.unwrap();
+        let to_a = b.transport.join(a.local_addr().to_string()).await.unwrap();
+        to_a.send(ChannelId::SIGNALS, CAST, Bytes::from("bad")).unwrap();
+        to_a.send(ChannelId::SIGNALS, CAST, Bytes::from("good")).unwrap();
+        assert_eq!(&bodies.recv().await.unwrap()[..], b"good");
+        assert_eq!(a.counters().panics, 1);
+    });
+}
+
+/// Goal: an OS process that is killed is noticed long before silence alone would tell.
+/// Method: the network thread of `b` dies with its sockets, which says no goodbye; silence is set to an hour.
+#[test]
+fn a_killed_node_is_noticed_by_its_closed_port() {
+    run(async {
+        let world = World::new();
+        let mut config = world.config("a");
+        config.limits.heartbeat = Duration::from_millis(100);
+        config.limits.down_after = Duration::from_secs(3600);
+        let a = world.start(config).await;
+        let doomed = World { authority: world.authority, network: Network::start().unwrap() };
+        let b = doomed.node("b").await;
+        b.join(&a).await;
+
+        doomed.network.begin(|| panic!("the test kills this thread")).unwrap();
+
+        let (_, cause) = a.down().await;
+        assert!(matches!(&cause, DownCause::Closed(text) if text.contains("nobody listens")), "{cause:?}");
+        assert_eq!(a.transport.counters().gone, 1);
+        // What is left of `b` answers and hangs nobody.
+        b.transport.shutdown().await;
+        assert!(b.transport.join("127.0.0.1:1").await.is_err());
     });
 }

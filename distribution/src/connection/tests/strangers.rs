@@ -1,0 +1,567 @@
+//! A real quinn client that does not behave.
+//!
+//! Each test has the same shape: node `a` has a well-behaved peer `b`; a stranger does its worst; the stranger is
+//! told why it was turned away, `a` counts it once, and `b`, whose association has not moved, still reaches `a`
+//! and is reached by it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{ConnectionError, VarInt};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+
+use super::super::channel::ChannelId;
+use super::super::close::{CloseCode, DownCause};
+use super::super::counters::Counters;
+use super::super::peer::Peer;
+use super::super::transport::{Event, TransportConfig};
+use super::nodes::{CAST, Node, World, run};
+use crate::identity::Authority;
+use crate::wire::frame::{FrameDecoder, Kind, encode_frame, encode_header, encode_preface};
+use crate::wire::handshake::{Heartbeat, Hello, decode_number};
+
+/// Node `a`, its good peer `b`, and where the stranger comes in.
+struct Scene {
+    world: World,
+    a: Node,
+    b: Node,
+    b_to_a: Arc<Peer>,
+    a_to_b: Arc<Peer>,
+    endpoint: quinn::Endpoint,
+}
+
+/// A connection of the stranger, with its control stream.
+struct Stranger {
+    connection: quinn::Connection,
+    control: quinn::SendStream,
+    epoch: u32,
+}
+
+impl Scene {
+    async fn new() -> Scene {
+        Scene::with(|_| {}).await
+    }
+
+    async fn with(change: impl FnOnce(&mut TransportConfig)) -> Scene {
+        let world = World::new();
+        let mut config = world.config("a");
+        change(&mut config);
+        let (a, b) = (world.start(config).await, world.node("b").await);
+        let b_to_a = b.join(&a).await;
+        let a_to_b = a.up().await;
+        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        Scene { world, a, b, b_to_a, a_to_b, endpoint }
+    }
+
+    /// Dials `a` with any TLS settings.
+    async fn dial(&self, tls: Arc<rustls::ClientConfig>) -> Result<quinn::Connection, ConnectionError> {
+        let tls = QuicClientConfig::try_from(tls).unwrap();
+        let config = quinn::ClientConfig::new(Arc::new(tls));
+        let addr = self.a.transport.local_addr();
+        let connecting = self.endpoint.connect_with(config, addr, "shop.biotope");
+        connecting.unwrap().await
+    }
+
+    /// Dials `a` with the certificate of a member called `mallory`, and opens the control stream.
+    async fn member(&self) -> Stranger {
+        let identity = self.world.identity("mallory");
+        let connection = self.dial(identity.client()).await.unwrap();
+        let mut control = connection.open_uni().await.unwrap();
+        control.write_all(&preface("control")).await.unwrap();
+        Stranger { connection, control, epoch: 0 }
+    }
+
+    /// As `member`, and says a proper hello: up at `a`, in this very epoch.
+    async fn mallory(&self) -> (Stranger, Arc<Peer>) {
+        let mut stranger = self.member().await;
+        stranger.say(0, Kind::HELLO, &hello().encode()).await;
+        let mut theirs = stranger.connection.accept_uni().await.unwrap();
+        let mut decoder = FrameDecoder::with_limit(4096);
+        let preface = preface("control").len();
+        theirs.read_exact(&mut vec![0; preface]).await.unwrap();
+        while stranger.epoch == 0 {
+            let chunk = theirs.read_chunk(4096, true).await.unwrap().unwrap();
+            decoder.push(chunk.bytes);
+            while let Some(frame) = decoder.next_frame().unwrap() {
+                if frame.kind == Kind::WELCOME {
+                    stranger.epoch = decode_number(&frame.body).unwrap();
+                }
+            }
+        }
+        // The rest of what `a` says on it is never read, which is the stranger's right.
+        tokio::spawn(async move { while let Ok(Some(_)) = theirs.read_chunk(4096, true).await {} });
+        (stranger, self.a.up().await)
+    }
+
+    /// `b` has not noticed a thing: no event but these two frames, and both directions work.
+    async fn assert_b_is_well(&self) {
+        self.b_to_a.send(ChannelId::SIGNALS, CAST, Bytes::from("still here?")).unwrap();
+        loop {
+            match self.a.event().await {
+                Event::Frame { peer, body, .. } if peer.name().as_ref() == "b" => {
+                    assert_eq!(&body[..], b"still here?");
+                    break;
+                }
+                Event::Up { peer } | Event::Down { peer, .. } => assert_eq!(peer.name().as_ref(), "mallory"),
+                _ => {}
+            }
+        }
+        self.a_to_b.send(ChannelId::SIGNALS, CAST, Bytes::from("yes")).unwrap();
+        match self.b.event().await {
+            Event::Up { .. } => assert!(matches!(self.b.event().await, Event::Frame { .. })),
+            event => panic!("{event:?}"),
+        }
+    }
+
+    /// `a` has counted exactly what `expected` says, beside its own meeting with `b`.
+    fn assert_counted(&self, expected: Counters) {
+        let counted = self.a.transport.counters();
+        let ours = Counters { ups: counted.ups, downs: counted.downs, ..expected };
+        assert_eq!(counted, ours);
+    }
+}
+
+impl Stranger {
+    async fn say(&mut self, epoch: u32, kind: Kind, body: &[u8]) {
+        let mut out = BytesMut::new();
+        encode_frame(epoch, kind, body, &mut out);
+        self.control.write_all(&out).await.unwrap();
+    }
+
+    /// Opens a stream that says it is `channel`.
+    async fn channel(&self, channel: &str) -> quinn::SendStream {
+        let mut stream = self.connection.open_uni().await.unwrap();
+        stream.write_all(&preface(channel)).await.unwrap();
+        stream
+    }
+
+    fn frame(&self, body: &[u8]) -> BytesMut {
+        let mut out = BytesMut::new();
+        encode_frame(self.epoch, CAST, body, &mut out);
+        out
+    }
+
+    /// The code and the text with which `a` has closed the connection.
+    async fn closed(&self) -> (CloseCode, String) {
+        closed(&self.connection).await
+    }
+}
+
+async fn closed(connection: &quinn::Connection) -> (CloseCode, String) {
+    match connection.closed().await {
+        ConnectionError::ApplicationClosed(close) => {
+            (CloseCode::from_number(close.error_code.into_inner()), String::from_utf8(close.reason.to_vec()).unwrap())
+        }
+        error => panic!("{error:?}"),
+    }
+}
+
+fn preface(channel: &str) -> BytesMut {
+    let mut out = BytesMut::new();
+    encode_preface(channel, &mut out);
+    out
+}
+
+fn hello() -> Hello {
+    Hello {
+        lowest_version: 1,
+        highest_version: 1,
+        cluster: "shop".into(),
+        node: "mallory".into(),
+        incarnation: 1,
+        proposal: 1,
+        holding: 0,
+        frame_limit: 1024,
+    }
+}
+
+// ---- who may not even connect
+
+/// What TLS told the client: in TLS 1.3 it may count as connected before the server has judged it.
+async fn tls_verdict(dialled: Result<quinn::Connection, ConnectionError>) -> String {
+    let error = match dialled {
+        Ok(connection) => connection.closed().await,
+        Err(error) => error,
+    };
+    match error {
+        ConnectionError::ConnectionClosed(close) => {
+            let code: u64 = close.error_code.into();
+            assert!((0x100..0x200).contains(&code), "{close:?}");
+            String::from_utf8_lossy(&close.reason).into_owned()
+        }
+        error => panic!("{error:?}"),
+    }
+}
+
+fn trusting(world: &World) -> rustls::RootCertStore {
+    let mut roots = rustls::RootCertStore::empty();
+    let authority = world.authority.to_pem();
+    roots.add(CertificateDer::from_pem_slice(authority.cert.as_bytes()).unwrap()).unwrap();
+    roots
+}
+
+fn tls13() -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]).unwrap()
+}
+
+#[test]
+fn a_certificate_of_another_authority_is_turned_away() {
+    run(async {
+        let scene = Scene::new().await;
+        // Same names, other authority; it knows the cluster's certificate, which is no secret.
+        let pem = Authority::new("shop").unwrap().issue("b").unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(pem.cert.as_bytes()).unwrap()];
+        let key = rustls::pki_types::PrivateKeyDer::from_pem_slice(pem.key.as_bytes()).unwrap();
+        let mut tls = tls13().with_root_certificates(trusting(&scene.world)).with_client_auth_cert(chain, key).unwrap();
+        tls.alpn_protocols = vec![b"biotope/1".to_vec()];
+
+        let text = tls_verdict(scene.dial(Arc::new(tls)).await).await;
+
+        assert!(text.contains("certificate"), "{text}");
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { strangers: 1, ..Counters::default() });
+    });
+}
+
+#[test]
+fn a_client_without_certificate_is_turned_away() {
+    run(async {
+        let scene = Scene::new().await;
+        let mut tls = tls13().with_root_certificates(trusting(&scene.world)).with_no_client_auth();
+        tls.alpn_protocols = vec![b"biotope/1".to_vec()];
+
+        let text = tls_verdict(scene.dial(Arc::new(tls)).await).await;
+
+        assert!(text.contains("certificate"), "{text}");
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { strangers: 1, ..Counters::default() });
+    });
+}
+
+#[test]
+fn a_client_of_another_protocol_is_turned_away() {
+    run(async {
+        let scene = Scene::new().await;
+        let mut tls = (*scene.world.identity("mallory").client()).clone();
+        tls.alpn_protocols = vec![b"h3".to_vec()];
+
+        let text = tls_verdict(scene.dial(Arc::new(tls)).await).await;
+
+        assert!(text.to_lowercase().contains("protocol"), "{text}");
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { strangers: 1, ..Counters::default() });
+    });
+}
+
+#[test]
+fn a_certificate_of_another_cluster_is_refused_under_the_same_authority() {
+    run(async {
+        let scene = Scene::new().await;
+        let names = vec!["bank.biotope".to_owned(), "b.bank.biotope".to_owned()];
+        let pem = scene.world.authority.sign("b of bank", names).unwrap();
+        let tls = pem.identity().unwrap().client();
+
+        let connection = scene.dial(tls).await.unwrap();
+
+        let (code, text) = closed(&connection).await;
+        assert_eq!(code, CloseCode::Refused);
+        assert!(text.contains("another cluster than \"shop\""), "{text}");
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { refused: 1, ..Counters::default() });
+    });
+}
+
+// ---- who does not greet
+
+#[test]
+fn a_hello_of_another_cluster_or_name_is_refused() {
+    run(async {
+        let scene = Scene::new().await;
+        let other_cluster = Hello { cluster: "bank".into(), ..hello() };
+        let other_name = Hello { node: "b".into(), ..hello() };
+        let later = Hello { lowest_version: 9, highest_version: 9, ..hello() };
+        for (hello, says) in [
+            (other_cluster, "belongs to cluster"),
+            (other_name, "made out to node \"mallory\""),
+            (later, "no common version"),
+        ] {
+            let mut stranger = scene.member().await;
+            stranger.say(0, Kind::HELLO, &hello.encode()).await;
+            let (code, text) = stranger.closed().await;
+            assert_eq!(code, CloseCode::Refused);
+            assert!(text.contains(says), "{text}");
+        }
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { refused: 3, ..Counters::default() });
+    });
+}
+
+#[test]
+fn a_hello_that_never_comes_is_not_waited_for() {
+    run(async {
+        let scene = Scene::with(|config| config.limits.greeting = Duration::from_millis(200)).await;
+        let stranger = scene.member().await;
+        let (code, text) = stranger.closed().await;
+        assert_eq!(code, CloseCode::HelloTimeout);
+        assert!(text.contains("no agreed hello within 200ms"), "{text}");
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { hellos_missing: 1, ..Counters::default() });
+    });
+}
+
+#[test]
+fn garbage_instead_of_a_hello_is_told_as_such() {
+    run(async {
+        let scene = Scene::new().await;
+
+        // No preface.
+        let connection = scene.dial(scene.world.identity("mallory").client()).await.unwrap();
+        let mut stream = connection.open_uni().await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let (code, text) = closed(&connection).await;
+        assert_eq!(code, CloseCode::BadHello);
+        assert!(text.contains("not with a biotope preface"), "{text}");
+
+        // Another channel first.
+        let connection = scene.dial(scene.world.identity("mallory").client()).await.unwrap();
+        let mut stream = connection.open_uni().await.unwrap();
+        stream.write_all(&preface("signals")).await.unwrap();
+        let (code, text) = closed(&connection).await;
+        assert_eq!(code, CloseCode::BadHello);
+        assert!(text.contains("must be channel \"control\""), "{text}");
+
+        // Another frame first.
+        let mut stranger = scene.member().await;
+        stranger.say(1, CAST, b"let me in").await;
+        let (code, text) = stranger.closed().await;
+        assert_eq!(code, CloseCode::BadHello);
+        assert!(text.contains("must be a hello"), "{text}");
+
+        // A hello that is none.
+        let mut stranger = scene.member().await;
+        stranger.say(0, Kind::HELLO, b"BIOT and nothing more").await;
+        assert_eq!(stranger.closed().await.0, CloseCode::BadHello);
+
+        // A hello longer than any.
+        let mut stranger = scene.member().await;
+        let mut header = BytesMut::new();
+        encode_header(1 << 20, 0, Kind::HELLO, &mut header);
+        stranger.control.write_all(&header).await.unwrap();
+        assert_eq!(stranger.closed().await.0, CloseCode::BadHello);
+
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { bad_hellos: 5, ..Counters::default() });
+    });
+}
+
+#[test]
+fn those_who_do_not_greet_take_only_their_own_places() {
+    run(async {
+        let scene = Scene::with(|config| config.limits.greeting_connections = 2).await;
+        let (one, two) = (scene.member().await, scene.member().await);
+
+        let third = scene.dial(scene.world.identity("mallory").client()).await;
+
+        assert!(matches!(&third, Err(ConnectionError::ConnectionClosed(_))), "{third:?}");
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { busy: 1, ..Counters::default() });
+        // One place is free again, and somebody who greets gets it.
+        one.connection.close(VarInt::from_u32(0), b"");
+        let c = scene.world.node("c").await;
+        c.join(&scene.a).await;
+        drop(two);
+    });
+}
+
+// ---- who greets, and then misbehaves
+
+/// A member that is up misbehaves on a stream: its association ends with `code`, and `a` counts it as `counted`.
+async fn misbehaves(code: CloseCode, says: &str, counted: Counters, act: impl AsyncFnOnce(&mut Stranger)) {
+    let scene = Scene::with(|config| config.limits.frame_bytes = 1 << 16).await;
+    let (mut stranger, peer) = scene.mallory().await;
+
+    act(&mut stranger).await;
+
+    let (told, text) = stranger.closed().await;
+    assert_eq!(told, code);
+    assert!(text.contains(says), "{text}");
+    let (down, cause) = scene.a.down().await;
+    assert!(Arc::ptr_eq(&down, &peer));
+    assert_eq!(cause, DownCause::Closed(text));
+    scene.assert_b_is_well().await;
+    scene.assert_counted(counted);
+}
+
+#[test]
+fn a_frame_over_the_limit_ends_the_association_before_it_is_buffered() {
+    let counted = Counters { frames_too_large: 1, ..Counters::default() };
+    run(misbehaves(CloseCode::FrameTooLarge, "over the limit of 65536 bytes", counted, async |stranger| {
+        let mut stream = stranger.channel("signals").await;
+        let mut header = BytesMut::new();
+        encode_header((1 << 16) + 1, stranger.epoch, CAST, &mut header);
+        // The header alone: were the body waited for, nobody would ever answer.
+        stream.write_all(&header).await.unwrap();
+    }));
+}
+
+#[test]
+fn a_header_with_an_unknown_flag_ends_the_association() {
+    let counted = Counters { bad_frames: 1, ..Counters::default() };
+    run(misbehaves(CloseCode::BadFrame, "unknown flags 0x01", counted, async |stranger| {
+        let mut stream = stranger.channel("signals").await;
+        let mut frame = stranger.frame(b"x");
+        frame[9] = 1;
+        stream.write_all(&frame).await.unwrap();
+    }));
+}
+
+#[test]
+fn a_stream_without_preface_ends_the_association() {
+    let counted = Counters { bad_frames: 1, ..Counters::default() };
+    run(misbehaves(CloseCode::BadFrame, "not with a biotope preface", counted, async |stranger| {
+        let mut stream = stranger.connection.open_uni().await.unwrap();
+        stream.write_all(b"hello?").await.unwrap();
+    }));
+}
+
+#[test]
+fn a_stream_that_ends_inside_a_frame_ends_the_association() {
+    let counted = Counters { truncated_streams: 1, ..Counters::default() };
+    run(misbehaves(CloseCode::Truncated, "3 bytes are missing", counted, async |stranger| {
+        let mut stream = stranger.channel("signals").await;
+        let frame = stranger.frame(b"hello");
+        stream.write_all(&frame[..12]).await.unwrap();
+        stream.finish().unwrap();
+    }));
+}
+
+#[test]
+fn a_stream_that_is_reset_ends_the_association() {
+    let counted = Counters { truncated_streams: 1, ..Counters::default() };
+    run(misbehaves(CloseCode::Truncated, "reset with code 77", counted, async |stranger| {
+        let mut stream = stranger.channel("signals").await;
+        stream.reset(VarInt::from_u32(77)).unwrap();
+    }));
+}
+
+#[test]
+fn a_control_stream_that_ends_without_goodbye_ends_the_association() {
+    let counted = Counters { truncated_streams: 1, ..Counters::default() };
+    run(misbehaves(CloseCode::Truncated, "without a goodbye", counted, async |stranger| {
+        stranger.control.finish().unwrap();
+    }));
+}
+
+#[test]
+fn a_second_stream_for_a_channel_ends_the_association() {
+    let counted = Counters { surplus_streams: 1, ..Counters::default() };
+    run(misbehaves(CloseCode::Streams, "has a stream already", counted, async |stranger| {
+        stranger.channel("signals").await;
+        stranger.channel("signals").await;
+    }));
+}
+
+#[test]
+fn a_malformed_heartbeat_ends_the_association() {
+    let counted = Counters { bad_frames: 1, ..Counters::default() };
+    run(misbehaves(CloseCode::BadFrame, "a malformed heartbeat", counted, async |stranger| {
+        stranger.say(stranger.epoch, Kind::HEARTBEAT, b"thump").await;
+    }));
+}
+
+#[test]
+fn unknown_channels_again_and_again_end_the_association() {
+    let counted = Counters { unknown_channels: 17, surplus_streams: 1, ..Counters::default() };
+    run(misbehaves(
+        CloseCode::Streams,
+        "channel \"nobody-16\" is unknown here, like many before",
+        counted,
+        async |stranger| {
+            for number in 0..17 {
+                // Each gives its place back when it is turned away.
+                let stream = stranger.channel(&format!("nobody-{number}")).await;
+                if number < 16 {
+                    stream.stopped().await.unwrap();
+                }
+            }
+        },
+    ));
+}
+
+#[test]
+fn an_unknown_channel_is_turned_away_alone() {
+    run(async {
+        let scene = Scene::new().await;
+        let (stranger, _) = scene.mallory().await;
+        let stream = stranger.channel("gossip").await;
+
+        let stopped = stream.stopped().await.unwrap();
+
+        assert_eq!(stopped, Some(VarInt::from_u32(1)));
+        let mut signals = stranger.channel("signals").await;
+        signals.write_all(&stranger.frame(b"still up")).await.unwrap();
+        assert_eq!(&scene.a.frame().await.2[..], b"still up");
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { unknown_channels: 1, ..Counters::default() });
+    });
+}
+
+/// Goal: frames that do not belong where they come are dropped and counted, and nothing else is lost.
+/// Method: each kind of them, then one proper frame on the same stream.
+#[test]
+fn frames_of_another_epoch_or_plane_are_dropped_alone() {
+    run(async {
+        let scene = Scene::new().await;
+        let (mut stranger, _) = scene.mallory().await;
+        let epoch = stranger.epoch;
+        let mut out = BytesMut::new();
+        encode_frame(epoch + 1, CAST, b"from tomorrow", &mut out);
+        encode_frame(epoch - 1, CAST, b"from yesterday", &mut out);
+        encode_frame(epoch, Kind::GOODBYE, b"not here", &mut out);
+        encode_frame(epoch, CAST, b"now", &mut out);
+        stranger.say(epoch, CAST, b"not on control").await;
+        let beat = Heartbeat { count: 1, echo: 0 };
+        stranger.say(epoch + 5, Kind::HEARTBEAT, &beat.encode()).await;
+        // What `a` has read of the control stream shows in what it answers: the echo of this one.
+        let mut signals = stranger.channel("signals").await;
+        signals.write_all(&out).await.unwrap();
+
+        assert_eq!(&scene.a.frame().await.2[..], b"now");
+
+        scene.assert_b_is_well().await;
+        // A goodbye with proper form, which ends the association after all that came before it on control.
+        signals.finish().unwrap();
+        stranger.say(epoch, Kind::GOODBYE, &1u32.to_be_bytes()).await;
+        assert_eq!(scene.a.down().await.1, DownCause::Goodbye);
+        assert_eq!(stranger.closed().await.0, CloseCode::Goodbye);
+        scene.assert_counted(Counters { foreign_epochs: 3, unknown_kinds: 2, ..Counters::default() });
+    });
+}
+
+#[test]
+fn a_peer_gets_no_more_streams_than_there_are_channels() {
+    run(async {
+        let scene = Scene::new().await;
+        let (stranger, _) = scene.mallory().await;
+        let mut streams = Vec::new();
+        // Streams that say nothing: QUIC allows some, and then the stranger waits, not `a`.
+        loop {
+            let mut opening = Box::pin(stranger.connection.open_uni());
+            match std::future::poll_fn(|cx| std::task::Poll::Ready(opening.as_mut().poll(cx))).await {
+                std::task::Poll::Ready(stream) => streams.push(stream.unwrap()),
+                std::task::Poll::Pending => break,
+            }
+        }
+        // Control, signals, bulk and the spare ones; one of them is the control stream.
+        assert_eq!(streams.len(), 3 + 4 - 1);
+        for stream in &mut streams {
+            stream.write_all(&[0xB1]).await.unwrap();
+        }
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters::default());
+    });
+}

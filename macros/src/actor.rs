@@ -1,0 +1,90 @@
+//! `#[derive(Actor)]`: what an actor is called and how its processes are run.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::parse::{Parse, ParseStream};
+use syn::{Data, DeriveInput, Error, Expr, ExprLit, Ident, Lit, LitStr, Result, parenthesized};
+
+use crate::options::Options;
+
+/// The derive's output, which on a mistake is the error.
+pub(crate) fn expand(input: TokenStream) -> TokenStream {
+    declare(input).unwrap_or_else(Error::into_compile_error)
+}
+
+fn declare(input: TokenStream) -> Result<TokenStream> {
+    let input: DeriveInput = syn::parse2(input)?;
+    let mut options = Options::of_attributes("actor", &input.attrs)?;
+    let mailbox: Option<Mailbox> = options.value("mailbox", "mailbox = bounded(1024)")?;
+    if let Some(Mailbox::Bounded(limit)) = &mailbox
+        && let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = &**limit
+        && number.base10_digits() == "0"
+    {
+        return Err(Error::new(number.span(), "a mailbox holds at least one message"));
+    }
+    let trap_exit = options.flag("trap_exit")?;
+    let name: Option<LitStr> = options.value("name", "name = \"shop.Cart\"")?;
+    let root = options.root()?;
+    options.finish()?;
+    if let Data::Union(data) = &input.data {
+        return Err(Error::new(data.union_token.span, "an actor is a struct or an enum"));
+    }
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        let message = "a process outlives whoever spawned it, so an actor owns its state: remove the lifetime, and \
+                       keep owned values or `Arc`s";
+        return Err(Error::new_spanned(lifetime, message));
+    }
+
+    let actor = &input.ident;
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    let name = name.unwrap_or_else(|| LitStr::new(&actor.to_string(), actor.span()));
+    let mut fields = TokenStream::new();
+    if let Some(mailbox) = mailbox {
+        fields.extend(quote!(mailbox: #mailbox,));
+    }
+    if trap_exit.is_some() {
+        fields.extend(quote!(trap_exit: true,));
+    }
+    let options = match fields.is_empty() {
+        true => quote!(#root::Options::DEFAULT),
+        false => quote!(#root::Options { #fields ..#root::Options::DEFAULT }),
+    };
+    Ok(quote! {
+        #[automatically_derived]
+        #[allow(clippy::needless_update)]
+        impl #generics #root::__private::Declared for #actor #arguments #bounds {
+            const NAME: &'static str = #name;
+            const OPTIONS: #root::Options = #options;
+        }
+    })
+}
+
+/// `bounded(n)` or `unbounded`.
+enum Mailbox {
+    Bounded(Box<Expr>),
+    Unbounded,
+}
+
+impl Parse for Mailbox {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let kind: Ident = input.parse()?;
+        if kind == "unbounded" {
+            return Ok(Self::Unbounded);
+        }
+        if kind != "bounded" {
+            return Err(Error::new(kind.span(), "write `bounded(1024)` or `unbounded`"));
+        }
+        let limit;
+        parenthesized!(limit in input);
+        Ok(Self::Bounded(limit.parse()?))
+    }
+}
+
+impl ToTokens for Mailbox {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        tokens.extend(match self {
+            Self::Bounded(limit) => quote!(::core::option::Option::Some(#limit)),
+            Self::Unbounded => quote!(::core::option::Option::None),
+        });
+    }
+}

@@ -1,0 +1,73 @@
+//! The client: what callers see of an actor. An `ActorRef` derefs to it.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::Attribute;
+
+use super::model::{Does, Handler, Model, local};
+
+/// The struct, its methods, and `Client` for it.
+pub(super) fn expand(model: &Model) -> TokenStream {
+    let Model { root, generics, .. } = model;
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    let (name, client, msg) = (model.client_name(), model.client(), model.msg());
+    let (parameters_of_struct, bounds_of_struct) = (generics, &generics.where_clause);
+    let documentation = format!("The methods by which callers reach a [`{}`].", model.name);
+    let methods = model.messages().map(|handler| method(model, handler));
+    let address = local("address");
+    quote! {
+        #[doc = #documentation]
+        #[allow(private_interfaces, private_bounds)]
+        pub struct #name #parameters_of_struct (#root::Address<#msg>) #bounds_of_struct;
+
+        #[allow(private_interfaces, dead_code)]
+        impl #parameters #name #arguments #bounds {
+            #(#methods)*
+        }
+
+        impl #parameters #root::Client for #client #bounds {
+            type Msg = #msg;
+
+            fn from_address(#address: #root::Address<#msg>) -> Self {
+                Self(#address)
+            }
+
+            fn address(&self) -> &#root::Address<#msg> {
+                &self.0
+            }
+        }
+    }
+}
+
+fn method(model: &Model, handler: &Handler) -> TokenStream {
+    let root = &model.root;
+    let (attributes, visibility, name) = (&handler.attributes, &handler.visibility, &handler.name);
+    let documentation = undocumented(&handler.attributes).then(|| {
+        let documentation = format!("Sends the message that [`{}::{name}`] handles.", model.name);
+        quote!(#[doc = #documentation])
+    });
+    let parameters = handler.values().map(|value| value.parameter());
+    let signature = quote!(#documentation #(#attributes)* #visibility fn #name(&self, #(#parameters),*));
+
+    let (msg_name, variant, place) = (model.msg_name(), handler.variant(), local("reply"));
+    let values = handler.values().map(|value| value.packed());
+    let (reply, message) = match &handler.does {
+        Does::Call(reply) => (reply, quote!(#msg_name::#variant(#(#values,)* #place))),
+        Does::Message(reply) => {
+            let some = quote!(::core::option::Option::Some(#place));
+            (reply, quote!(#msg_name::#variant(#root::Envelope { #(message: #values,)* reply: #some })))
+        }
+        _ => return quote!(#signature { self.0.cast(#msg_name::#variant(#(#values),*)) }),
+    };
+    let call = reply.call(root, &model.msg());
+    let constructor = match &reply.fallible {
+        Some(_) => quote!(fallible),
+        None => quote!(new),
+    };
+    quote!(#signature -> #call { #root::Call::#constructor(&self.0, move |#place| #message) })
+}
+
+fn undocumented(attributes: &[Attribute]) -> bool {
+    let documented = attributes.iter().any(|attribute| attribute.path().is_ident("doc"));
+    !documented
+}

@@ -1,0 +1,101 @@
+//! `#[handlers]`: from methods to messages.
+//!
+//! ```text
+//!   tokens ──▶ block ──▶ model ──▶ checks ──▶ expand ──▶ tokens
+//!             (opaque    (roles,             (messages, client,
+//!              bodies)    arguments,          serve, remote)
+//!                         replies)
+//! ```
+//!
+//! - [`block`] reads the `impl` block without looking into bodies: a body that is half typed does not take
+//!   the client's methods away from the editor, and costs no parsing.
+//! - [`role`], [`argument`], [`reply`] and [`model`] turn each method into a [`model::Handler`]; [`types`] is what
+//!   they know of types, which is only how they are written.
+//! - [`checks`] refuses what one handler cannot see: names taken twice or reserved.
+//! - [`messages`], [`client`], [`serve`] and [`remote`] write the items; none of them can fail.
+//!
+//! A handler with a mistake in it is left out and reported; all others are expanded.
+
+mod argument;
+mod block;
+mod checks;
+mod client;
+mod messages;
+mod model;
+mod remote;
+mod reply;
+mod role;
+mod serve;
+mod types;
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::Error;
+
+use self::block::Block;
+use self::model::Model;
+use crate::options::Options;
+
+/// The output of `#[handlers]`: the block as it was written, what it means, and what is wrong with it.
+pub(crate) fn expand(options: TokenStream, input: TokenStream) -> TokenStream {
+    let mut mistakes = Mistakes::default();
+    let Some(mut block) = mistakes.note(Block::read(input.clone())) else {
+        let errors = mistakes.into_compile_errors();
+        return quote!(#input #errors);
+    };
+    let model = mistakes.note(settings(options)).and_then(|settings| Model::of(&mut block, settings, &mut mistakes));
+    let expansion = model.map(|mut model| {
+        checks::check(&mut model, &mut mistakes);
+        let (messages, client, serve) = (messages::expand(&model), client::expand(&model), serve::expand(&model));
+        let (accepts, remote) = (messages::expand_accepts(&model), remote::expand(&model));
+        quote!(#messages #client #serve #accepts #remote)
+    });
+    let errors = mistakes.into_compile_errors();
+    quote!(#block #expansion #errors)
+}
+
+/// The error for `#[name]` on something that no `#[handlers]` block holds.
+pub(crate) fn forgotten(name: &str) -> TokenStream {
+    let message = format!(
+        "`#[{name}]` means something only on a method of a block marked `#[handlers]`: write `#[handlers]` above the \
+         `impl`"
+    );
+    Error::new(proc_macro2::Span::call_site(), message).into_compile_error()
+}
+
+/// What is written in `#[handlers(…)]`.
+struct Settings {
+    remote: bool,
+    root: crate::path::Root,
+}
+
+fn settings(options: TokenStream) -> syn::Result<Settings> {
+    let mut options = Options::parse("#[handlers]", options)?;
+    let settings = Settings { remote: options.flag("remote")?.is_some(), root: options.root()? };
+    options.finish()?;
+    Ok(settings)
+}
+
+/// All mistakes of a block, so that they are reported together.
+#[derive(Default)]
+struct Mistakes(Option<Error>);
+
+impl Mistakes {
+    /// Keeps the error, if it is one.
+    fn note<T>(&mut self, result: syn::Result<T>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                match &mut self.0 {
+                    Some(earlier) => earlier.combine(error),
+                    None => self.0 = Some(error),
+                }
+                None
+            }
+        }
+    }
+
+    fn into_compile_errors(self) -> Option<TokenStream> {
+        self.0.map(Error::into_compile_error)
+    }
+}

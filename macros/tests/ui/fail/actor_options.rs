@@ -1,0 +1,26 @@
+use biotope::prelude::*;
+
+#[derive(Actor)]
+#[actor(mailbx = bounded(8))]
+struct Unknown;
+
+#[derive(Actor)]
+#[actor(trap_exit, trap_exit)]
+struct Twice;
+
+#[derive(Actor)]
+#[actor(mailbox = 8)]
+struct Unbounded;
+
+#[derive(Actor)]
+#[actor(mailbox(8))]
+struct NoValue;
+
+#[derive(Actor)]
+#[actor(mailbox = bounded(0))]
+struct Empty;
+
+#[derive(Actor)]
+struct Borrows<'a>(&'a str);
+
+fn main() {}

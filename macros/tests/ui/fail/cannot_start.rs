@@ -1,0 +1,17 @@
+use biotope::prelude::*;
+
+#[derive(Actor)]
+struct Cart(u32);
+
+#[handlers]
+impl Cart {
+    pub fn len(&self) -> u32 {
+        self.0
+    }
+}
+
+fn start() -> impl Sized {
+    Cart::spec()
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use biotope::prelude::*;
+
+#[derive(Actor, Default)]
+struct Cart;
+
+#[handlers]
+impl Cart {
+    #[cast]
+    pub fn add(&mut self, reply: ReplyTo<usize>) {}
+}
+
+fn main() {}

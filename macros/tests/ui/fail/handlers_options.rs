@@ -1,0 +1,13 @@
+use biotope::prelude::*;
+
+#[derive(Actor, Default)]
+struct Cart;
+
+#[handlers(distant)]
+impl Cart {
+    pub fn len(&self) -> usize {
+        0
+    }
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+#[biotope::main(threads = 2)]
+async fn main() {}
+
+#[biotope::test]
+fn it_works() {}
+
+#[biotope::test(seed = 1, seeds = 2)]
+async fn it_replays() {}
+
+#[biotope::test]
+async fn it_takes(n: u32) {}

@@ -1,0 +1,13 @@
+use biotope::prelude::*;
+
+#[derive(Default)]
+struct Cart;
+
+#[handlers]
+impl Cart {
+    pub fn len(&self) -> usize {
+        0
+    }
+}
+
+fn main() {}

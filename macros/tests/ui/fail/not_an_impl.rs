@@ -1,0 +1,6 @@
+use biotope::prelude::*;
+
+#[handlers]
+struct Cart;
+
+fn main() {}

@@ -1,0 +1,13 @@
+use biotope::prelude::*;
+
+#[derive(Actor, Default)]
+struct Cart;
+
+#[handlers]
+impl Cart {
+    pub fn stop(&mut self) {}
+    #[cast]
+    pub fn clone(&mut self) {}
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+use biotope::prelude::*;
+
+#[derive(Actor, Default)]
+struct Cart;
+
+#[handlers]
+impl Cart {
+    pub fn close(self) {}
+    pub fn open(self: Box<Self>) {}
+}
+
+fn main() {}

@@ -1,0 +1,125 @@
+//! Calls tell the truth about what became of the message.
+
+use biotope_runtime::{
+    Actor, Address, Call, CallFailed, Context, ExitReason, Handle, Options, ReplyTo, node, spawn, time,
+};
+use std::time::Duration;
+
+use crate::everywhere;
+use crate::probe::{Msg, Probe, end_of, observe};
+
+#[test]
+fn a_call_to_a_dead_process_fails_with_noproc() {
+    everywhere("noproc", || {
+        observe(async move |mut me| {
+            let probe = spawn(Probe::new());
+            probe.stop();
+            end_of(&mut me, probe.pid()).await?;
+            assert_eq!(Call::new(&probe, Msg::Seen).await, Err(CallFailed::NoProc));
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn a_call_whose_callee_ends_learns_the_reason_at_once() {
+    everywhere("died", || {
+        observe(async move |_| {
+            let probe = spawn(Probe::new());
+            // One call is held by the state, one waits in the mailbox behind the end.
+            let held = Call::new(&probe, Msg::Hold).send();
+            probe.cast(Msg::Stop(ExitReason::value("gone")));
+            let queued = Call::new(&probe, Msg::Seen).send();
+            assert_eq!(held.await, Err(CallFailed::Died(ExitReason::value("gone"))));
+            let queued = queued.await.unwrap_err();
+            let expected = [CallFailed::Died(ExitReason::value("gone")), CallFailed::NoProc];
+            assert!(expected.contains(&queued), "{queued}");
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn a_dropped_reply_is_told_to_the_caller() {
+    everywhere("no reply", || {
+        observe(async move |_| {
+            let probe = spawn(Probe::new());
+            assert_eq!(Call::new(&probe, Msg::DropReply).await, Err(CallFailed::NoReply));
+            Ok(())
+        })
+    });
+}
+
+/// The default deadline is 5 s, in virtual time, to the instant.
+#[test]
+fn a_call_without_an_answer_fails_at_its_deadline() {
+    biotope_testkit::test(biotope_testkit::TestOptions { name: "deadline", seeds: Some(50), seed: None }, || async {
+        let probe = spawn(Probe::new());
+        let start = time::now();
+        assert_eq!(Call::new(&probe, Msg::Hold).await, Err(CallFailed::Timeout));
+        assert_eq!(time::now() - start, Duration::from_secs(5));
+        let start = time::now();
+        let short = Call::new(&probe, Msg::Hold).timeout(Duration::from_millis(7));
+        assert_eq!(short.await, Err(CallFailed::Timeout));
+        assert_eq!(time::now() - start, Duration::from_millis(7));
+    });
+}
+
+struct Narrow;
+
+impl Actor for Narrow {
+    type Msg = ReplyTo<()>;
+    type Client = Address<ReplyTo<()>>;
+    const NAME: &'static str = "Narrow";
+    const OPTIONS: Options = Options { mailbox: Some(2), ..Options::DEFAULT };
+}
+
+impl Handle for Narrow {
+    async fn handle(&mut self, reply: ReplyTo<()>, cx: &mut Context<Self>) {
+        if cx.pid() == biotope_runtime::this_pid() {
+            reply.send(());
+        }
+    }
+}
+
+#[test]
+fn a_full_mailbox_refuses_and_counts() {
+    // Seed 0 runs the caller first, so the mailbox fills before its owner has a turn.
+    biotope_testkit::test(biotope_testkit::TestOptions { name: "full", seed: Some(0), seeds: None }, || async {
+        let narrow = spawn(Narrow);
+        let first = Call::new(&narrow, |reply| reply).send();
+        let second = Call::new(&narrow, |reply| reply).send();
+        assert_eq!(Call::new(&narrow, |reply| reply).await, Err(CallFailed::Full));
+        narrow.cast(ReplyTo::from_fn(|_| ()));
+        assert_eq!(node().dead_letters_of(biotope_runtime::DeadLetter::Full), 1);
+        assert_eq!((first.await, second.await), (Ok(()), Ok(())));
+    });
+}
+
+struct Selfish;
+
+impl Actor for Selfish {
+    type Msg = ReplyTo<Result<(), CallFailed>>;
+    type Client = Address<Self::Msg>;
+    const NAME: &'static str = "Selfish";
+}
+
+impl Handle for Selfish {
+    async fn handle(&mut self, reply: ReplyTo<Result<(), CallFailed>>, cx: &mut Context<Self>) {
+        let myself = cx.myself();
+        let outcome = Call::new(&myself, |reply: ReplyTo<Result<(), CallFailed>>| reply).await;
+        reply.send(outcome.and_then(|inner| inner));
+    }
+}
+
+#[test]
+fn a_process_that_calls_itself_gets_an_error_at_once() {
+    everywhere("selfcall", || {
+        observe(async move |_| {
+            let selfish = spawn(Selfish);
+            let outcome = Call::new(&selfish, |reply| reply).await?;
+            assert_eq!(outcome, Err(CallFailed::SelfCall));
+            Ok(())
+        })
+    });
+}

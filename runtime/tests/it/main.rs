@@ -1,0 +1,21 @@
+//! What the runtime promises, through its public API, on the real scheduler and over seeds.
+
+mod calls;
+mod exits;
+mod names;
+mod order;
+mod probe;
+mod runtimes;
+mod timers;
+
+use std::future::Future;
+
+use biotope_testkit::{TestOptions, test};
+
+/// Runs `body` under 200 seeds in virtual time, and twenty times on the real scheduler.
+fn everywhere<F: Future<Output = biotope_runtime::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
+    test(TestOptions { name, seeds: Some(200), seed: None }, body);
+    for _ in 0..20 {
+        test(TestOptions { name, seeds: None, seed: None }, body);
+    }
+}

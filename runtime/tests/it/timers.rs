@@ -1,0 +1,85 @@
+//! Area TIME, in virtual time, to the instant.
+
+use std::time::Duration;
+
+use biotope_runtime::{Process, spawn_process, time};
+use biotope_testkit::{TestOptions, test};
+
+use crate::probe::observe;
+
+fn seeded<F: Future<Output = biotope_runtime::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
+    test(TestOptions { name, seeds: Some(100), seed: None }, body);
+}
+
+/// TIME-01: a delayed message comes at its instant, and a cancelled one never.
+#[test]
+fn time_01_a_delayed_message_comes_at_its_instant() {
+    seeded("time_01", || {
+        observe(async move |_| {
+            let (done, seen) = tokio::sync::oneshot::channel();
+            spawn_process(async move |mut me: Process<u8>| {
+                let start = time::now();
+                let to = me.address();
+                me.send_after(Duration::from_secs(3_600), &to, 2);
+                let cancelled = me.send_after(Duration::from_secs(1), &to, 1);
+                me.send_after(Duration::from_millis(10), &to, 0);
+                let first = (me.receive().await?, time::now() - start);
+                assert!(me.cancel_timer(cancelled));
+                assert!(!me.cancel_timer(cancelled));
+                let second = (me.receive().await?, time::now() - start);
+                let _ = done.send([first, second]);
+                Ok(())
+            });
+            assert_eq!(seen.await?, [(0, Duration::from_millis(10)), (2, Duration::from_secs(3_600))]);
+            Ok(())
+        })
+    });
+}
+
+/// RECV-02, RECV-03: a time-out counts from the start of the receive, whatever junk comes.
+#[test]
+fn recv_03_a_timeout_is_not_restarted_by_junk() {
+    seeded("recv_03", || {
+        observe(async move |_| {
+            let (done, waited) = tokio::sync::oneshot::channel();
+            let process = spawn_process(async move |mut me: Process<u8>| {
+                let start = time::now();
+                let outcome = me.receive_match(|n| *n == 9).timeout(Duration::from_millis(100)).await;
+                let waited = time::now() - start;
+                let now = me.receive_match(|n| *n == 1).timeout(Duration::ZERO).await?;
+                let _ = done.send((outcome.is_err(), waited, now));
+                Ok(())
+            });
+            for _ in 0..5 {
+                time::sleep(Duration::from_millis(30)).await;
+                process.cast(1);
+            }
+            assert_eq!(waited.await?, (true, Duration::from_millis(100), 1));
+            Ok(())
+        })
+    });
+}
+
+/// Invariant 3: a process's timers end with it.
+#[test]
+fn timers_end_with_their_process() {
+    seeded("timers_end", || {
+        observe(async move |me| {
+            let (done, came) = tokio::sync::oneshot::channel();
+            let target = spawn_process(async move |mut me: Process<u8>| {
+                let came = me.receive().timeout(Duration::from_secs(10)).await;
+                let _ = done.send(came.is_ok());
+                Ok(())
+            });
+            let owner = spawn_process(async move |mut me: Process<()>| {
+                me.send_after(Duration::from_secs(5), &target, 1);
+                me.receive().await?;
+                Ok(())
+            });
+            time::sleep(Duration::from_secs(1)).await;
+            me.exit(owner.pid(), biotope_runtime::ExitReason::Kill);
+            assert!(!came.await?);
+            Ok(())
+        })
+    });
+}

@@ -1,0 +1,208 @@
+//! What to start, how to stop it, when to restart it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use biotope_runtime::{Handle, Node, Pid, SpawnOptions, Spec, Start, StartError};
+
+use crate::config::DEFAULT_SHUTDOWN;
+use crate::supervisor::Supervisor;
+
+/// When a child that ended is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Restart {
+    /// Always.
+    #[default]
+    Permanent,
+    /// When it ended abnormally: not with `Normal`, `Shutdown` or `ShutdownWith`.
+    Transient,
+    /// Never. Its specification goes when it ends.
+    Temporary,
+}
+
+/// How a child is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shutdown {
+    /// By a kill. It has no chance to clean up.
+    BrutalKill,
+    /// By an exit with `Shutdown`; by a kill if it has not ended after this time.
+    Timeout(Duration),
+    /// By an exit with `Shutdown`, however long it takes.
+    Infinity,
+}
+
+/// Whether a child has children of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// It has not.
+    Worker,
+    /// It is a supervisor, or something like one.
+    Supervisor,
+}
+
+/// A start under way.
+pub type Starting = Pin<Box<dyn Future<Output = Result<Pid, StartError>> + Send>>;
+
+/// What a supervisor knows of one child: what to start, how to stop it, when to restart it.
+///
+/// Most are made from a [`Spec`] by the methods of [`IntoChild`]. Cheap to clone.
+///
+/// # Examples
+/// ```
+/// use biotope::prelude::*;
+///
+/// #[derive(Actor, Default)]
+/// struct Cart;
+///
+/// #[handlers]
+/// impl Cart {}
+///
+/// let child = Cart::spec().restart(Transient).shutdown(secs(2));
+/// assert_eq!(format!("{child:?}"), r#"Child { id: "Cart", restart: Transient, shutdown: Timeout(2s), kind: Worker }"#);
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Child {
+    /// What it is called within its supervisor.
+    pub id: Arc<str>,
+    /// When it is started again.
+    pub restart: Restart,
+    /// How it is stopped.
+    pub shutdown: Shutdown,
+    /// Whether it has children of its own.
+    pub kind: Kind,
+    start: Arc<dyn Fn(Node, SpawnOptions) -> Starting + Send + Sync>,
+}
+
+impl Child {
+    /// A worker that `start` starts, each time anew: with the options given, so that it is the
+    /// supervisor's child and linked to it. `start` returns when the child is ready.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// let idle = Child::with("idle", |node, options| async move {
+    ///     let idle = node.spawn_process_with(options, async |mut me: Process<()>| Ok(me.receive().await?));
+    ///     Ok(idle.pid())
+    /// });
+    /// assert_eq!(idle.restart, Permanent);
+    /// ```
+    pub fn with<F, Fut>(id: impl Into<Arc<str>>, start: F) -> Self
+    where
+        F: Fn(Node, SpawnOptions) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Pid, StartError>> + Send + 'static,
+    {
+        Self {
+            id: id.into(),
+            restart: Restart::default(),
+            shutdown: Shutdown::Timeout(DEFAULT_SHUTDOWN),
+            kind: Kind::Worker,
+            start: Arc::new(move |node, options| Box::pin(start(node, options))),
+        }
+    }
+
+    /// Like [`with`](Self::with), for a child that has children of its own: it is stopped however long
+    /// that takes.
+    pub fn supervisor_with<F, Fut>(id: impl Into<Arc<str>>, start: F) -> Self
+    where
+        F: Fn(Node, SpawnOptions) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Pid, StartError>> + Send + 'static,
+    {
+        Self { kind: Kind::Supervisor, shutdown: Shutdown::Infinity, ..Self::with(id, start) }
+    }
+
+    /// What it is called within its supervisor.
+    pub fn id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// When it is started again; without this, [`Restart::Permanent`].
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.restart = restart;
+        self
+    }
+
+    /// How it is stopped; without this, a worker has 5 seconds and a supervisor as long as it takes.
+    pub fn shutdown(mut self, shutdown: impl Into<Shutdown>) -> Self {
+        self.shutdown = shutdown.into();
+        self
+    }
+
+    /// Starts one, as a supervisor does.
+    pub fn start(&self, node: &Node, options: SpawnOptions) -> Starting {
+        (self.start)(node.clone(), options)
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("id", &self.id)
+            .field("restart", &self.restart)
+            .field("shutdown", &self.shutdown)
+            .field("kind", &self.kind)
+            .finish()
+    }
+}
+
+impl From<Duration> for Shutdown {
+    fn from(time: Duration) -> Self {
+        Self::Timeout(time)
+    }
+}
+
+/// Whatever a supervisor takes as a child: a [`Spec`], a [`Child`], another [`Supervisor`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be supervised",
+    note = "give its specification, as `{Self}::spec()`: a supervisor must be able to start it again"
+)]
+pub trait IntoChild: Sized {
+    /// The child specification. A [`Spec`] is called by its name, else by the name of its actor.
+    fn into_child(self) -> Child;
+
+    /// A child that is called `id` within its supervisor.
+    fn id(self, id: impl Into<Arc<str>>) -> Child {
+        self.into_child().id(id)
+    }
+
+    /// A child that is started again as `restart` says; without this, [`Restart::Permanent`].
+    fn restart(self, restart: Restart) -> Child {
+        self.into_child().restart(restart)
+    }
+
+    /// A child that is stopped as `shutdown` says, or within a time.
+    fn shutdown(self, shutdown: impl Into<Shutdown>) -> Child {
+        self.into_child().shutdown(shutdown)
+    }
+}
+
+impl IntoChild for Child {
+    fn into_child(self) -> Child {
+        self
+    }
+}
+
+impl<A: Handle + Start> IntoChild for Spec<A> {
+    fn into_child(self) -> Child {
+        let id: Arc<str> = self.name().unwrap_or(A::NAME).into();
+        Child::with(id, move |node, options| {
+            let started = self.start_on(&node, options);
+            async move { Ok(started.await?.pid()) }
+        })
+    }
+}
+
+impl IntoChild for Supervisor {
+    fn into_child(self) -> Child {
+        let id: Arc<str> = self.name().unwrap_or("supervisor").into();
+        Child::supervisor_with(id, move |node, options| {
+            let started = self.start_on(&node, options);
+            async move { Ok(started.await?.pid()) }
+        })
+    }
+}

@@ -1,0 +1,20 @@
+//! Every limit and default of this crate.
+
+use std::time::Duration;
+
+/// How long a worker has to stop when its child specification does not say so itself. Then it is killed.
+pub const DEFAULT_SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// How many restarts a supervisor allows within [`DEFAULT_PERIOD`]. At one more it gives up.
+pub const DEFAULT_INTENSITY: u32 = 1;
+
+/// The window in which restarts are counted.
+pub const DEFAULT_PERIOD: Duration = Duration::from_secs(5);
+
+/// How long the calls wait that start or stop a child, when the caller does not say so itself: more than
+/// [`DEFAULT_SHUTDOWN`], so that the reply comes when a child has to be killed.
+pub const DEFAULT_CHILD_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a supervisor that ends waits for a child's start to return, after it has killed what the
+/// start had spawned. Then it no longer waits.
+pub(crate) const ABANDON_START_AFTER: Duration = Duration::from_secs(1);

@@ -1,0 +1,459 @@
+//! What a supervisor decides.
+//!
+//! Events come in with `now`; [`Action`]s go out, and the next [`deadline`](Core::deadline). Nothing here
+//! waits, so a supervisor answers at any time. Every event ends with a [`step`](Core::step), which looks at
+//! the whole and takes what is next:
+//!
+//! ```text
+//!   Waiting ──▶ Starting ──▶ Up ──▶ Stopping ──▶ Waiting   (to be restarted with its siblings)
+//!      ▲            │         │                  Down      (terminated, or the supervisor ends)
+//!      └────────────┴─────────┘ failed           gone      (temporary)
+//! ```
+//!
+//! # Laws
+//! - One child is started at a time, the first in order.
+//! - Siblings that are to be restarted are stopped one at a time, the last in order first; nothing is
+//!   started until all of them are gone.
+//! - A supervisor that ends stops one child at a time, the last in order first, and ends when none is left.
+//! - Each request is answered once.
+
+mod requests;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use biotope_runtime::{ExitReason, Pid, ReplyTo, StartError};
+
+pub(crate) use self::requests::Reply;
+use crate::child_spec::{Child, Restart, Shutdown};
+use crate::client::{RestartChildError, StartChildError, TerminateChildError};
+use crate::config::ABANDON_START_AFTER;
+use crate::intensity::{Intensity, Verdict};
+use crate::report::{Context, Report};
+use crate::strategy::Strategy;
+
+pub(crate) struct Core {
+    strategy: Strategy,
+    intensity: Intensity,
+    /// In start order.
+    children: Vec<Entry>,
+    phase: Phase,
+    keys: u64,
+    /// Ends of processes that no child has, seen while one is being started: it may turn out to be its.
+    early: Vec<(Pid, ExitReason)>,
+}
+
+/// What the driver must do, in this order.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Start the child and tell [`Core::on_started`].
+    Start(Key, Child),
+    /// Ask to end, and tell [`Core::on_ended`] when it has.
+    Stop(Target),
+    /// Kill, and tell [`Core::on_ended`] when it has ended.
+    Kill(Target),
+    /// Forget the start; it is no longer of interest.
+    Abandon(Key),
+    /// All children have been started for the first time.
+    Ready,
+    Report(Report),
+    Reply(Reply),
+    /// End the supervisor: no child has a process.
+    End(End),
+}
+
+/// How a supervisor ends.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct End {
+    pub(crate) reason: ExitReason,
+    /// The child whose failure to start is the cause, when the supervisor itself was being started.
+    pub(crate) failed: Option<(Arc<str>, StartError)>,
+}
+
+/// Names a child for as long as it is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key(u64);
+
+/// What is to be stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Process(Pid),
+    /// A start under way: whatever it has spawned.
+    Start(Key),
+}
+
+enum Phase {
+    StartingUp,
+    Running,
+    Ending(End),
+    Ended,
+}
+
+struct Entry {
+    key: Key,
+    child: Child,
+    state: State,
+    then: Then,
+    /// Whether its very first start is still to come: if that fails, the supervisor does not start.
+    first: bool,
+    /// Who asked for it to be started.
+    asked: Option<Asked>,
+    /// Who asked for it to be stopped.
+    terminators: Vec<ReplyTo<Result<(), TerminateChildError>>>,
+}
+
+enum State {
+    /// It has no process and is to have none.
+    Down,
+    /// It is to be started when its turn comes.
+    Waiting,
+    Starting,
+    Up(Pid),
+    Stopping { target: Target, killed: bool, deadline: Option<Instant> },
+}
+
+/// Whether a child that has a process, or is getting one, is to be stopped, and what comes then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    /// It is not to be stopped.
+    Nothing,
+    /// It is to be started again, with its siblings.
+    Restart,
+    /// It stays without a process.
+    Stay,
+}
+
+enum Asked {
+    Start(ReplyTo<Result<Option<Pid>, StartChildError>>),
+    Restart(ReplyTo<Result<Option<Pid>, RestartChildError>>),
+}
+
+impl Core {
+    pub(crate) fn new(strategy: Strategy, intensity: Intensity, children: Vec<Child>) -> Self {
+        let mut core =
+            Self { strategy, intensity, children: Vec::new(), phase: Phase::StartingUp, keys: 0, early: Vec::new() };
+        for child in children {
+            core.add(child, true, None);
+        }
+        core
+    }
+
+    /// Begins to start the children.
+    pub(crate) fn begin(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.step(now, out);
+    }
+
+    /// The start of a child has returned.
+    pub(crate) fn on_started(
+        &mut self,
+        now: Instant,
+        key: Key,
+        outcome: Result<Pid, StartError>,
+        out: &mut Vec<Action>,
+    ) {
+        let early = std::mem::take(&mut self.early);
+        let Some(at) = self.children.iter().position(|entry| entry.key == key) else {
+            unreachable!("a child stays listed while it is being started")
+        };
+        match outcome {
+            Ok(pid) => {
+                self.started(at, pid, out);
+                if let Some((_, reason)) = early.into_iter().find(|(ended, _)| *ended == pid) {
+                    self.ended(now, at, reason, out);
+                }
+            }
+            Err(error) => self.not_started(now, at, error, out),
+        }
+        self.step(now, out);
+    }
+
+    /// The process `pid` has ended.
+    pub(crate) fn on_ended(&mut self, now: Instant, pid: Pid, reason: ExitReason, out: &mut Vec<Action>) {
+        match self.children.iter().position(|entry| entry.pid() == Some(pid)) {
+            Some(at) => self.ended(now, at, reason, out),
+            None if self.children.iter().any(Entry::is_starting) => self.early.push((pid, reason)),
+            None => {}
+        }
+        self.step(now, out);
+    }
+
+    /// The supervisor is to end with `reason`. The first reason stands.
+    pub(crate) fn on_stop(&mut self, now: Instant, reason: ExitReason, out: &mut Vec<Action>) {
+        self.begin_ending(End { reason, failed: None }, out);
+        self.step(now, out);
+    }
+
+    /// Time has reached `now`.
+    pub(crate) fn on_deadline(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let mut at = 0;
+        while at < self.children.len() {
+            let entry = &mut self.children[at];
+            at += 1;
+            let State::Stopping { target, killed, deadline } = &mut entry.state else { continue };
+            if deadline.is_none_or(|deadline| deadline > now) {
+                continue;
+            }
+            match target {
+                Target::Start(key) if *killed => {
+                    out.push(Action::Abandon(*key));
+                    out.push(entry.report(Context::ShutdownError(ExitReason::Killed)));
+                    self.gone(at - 1, out);
+                    continue;
+                }
+                Target::Start(_) => *deadline = Some(now + ABANDON_START_AFTER),
+                Target::Process(_) => *deadline = None,
+            }
+            *killed = true;
+            out.push(Action::Kill(*target));
+        }
+        self.step(now, out);
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) is next to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let deadlines = self.children.iter().filter_map(|entry| match entry.state {
+            State::Stopping { deadline, .. } => deadline,
+            _ => None,
+        });
+        deadlines.min()
+    }
+
+    /// Whether `pid` is the process of a child.
+    pub(crate) fn knows(&self, pid: Pid) -> bool {
+        self.children.iter().any(|entry| entry.pid() == Some(pid))
+    }
+
+    /// Takes what is next.
+    fn step(&mut self, now: Instant, out: &mut Vec<Action>) {
+        match &self.phase {
+            Phase::StartingUp | Phase::Running => self.step_running(now, out),
+            Phase::Ending(_) => self.step_ending(now, out),
+            Phase::Ended => {}
+        }
+    }
+
+    fn step_running(&mut self, now: Instant, out: &mut Vec<Action>) {
+        // What somebody asked to terminate goes at once, beside whatever else is under way.
+        for at in 0..self.children.len() {
+            let entry = &self.children[at];
+            if entry.then == Then::Stay && matches!(entry.state, State::Up(_)) {
+                self.stop(now, at, out);
+            }
+        }
+        if let Some(last) = self.children.iter().rposition(|entry| entry.then == Then::Restart) {
+            // One that is being started or stopped is waited for: the order is the promise.
+            if matches!(self.children[last].state, State::Up(_)) {
+                self.stop(now, last, out);
+            }
+            return;
+        }
+        if self.children.iter().any(Entry::is_starting) {
+            return;
+        }
+        match self.children.iter_mut().find(|entry| matches!(entry.state, State::Waiting)) {
+            Some(entry) => {
+                entry.state = State::Starting;
+                out.push(Action::Start(entry.key, entry.child.clone()));
+            }
+            None if matches!(self.phase, Phase::StartingUp) => {
+                self.phase = Phase::Running;
+                out.push(Action::Ready);
+            }
+            None => {}
+        }
+    }
+
+    fn step_ending(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.children.iter().any(|entry| matches!(entry.state, State::Stopping { .. })) {
+            return;
+        }
+        match self.children.iter().rposition(|entry| matches!(entry.state, State::Up(_) | State::Starting)) {
+            Some(last) => self.stop(now, last, out),
+            None => {
+                let Phase::Ending(end) = std::mem::replace(&mut self.phase, Phase::Ended) else {
+                    unreachable!("only a supervisor that ends is asked for its end")
+                };
+                out.push(Action::End(end));
+            }
+        }
+    }
+
+    /// Stops the child at `at`, which has a process or is getting one.
+    fn stop(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
+        let entry = &mut self.children[at];
+        let target = match entry.state {
+            State::Up(pid) => Target::Process(pid),
+            State::Starting => Target::Start(entry.key),
+            State::Down | State::Waiting | State::Stopping { .. } => unreachable!("there is nothing to stop"),
+        };
+        let killed = entry.child.shutdown == Shutdown::BrutalKill;
+        let deadline = match (entry.child.shutdown, target) {
+            (Shutdown::Timeout(time), _) => Some(now + time),
+            (Shutdown::BrutalKill, Target::Start(_)) => Some(now + ABANDON_START_AFTER),
+            (Shutdown::BrutalKill, Target::Process(_)) | (Shutdown::Infinity, _) => None,
+        };
+        entry.state = State::Stopping { target, killed, deadline };
+        out.push(if killed { Action::Kill(target) } else { Action::Stop(target) });
+    }
+
+    fn started(&mut self, at: usize, pid: Pid, out: &mut Vec<Action>) {
+        let entry = &mut self.children[at];
+        if let State::Stopping { target, killed, .. } = &mut entry.state {
+            // It is told again, now by its name: what its start had spawned before may have been another.
+            *target = Target::Process(pid);
+            out.push(if *killed { Action::Kill(*target) } else { Action::Stop(*target) });
+            return;
+        }
+        entry.state = State::Up(pid);
+        entry.first = false;
+        out.push(entry.report(Context::Progress));
+        entry.answer(Ok(Some(pid)), out);
+    }
+
+    fn not_started(&mut self, now: Instant, at: usize, error: StartError, out: &mut Vec<Action>) {
+        if matches!(self.phase, Phase::Ending(_)) {
+            return self.gone(at, out);
+        }
+        let entry = &mut self.children[at];
+        if error == StartError::Ignored {
+            entry.first = false;
+            entry.answer(Ok(None), out);
+            return self.gone(at, out);
+        }
+        out.push(entry.report(Context::StartError(error.clone().into())));
+        if entry.first && entry.then != Then::Stay {
+            entry.state = State::Down;
+            let failed = (entry.child.id.clone(), error);
+            let reason = format!("failed to start child `{}`: {}", failed.0, failed.1);
+            let end = End { reason: ExitReason::ShutdownWith(reason.into()), failed: Some(failed) };
+            return self.begin_ending(end, out);
+        }
+        if entry.asked.is_none() && entry.then != Then::Stay {
+            return self.failed(now, at, out);
+        }
+        let is_new = matches!(entry.asked, Some(Asked::Start(_)));
+        entry.then = Then::Stay;
+        entry.answer(Err(error), out);
+        self.give_up(at, is_new, out);
+    }
+
+    /// The process of the child at `at` has ended.
+    fn ended(&mut self, now: Instant, at: usize, reason: ExitReason, out: &mut Vec<Action>) {
+        let entry = &self.children[at];
+        if matches!(entry.state, State::Stopping { .. }) {
+            if is_disorderly(&reason, entry.child.shutdown) {
+                out.push(entry.report(Context::ShutdownError(reason)));
+            }
+            return self.gone(at, out);
+        }
+        let restarts = match entry.child.restart {
+            Restart::Permanent => true,
+            Restart::Transient => reason.is_abnormal(),
+            Restart::Temporary => false,
+        };
+        if restarts || reason.is_abnormal() {
+            out.push(entry.report(Context::ChildTerminated(reason)));
+        }
+        // One that was to be stopped anyway has only been faster; that is no failure of its own.
+        if restarts && entry.then == Then::Nothing { self.failed(now, at, out) } else { self.gone(at, out) }
+    }
+
+    /// The child at `at` has no process and is to be restarted, with whomever that affects.
+    fn failed(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
+        if self.intensity.record(now) == Verdict::GiveUp {
+            out.push(self.children[at].report(Context::ReachedMaxRestartIntensity));
+            self.children[at].state = State::Down;
+            return self.begin_ending(End { reason: ExitReason::Shutdown, failed: None }, out);
+        }
+        for sibling in self.strategy.affected(at, self.children.len()) {
+            let entry = &mut self.children[sibling];
+            match entry.state {
+                State::Starting | State::Up(_) if sibling != at => {
+                    if entry.then == Then::Nothing {
+                        entry.then = Then::Restart;
+                    }
+                }
+                State::Stopping { .. } => {}
+                _ => {
+                    entry.state = State::Waiting;
+                    entry.then = Then::Nothing;
+                }
+            }
+        }
+    }
+
+    /// The child at `at` has no process, as it was to be.
+    fn gone(&mut self, at: usize, out: &mut Vec<Action>) {
+        let is_ending = matches!(self.phase, Phase::Ending(_));
+        let entry = &mut self.children[at];
+        entry.answer_terminators(out);
+        entry.answer_not_started(is_ending, out);
+        let then = std::mem::replace(&mut entry.then, Then::Nothing);
+        entry.state = if then == Then::Restart { State::Waiting } else { State::Down };
+        if entry.child.restart == Restart::Temporary && !is_ending {
+            self.children.remove(at);
+        }
+    }
+
+    /// The child at `at` is not started any more; if it is new, it was never added.
+    fn give_up(&mut self, at: usize, is_new: bool, out: &mut Vec<Action>) {
+        let key = self.children[at].key;
+        self.gone(at, out);
+        if is_new {
+            self.children.retain(|entry| entry.key != key);
+        }
+    }
+
+    fn begin_ending(&mut self, end: End, out: &mut Vec<Action>) {
+        if matches!(self.phase, Phase::Ending(_) | Phase::Ended) {
+            return;
+        }
+        self.phase = Phase::Ending(end);
+        for entry in &mut self.children {
+            match entry.state {
+                State::Down => {}
+                State::Waiting => {
+                    entry.state = State::Down;
+                    entry.answer_not_started(true, out);
+                }
+                State::Starting | State::Up(_) | State::Stopping { .. } => entry.then = Then::Stay,
+            }
+        }
+    }
+
+    fn add(&mut self, child: Child, first: bool, asked: Option<Asked>) {
+        self.keys += 1;
+        let key = Key(self.keys);
+        let state = State::Waiting;
+        self.children.push(Entry { key, child, state, then: Then::Nothing, first, asked, terminators: Vec::new() });
+    }
+}
+
+impl Entry {
+    fn pid(&self) -> Option<Pid> {
+        match self.state {
+            State::Up(pid) | State::Stopping { target: Target::Process(pid), .. } => Some(pid),
+            _ => None,
+        }
+    }
+
+    fn is_starting(&self) -> bool {
+        matches!(self.state, State::Starting | State::Stopping { target: Target::Start(_), .. })
+    }
+
+    fn report(&self, context: Context) -> Action {
+        Action::Report(Report { child: self.child.clone(), pid: self.pid(), context })
+    }
+}
+
+/// Whether a child that was told to stop ended otherwise than it should have.
+fn is_disorderly(reason: &ExitReason, shutdown: Shutdown) -> bool {
+    match reason {
+        // It had ended by itself before it was told.
+        ExitReason::NoProc => false,
+        ExitReason::Killed => shutdown != Shutdown::BrutalKill,
+        reason => reason.is_abnormal(),
+    }
+}

@@ -1,0 +1,257 @@
+//! The supervisor's process: it does what its [`Core`] decides.
+//!
+//! It waits for three things at once: its mailbox, the one start that may be under way, and the next
+//! deadline. So it answers while a child starts or stops, and a start that never returns does not keep it
+//! from ending.
+//!
+//! Every child is linked, and monitored from when it is told to stop: one that has taken its link back is
+//! waited for like the others. Whichever of `Exit` and `Down` comes first counts; of the other, the core
+//! knows no process any more.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
+
+use biotope_runtime::{
+    ExitReason, Info, MonitorRef, PanicReport, Pid, Process, ReceiveError, Received, RegisterError, Result,
+    SpawnOptions, StartError,
+};
+use tokio::sync::oneshot;
+
+use crate::child_spec::{Child, Starting};
+use crate::client::Request;
+use crate::core::{Action, Core, End, Key, Target};
+use crate::supervisor::SupervisorStartError;
+
+/// Who waits for the supervisor to have started.
+type Started = oneshot::Sender<std::result::Result<(), SupervisorStartError>>;
+
+struct Driver {
+    me: Process<Request>,
+    name: Option<Arc<str>>,
+    /// Who is linked to the supervisor from the beginning: its starter.
+    link: Option<Pid>,
+    core: Core,
+    started: Option<Started>,
+    /// The start under way.
+    start: Option<(Key, Starting)>,
+    /// Of the children that were told to stop.
+    monitors: BTreeMap<Pid, MonitorRef>,
+}
+
+enum Event {
+    Started(Key, std::result::Result<Pid, StartError>),
+    Received(Received<Request>),
+    Stop(ExitReason),
+    Deadline,
+}
+
+/// The body of a supervisor.
+pub(crate) async fn run(
+    me: Process<Request>,
+    name: Option<Arc<str>>,
+    link: Option<Pid>,
+    core: Core,
+    started: Started,
+) -> Result<()> {
+    me.trap_exits(true);
+    let driver = Driver { me, name, link, core, started: Some(started), start: None, monitors: BTreeMap::new() };
+    Err(driver.run().await.into())
+}
+
+impl Driver {
+    async fn run(mut self) -> ExitReason {
+        if let Some(name) = self.name.clone()
+            && let Err(error) = self.me.node().register(name, self.me.pid())
+        {
+            return self.not_registered(&error);
+        }
+        let mut actions = Vec::new();
+        self.core.begin(self.now(), &mut actions);
+        loop {
+            for action in actions.drain(..) {
+                if let Action::End(end) = action {
+                    return self.end(end);
+                }
+                self.apply(action);
+            }
+            let event = self.next().await;
+            self.decide(event, &mut actions);
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        let Self { me, core, start, .. } = self;
+        let runtime = me.node().runtime().clone();
+        let mut sleep = core.deadline().map(|at| runtime.sleep(at.saturating_duration_since(runtime.now())));
+        let mut receive = me.receive_any();
+        std::future::poll_fn(move |cx| {
+            // The start first: what it spawned may have ended already, which is then in the mailbox.
+            if let Some((key, starting)) = start
+                && let Poll::Ready(outcome) = poll_caught(starting, cx)
+            {
+                let key = *key;
+                *start = None;
+                return Poll::Ready(Event::Started(key, outcome));
+            }
+            match Pin::new(&mut receive).poll(cx) {
+                Poll::Ready(Ok(received)) => return Poll::Ready(Event::Received(received)),
+                Poll::Ready(Err(ReceiveError::Stopped(reason))) => return Poll::Ready(Event::Stop(reason)),
+                Poll::Ready(Err(_)) => unreachable!("this receive has no timeout"),
+                Poll::Pending => {}
+            }
+            match &mut sleep {
+                Some(sleep) => Pin::new(sleep).poll(cx).map(|()| Event::Deadline),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    fn decide(&mut self, event: Event, out: &mut Vec<Action>) {
+        let now = self.now();
+        match event {
+            Event::Started(key, outcome) => {
+                if let Ok(pid) = outcome {
+                    // A start that did not link its child is made good here.
+                    self.me.link(pid);
+                }
+                self.core.on_started(now, key, outcome, out);
+            }
+            Event::Received(Received::Message(request)) => self.core.on_request(now, request, out),
+            Event::Received(Received::Info(Info::Exit(exit))) => {
+                // From itself: the node ends. From the parent: whoever it is a part of ends.
+                if exit.from == self.me.pid() || Some(exit.from) == self.me.parent() {
+                    return self.core.on_stop(now, exit.reason, out);
+                }
+                if let Some(monitor) = self.monitors.remove(&exit.from) {
+                    self.me.demonitor(monitor);
+                }
+                self.core.on_ended(now, exit.from, exit.reason, out);
+            }
+            Event::Received(Received::Info(Info::Down(down))) => {
+                if self.monitors.remove(&down.pid).is_some() {
+                    self.core.on_ended(now, down.pid, down.reason, out);
+                }
+            }
+            Event::Received(Received::Info(_)) => {}
+            Event::Stop(reason) => self.core.on_stop(now, reason, out),
+            Event::Deadline => self.core.on_deadline(now, out),
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::Start(key, child) => self.start = Some((key, self.begin_start(&child))),
+            Action::Stop(target) => self.signal(target, &ExitReason::Shutdown),
+            Action::Kill(target) => self.signal(target, &ExitReason::Kill),
+            Action::Abandon(_) => self.start = None,
+            Action::Ready => {
+                if let Some(started) = self.started.take() {
+                    let _ = started.send(Ok(()));
+                }
+            }
+            Action::Report(report) => report.emit(&self.me, self.name.as_deref()),
+            Action::Reply(reply) => reply.send(),
+            Action::End(_) => unreachable!("the end is done by the loop"),
+        }
+    }
+
+    fn begin_start(&self, child: &Child) -> Starting {
+        let me = Some(self.me.pid());
+        let options = SpawnOptions { parent: me, link: me };
+        match catch_unwind(AssertUnwindSafe(|| child.start(self.me.node(), options))) {
+            Ok(starting) => starting,
+            Err(payload) => {
+                let error = panicked(&*payload);
+                Box::pin(async { Err(error) })
+            }
+        }
+    }
+
+    /// Sends `target` an exit signal, and sees to it that its end is heard of.
+    fn signal(&mut self, target: Target, reason: &ExitReason) {
+        let pids = match target {
+            Target::Process(pid) => vec![pid],
+            Target::Start(_) => self.strays(),
+        };
+        for pid in pids {
+            if let Target::Process(_) = target {
+                let me = &self.me;
+                self.monitors.entry(pid).or_insert_with(|| me.monitor(pid));
+            }
+            self.me.exit(pid, reason.clone());
+        }
+    }
+
+    /// What the start under way has spawned: processes linked to this one as their parent that are not
+    /// known as children. The start tells its pid only when it is done.
+    fn strays(&self) -> Vec<Pid> {
+        let node = self.me.node();
+        let links = node.process_info(self.me.pid()).map(|info| info.links).unwrap_or_default();
+        let is_stray = |pid: &Pid| {
+            let parent = node.process_info(*pid).and_then(|info| info.parent);
+            parent == Some(self.me.pid()) && !self.core.knows(*pid)
+        };
+        links.into_iter().filter(is_stray).collect()
+    }
+
+    fn not_registered(mut self, error: &RegisterError) -> ExitReason {
+        let reason = ExitReason::ShutdownWith(error.to_string().into());
+        let refused = match error {
+            RegisterError::Taken(holder) => SupervisorStartError::AlreadyStarted(*holder),
+            _ => SupervisorStartError::Died(reason.clone()),
+        };
+        self.refuse(refused);
+        reason
+    }
+
+    fn end(mut self, end: End) -> ExitReason {
+        let refused = match end.failed {
+            Some((id, error)) => SupervisorStartError::Child { id, error },
+            None => SupervisorStartError::Died(end.reason.clone()),
+        };
+        self.refuse(refused);
+        end.reason
+    }
+
+    /// Tells whoever waits for the start, if anybody still does, that there will be no supervisor.
+    fn refuse(&mut self, error: SupervisorStartError) {
+        let Some(started) = self.started.take() else { return };
+        // Unlinked first: whoever waits must not be ended by what it is about to be told.
+        if let Some(link) = self.link {
+            self.me.unlink(link);
+        }
+        // And the name is free by then, so that it can try again at once.
+        if let Some(name) = &self.name
+            && self.me.node().whereis(name) == Some(self.me.pid())
+        {
+            self.me.node().unregister(name);
+        }
+        let _ = started.send(Err(error));
+    }
+
+    fn now(&self) -> Instant {
+        self.me.node().runtime().now()
+    }
+}
+
+/// Polls a start, which is the user's code: a panic in it is a start that failed.
+fn poll_caught(starting: &mut Starting, cx: &mut TaskContext<'_>) -> Poll<std::result::Result<Pid, StartError>> {
+    catch_unwind(AssertUnwindSafe(|| starting.as_mut().poll(cx)))
+        .unwrap_or_else(|payload| Poll::Ready(Err(panicked(&*payload))))
+}
+
+fn panicked(payload: &(dyn Any + Send)) -> StartError {
+    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "a value that is no text".to_owned(),
+    };
+    StartError::Refused(ExitReason::Panic(Arc::new(PanicReport { message, location: None, backtrace: None })))
+}
