@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Users reach all of it through the facade, `biotope`, and most of it through its prelude. Each entry
-//! point below shows its expansion; `tests/expansion.snapshot.rs` shows a whole one.
+//! point below shows its expansion; `tests/expansion/snapshot.rs` shows a whole one.
 //!
 //! # Not here
 //! Behaviour. An expansion only names what the runtime offers, and a user could have written it by hand.

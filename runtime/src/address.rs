@@ -12,8 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::actor::{Actor, Client};
 use crate::ambient;
+use crate::call::CallFailed;
 use crate::exit::ExitReason;
-use crate::gateway::{Carrier, Outgoing, Remote};
+use crate::gateway::{Carrier, DecodeError, Incoming, Outgoing, Remote};
 use crate::inspect::DeadLetter;
 use crate::node::Node;
 use crate::pid::Pid;
@@ -120,7 +121,7 @@ impl<M: Send + 'static> Address<M> {
                 Pushed::Closed(message) => Err(SendError::NoProc(message)),
             },
             Route::Far(far) => {
-                (far.encode)(message, Outgoing { carrier: &*far.carrier, to: far.pid });
+                (far.encode)(message, Outgoing::new(&*far.carrier, far.pid));
                 Ok(())
             }
         }
@@ -189,6 +190,22 @@ impl<A: Actor> ActorRef<A> {
         A: Remote,
     {
         Self::new(Address(Arc::new(Route::Far(Far { pid, node: node.clone(), carrier, encode: A::encode }))))
+    }
+
+    /// Delivers a message that arrived encoded.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; a caller has been told. A process that has ended is none: its callers learn it.
+    pub fn accept(&self, incoming: Incoming<'_, '_>) -> Result<(), DecodeError>
+    where
+        A: Remote,
+    {
+        match self.address().push(A::decode(incoming)?) {
+            Ok(()) => {}
+            Err(SendError::NoProc(message)) => ambient::abandoning(CallFailed::NoProc, || drop(message)),
+            Err(SendError::Full(message)) => ambient::abandoning(CallFailed::Full, || drop(message)),
+        }
+        Ok(())
     }
 
     /// The name of the process.

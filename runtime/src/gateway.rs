@@ -94,7 +94,12 @@ pub struct Outgoing<'a> {
     pub(crate) to: Pid,
 }
 
-impl Outgoing<'_> {
+impl<'a> Outgoing<'a> {
+    /// A message to the process `to`, which `carrier` will take.
+    pub fn new(carrier: &'a dyn Carrier, to: Pid) -> Self {
+        Self { carrier, to }
+    }
+
     /// Sends a message that has no reply.
     pub fn cast(self, method: MethodId, arguments: &dyn erased_serde::Serialize) {
         self.carrier.cast(self.to, method, arguments);

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use tokio::sync::oneshot;
 
 use crate::actor::{Handle, Start};
 use crate::address::{ActorRef, Address};
@@ -230,6 +231,24 @@ impl Node {
     pub fn exit(&self, to: impl Into<Pid>, reason: ExitReason) {
         let to = to.into();
         self.signal(to, Signal::Exit { from: to, reason, link: false });
+    }
+
+    /// Waits for the end of `pid`, here or on another node, and returns its reason: `NoProc` if it had
+    /// ended before, `NoConnection` if its node is lost.
+    pub fn ended(&self, pid: impl Into<Pid>) -> impl Future<Output = ExitReason> + Send + 'static {
+        let pid = pid.into();
+        let (sender, ended) = oneshot::channel();
+        self.spawn_process(async move |mut me: Process<()>| {
+            me.monitor(pid);
+            let down = me.receive_info(|info| match info {
+                Info::Down(down) => Ok(down.reason),
+                other => Err(other),
+            });
+            let _ = sender.send(down.await?);
+            Ok(())
+        });
+        // The watcher ends early only with its node.
+        async { ended.await.unwrap_or(ExitReason::Shutdown) }
     }
 
     /// All processes, as they are at this moment.

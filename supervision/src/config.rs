@@ -18,3 +18,7 @@ pub const DEFAULT_CHILD_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a supervisor that ends waits for a child's start to return, after it has killed what the
 /// start had spawned. Then it no longer waits.
 pub(crate) const ABANDON_START_AFTER: Duration = Duration::from_secs(1);
+
+/// How long an application that is killed waits for its processes to be gone. One that blocks its thread
+/// is not waited for longer.
+pub(crate) const KILL_GRACE: Duration = Duration::from_secs(1);

@@ -150,7 +150,7 @@ impl Driver {
             Action::Start(key, child) => self.start = Some((key, self.begin_start(&child))),
             Action::Stop(target) => self.signal(target, &ExitReason::Shutdown),
             Action::Kill(target) => self.signal(target, &ExitReason::Kill),
-            Action::Abandon(_) => self.start = None,
+            Action::Abandon => self.start = None,
             Action::Ready => {
                 if let Some(started) = self.started.take() {
                     let _ = started.send(Ok(()));

@@ -143,9 +143,7 @@ impl Supervisor {
     ///
     /// # Panics
     /// Outside a process. There, use [`start_on`](Self::start_on).
-    pub fn start_link(
-        &self,
-    ) -> impl Future<Output = Result<SupervisorRef, SupervisorStartError>> + Send + use<> {
+    pub fn start_link(&self) -> impl Future<Output = Result<SupervisorRef, SupervisorStartError>> + Send + use<> {
         let me = this_pid();
         self.start_on(&node(), SpawnOptions { parent: Some(me), link: Some(me) })
     }

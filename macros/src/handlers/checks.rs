@@ -111,7 +111,9 @@ fn check_pair(earlier: &Handler, handler: &Handler) -> Result<()> {
         (Does::Message(_), Does::Message(_)) if message_type(earlier) == message_type(handler) => {
             refuse(format!("`{}` takes this message already: remove one of the two", earlier.name))
         }
-        _ if earlier.role() == handler.role() && matches!(handler.role(), Role::Start | Role::Init | Role::Terminate) => {
+        _ if earlier.role() == handler.role()
+            && matches!(handler.role(), Role::Start | Role::Init | Role::Terminate) =>
+        {
             refuse(format!("`{}` does this already: remove one of the two", earlier.name))
         }
         _ => Ok(()),

@@ -12,7 +12,7 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     let (parameters, arguments, bounds) = generics.split_for_impl();
     let (name, client, msg) = (model.client_name(), model.client(), model.msg());
     let (parameters_of_struct, bounds_of_struct) = (generics, &generics.where_clause);
-    let documentation = format!("The methods by which callers reach a [`{}`].", model.name);
+    let documentation = format!(" The methods by which callers reach a [`{}`].", model.name);
     let methods = model.messages().map(|handler| method(model, handler));
     let address = local("address");
     quote! {
@@ -43,7 +43,7 @@ fn method(model: &Model, handler: &Handler) -> TokenStream {
     let root = &model.root;
     let (attributes, visibility, name) = (&handler.attributes, &handler.visibility, &handler.name);
     let documentation = undocumented(&handler.attributes).then(|| {
-        let documentation = format!("Sends the message that [`{}::{name}`] handles.", model.name);
+        let documentation = format!(" Sends the message that [`{}::{name}`] handles.", model.name);
         quote!(#[doc = #documentation])
     });
     let parameters = handler.values().map(|value| value.parameter());
@@ -51,18 +51,22 @@ fn method(model: &Model, handler: &Handler) -> TokenStream {
 
     let (msg_name, variant, place) = (model.msg_name(), handler.variant(), local("reply"));
     let values = handler.values().map(|value| value.packed());
-    let (reply, message) = match &handler.does {
-        Does::Call(reply) => (reply, quote!(#msg_name::#variant(#(#values,)* #place))),
+    let taken = handler.values().next().map(|value| &value.ty);
+    let (call, fallible, message) = match &handler.does {
+        Does::Call(reply) => {
+            let message = quote!(#msg_name::#variant(#(#values,)* #place));
+            (reply.call(root, &model.msg(), None), reply.fallible.is_some(), message)
+        }
         Does::Message(reply) => {
             let some = quote!(::core::option::Option::Some(#place));
-            (reply, quote!(#msg_name::#variant(#root::Envelope { #(message: #values,)* reply: #some })))
+            let envelope = quote!(#root::Envelope { #(message: #values,)* reply: #some });
+            (reply.call(root, &model.msg(), taken), reply.fallible.is_some(), quote!(#msg_name::#variant(#envelope)))
         }
         _ => return quote!(#signature { self.0.cast(#msg_name::#variant(#(#values),*)) }),
     };
-    let call = reply.call(root, &model.msg());
-    let constructor = match &reply.fallible {
-        Some(_) => quote!(fallible),
-        None => quote!(new),
+    let constructor = match fallible {
+        true => quote!(fallible),
+        false => quote!(new),
     };
     quote!(#signature -> #call { #root::Call::#constructor(&self.0, move |#place| #message) })
 }

@@ -1,8 +1,9 @@
 //! The enum of an actor's messages: one tuple variant for each handler that callers can reach.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::GenericParam;
+use syn::spanned::Spanned;
 
 use super::model::{Does, Handler, Model, local};
 use super::types;
@@ -67,7 +68,11 @@ fn fields(model: &Model, handler: &Handler) -> TokenStream {
             let reply = &reply.ty;
             quote!(#(#types,)* #root::ReplyTo<#reply>)
         }
-        Does::Message(_) => quote!(#(#root::Envelope<#types>)*),
+        Does::Message(_) => {
+            // Located at the type: that is where it is wrong if it is no message.
+            let envelopes = types.map(|ty| quote_spanned!(ty.span()=> #root::Envelope<#ty>));
+            quote!(#(#envelopes)*)
+        }
         _ => quote!(#(#types),*),
     }
 }

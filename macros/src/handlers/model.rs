@@ -212,8 +212,7 @@ impl Kind {
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(Error::new(signature.ident.span(), message));
         };
-        let kinds =
-            [("Down", Self::Down), ("Exit", Self::Exit), ("NodeEvent", Self::Node), ("Info", Self::Others)];
+        let kinds = [("Down", Self::Down), ("Exit", Self::Exit), ("NodeEvent", Self::Node), ("Info", Self::Others)];
         let kind = kinds.iter().find(|(name, _)| types::is_named(&value.ty, name));
         kind.map(|(_, kind)| *kind).ok_or_else(|| Error::new_spanned(&value.ty, message))
     }
@@ -285,9 +284,9 @@ fn check_arguments(role: Role, arguments: &[Argument], signature: &Signature) ->
         return refuse("`&ExitReason` is what `#[terminate]` takes: elsewhere write `ExitReason`");
     }
     match role {
-        Role::Init if values > 0 => {
-            refuse("`#[init]` takes nothing but `cx: &mut Context<Self>`: what the actor is made from goes to `#[start]`")
-        }
+        Role::Init if values > 0 => refuse(
+            "`#[init]` takes nothing but `cx: &mut Context<Self>`: what the actor is made from goes to `#[start]`",
+        ),
         Role::Terminate if values > 0 => {
             refuse("`#[terminate]` takes `reason: &ExitReason` and `cx: &mut Context<Self>`, and nothing else")
         }

@@ -78,7 +78,8 @@ impl<'a> Id<'a> {
         let name = wire.and_then(|wire| wire.name.as_ref()).map(LitStr::value);
         let name = name.unwrap_or_else(|| handler.name.unraw().to_string());
         let version = wire.and_then(|wire| wire.version.as_ref()?.base10_parse().ok()).unwrap_or(1);
-        let id = |constant, name| Self { cfgs: &handler.cfgs, constant, name, version: Literal::u16_unsuffixed(version) };
+        let id =
+            |constant, name| Self { cfgs: &handler.cfgs, constant, name, version: Literal::u16_unsuffixed(version) };
         match handler.does {
             Does::Message(_) => vec![id(cast_constant(handler), format!("{name}#cast")), id(constant(handler), name)],
             _ => vec![id(constant(handler), name)],

@@ -50,11 +50,15 @@ impl Reply {
     }
 
     /// The type of the client's call of an actor with messages of type `msg`.
-    pub(super) fn call(&self, root: &Root, msg: &TokenStream) -> TokenStream {
+    ///
+    /// For a free-standing message, `message`, the reply is what that says. If the handler says otherwise, that
+    /// is reported where the handler is.
+    pub(super) fn call(&self, root: &Root, msg: &TokenStream, message: Option<&Type>) -> TokenStream {
         let ty = &self.ty;
-        match &self.fallible {
-            None => quote!(#root::Call<'_, #msg, #ty>),
-            Some((value, error)) => quote!(#root::Call<'_, #msg, #ty, #value, #root::CallError<#error>>),
+        match (&self.fallible, message) {
+            (None, None) => quote!(#root::Call<'_, #msg, #ty>),
+            (None, Some(message)) => quote!(#root::Call<'_, #msg, <#message as #root::Message>::Reply>),
+            (Some((value, error)), _) => quote!(#root::Call<'_, #msg, #ty, #value, #root::CallError<#error>>),
         }
     }
 

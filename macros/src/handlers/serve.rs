@@ -1,7 +1,7 @@
 //! The process's side: `Actor`, `Handle` and `Start` for the actor's type.
 
-use proc_macro2::TokenStream;
-use quote::{ToTokens, quote, quote_spanned};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote};
 use syn::parse_quote;
 use syn::spanned::Spanned;
 
@@ -66,17 +66,15 @@ fn answer(model: &Model, handler: &Handler) -> (TokenStream, TokenStream) {
             (fields, quote!({ let #reply = #reply.unwrap_or_else(|| #nobody); #call }))
         }
         Does::Message(Reply { ty, .. }) => {
-            let taken = handler.values().map(|value| &value.ty);
-            let declared = quote_spanned!(ty.span()=> <#(#taken)* as #root::Message>::Reply);
-            let answer = local("answer");
-            let fields = quote!(#root::Envelope { #(message: #names,)* #reply });
+            // Located at the handler's return type: that is where a type other than the message's is wrong.
+            let answer = Ident::new("answer", Span::mixed_site().located_at(ty.span()));
             let send = quote! {{
-                let #answer: #declared = #call;
+                let #answer = #call;
                 if let ::core::option::Option::Some(#reply) = #reply {
                     #reply.send(#answer)
                 }
             }};
-            (fields, send)
+            (quote!(#root::Envelope { #(message: #names,)* #reply }), send)
         }
         Does::Cast(outcome) => (quote!(#(#names),*), until_failure(model, *outcome, call)),
         Does::Info(..) | Does::Start(_) | Does::Init(_) | Does::Terminate => Default::default(),
@@ -218,7 +216,7 @@ fn start(model: &Model) -> TokenStream {
 }
 
 /// The name of the context: with an underscore if none of the handlers takes it.
-fn cx<'a>(mut handlers: impl Iterator<Item = &'a Handler>) -> proc_macro2::Ident {
+fn cx<'a>(mut handlers: impl Iterator<Item = &'a Handler>) -> Ident {
     let used = handlers.any(|handler| {
         let takes = handler.arguments.iter().any(|argument| matches!(argument, Argument::Context));
         takes || matches!(handler.does, Does::Cast(Outcome::Fallible) | Does::Info(_, Outcome::Fallible))

@@ -3,7 +3,9 @@
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::visit::{self, Visit};
-use syn::{GenericArgument, Lifetime, PathArguments, PathSegment, Token, Type, TypeImplTrait, TypeParamBound, TypeReference};
+use syn::{
+    GenericArgument, Lifetime, PathArguments, PathSegment, Token, Type, TypeImplTrait, TypeParamBound, TypeReference,
+};
 
 /// The last segment of a path: `Context` of `biotope::Context<Self>`.
 pub(super) fn last_segment(ty: &Type) -> Option<&PathSegment> {

@@ -54,8 +54,8 @@ pub(crate) enum Action {
     Stop(Target),
     /// Kill, and tell [`Core::on_ended`] when it has ended.
     Kill(Target),
-    /// Forget the start; it is no longer of interest.
-    Abandon(Key),
+    /// Forget the start under way; it is no longer of interest.
+    Abandon,
     /// All children have been started for the first time.
     Ready,
     Report(Report),
@@ -111,7 +111,11 @@ enum State {
     Waiting,
     Starting,
     Up(Pid),
-    Stopping { target: Target, killed: bool, deadline: Option<Instant> },
+    Stopping {
+        target: Target,
+        killed: bool,
+        deadline: Option<Instant>,
+    },
 }
 
 /// Whether a child that has a process, or is getting one, is to be stopped, and what comes then.
@@ -196,8 +200,8 @@ impl Core {
                 continue;
             }
             match target {
-                Target::Start(key) if *killed => {
-                    out.push(Action::Abandon(*key));
+                Target::Start(_) if *killed => {
+                    out.push(Action::Abandon);
                     out.push(entry.report(Context::ShutdownError(ExitReason::Killed)));
                     self.gone(at - 1, out);
                     continue;

@@ -154,13 +154,7 @@ impl Entry {
             (None, _) => ChildStatus::Restarting,
         };
         let Self { child, .. } = self;
-        ChildInfo {
-            id: child.id.clone(),
-            status,
-            kind: child.kind,
-            restart: child.restart,
-            shutdown: child.shutdown,
-        }
+        ChildInfo { id: child.id.clone(), status, kind: child.kind, restart: child.restart, shutdown: child.shutdown }
     }
 
     /// Tells whoever asked for the start what came of it.

@@ -1,3 +1,5 @@
+#![allow(unused_variables)]
+
 use biotope::prelude::*;
 
 #[derive(Actor)]
@@ -10,8 +12,6 @@ impl Cart {
     }
 }
 
-fn start() -> impl Sized {
-    Cart::spec()
+fn main() {
+    Cart::spec();
 }
-
-fn main() {}

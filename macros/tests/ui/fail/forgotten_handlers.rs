@@ -1,4 +1,7 @@
+#![allow(unused_variables)]
+
 use biotope::prelude::*;
+use biotope_macros::cast;
 
 #[derive(Actor, Default)]
 struct Cart;
@@ -7,7 +10,7 @@ impl Cart {
     #[cast]
     pub fn clear(&mut self) {}
 
-    #[biotope::info]
+    #[biotope_macros::info]
     fn on_down(&mut self, down: Down) {}
 }
 

@@ -1,3 +1,5 @@
+#![allow(unused_variables)]
+
 use biotope::prelude::*;
 
 #[derive(Actor, Default)]

@@ -1,3 +1,5 @@
+#![allow(unused_variables)]
+
 #[biotope::main(threads = 2)]
 async fn main() {}
 

@@ -1,9 +1,9 @@
+#![allow(unused_variables)]
+
 use biotope::prelude::*;
 
 #[derive(Actor, Default)]
 struct Cart;
-
-struct Tick;
 
 #[derive(Message)]
 #[message(reply = String)]
@@ -11,8 +11,6 @@ struct Greet;
 
 #[handlers]
 impl Cart {
-    #[message]
-    fn tick(&mut self, tick: Tick) {}
     #[message]
     fn greet(&mut self, greet: Greet) -> usize {
         1

@@ -1,0 +1,138 @@
+//! What `#[handlers(remote)]` encodes, it decodes: an actor behind a carrier that turns everything into text.
+
+use std::sync::{Arc, Mutex};
+
+use biotope::prelude::*;
+use biotope::{Address, Carrier, FarReply, Incoming, MethodId, PendingReply, Remote};
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+pub struct Item {
+    name: String,
+    price: u32,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub struct TooDear(u32);
+
+#[derive(Message, Serialize, Deserialize)]
+#[message(reply = u32)]
+struct Count {
+    at_least: u32,
+}
+
+#[derive(Actor, Default)]
+struct Store {
+    items: Vec<Item>,
+    counted: u32,
+}
+
+#[handlers(remote)]
+impl Store {
+    #[wire(name = "put", version = 2)]
+    pub fn add(&mut self, item: Item, note: &str, times: &[u32]) -> Result<usize, TooDear> {
+        if item.price > 100 {
+            return Err(TooDear(item.price));
+        }
+        self.items.push(item);
+        Ok(self.items.len() + note.len() + times.len())
+    }
+
+    #[cast]
+    pub fn clear(&mut self) {
+        self.items.clear();
+    }
+
+    pub async fn names(&self) -> Vec<String> {
+        self.items.iter().map(|item| item.name.clone()).collect()
+    }
+
+    pub fn later(&mut self, reply: ReplyTo<u32>) {
+        reply.send(self.counted);
+    }
+
+    #[message]
+    fn count(&mut self, count: Count) -> u32 {
+        self.counted += 1;
+        count.at_least.max(self.items.len() as u32)
+    }
+}
+
+/// Carries messages to `store` as JSON, and notes which methods it carried.
+struct Text {
+    store: Address<<Store as biotope::Actor>::Msg>,
+    carried: Mutex<Vec<MethodId>>,
+}
+
+impl Text {
+    fn carry(&self, method: MethodId, arguments: &dyn erased_serde::Serialize, reply: Option<FarReply>) {
+        self.carried.lock().unwrap().push(method);
+        let text = serde_json::to_string(arguments).unwrap();
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let mut arguments = <dyn erased_serde::Deserializer>::erase(&mut json);
+        let message = Store::decode(Incoming::new(method, &mut arguments, reply)).unwrap();
+        self.store.cast(message);
+    }
+}
+
+impl Carrier for Text {
+    fn cast(&self, _to: Pid, method: MethodId, arguments: &dyn erased_serde::Serialize) {
+        self.carry(method, arguments, None);
+    }
+
+    fn call(&self, _to: Pid, method: MethodId, arguments: &dyn erased_serde::Serialize, pending: PendingReply) {
+        let reply: FarReply = Box::new(move |outcome| match outcome {
+            Ok(value) => {
+                let text = serde_json::to_string(value).unwrap();
+                let mut json = serde_json::Deserializer::from_str(&text);
+                pending(Ok(&mut <dyn erased_serde::Deserializer>::erase(&mut json)));
+            }
+            Err(failed) => pending(Err(failed)),
+        });
+        self.carry(method, arguments, Some(reply));
+    }
+}
+
+fn behind_text() -> (ActorRef<Store>, Arc<Text>) {
+    let near = spawn(Store::default());
+    let text = Arc::new(Text { store: near.address().clone(), carried: Mutex::default() });
+    (ActorRef::carried(&node(), near.pid(), text.clone()), text)
+}
+
+fn item(price: u32) -> Item {
+    Item { name: format!("for {price}"), price }
+}
+
+#[biotope::test(seeds = 3)]
+async fn every_form_of_handler_works_from_afar() {
+    let (store, _) = behind_text();
+
+    assert_eq!(store.add(item(1), "note", [1, 2]).await.unwrap(), 7);
+    assert_eq!(store.add(item(101), "", []).await, Err(CallError::Reply(TooDear(101))));
+    assert_eq!(store.names().await.unwrap(), ["for 1"]);
+    assert_eq!(store.count(Count { at_least: 3 }).await.unwrap(), 3);
+    store.clear();
+    assert!(store.names().await.unwrap().is_empty());
+}
+
+#[biotope::test(seeds = 3)]
+async fn a_free_standing_message_is_cast_and_called_under_ids_of_its_own() {
+    let (store, text) = behind_text();
+    let anybody: Recipient<Count> = store.clone().into();
+
+    anybody.cast(Count { at_least: 0 });
+    assert_eq!(anybody.call(Count { at_least: 5 }).await.unwrap(), 5);
+
+    assert_eq!(store.later().await.unwrap(), 2);
+    let expected = [MethodId::of("count#cast", 1), MethodId::of("count", 1), MethodId::of("later", 1)];
+    assert_eq!(*text.carried.lock().unwrap(), expected);
+}
+
+#[biotope::test(seeds = 3)]
+async fn the_wire_attribute_says_what_a_method_is_called_between_nodes() {
+    let (store, text) = behind_text();
+
+    store.add(item(1), "", []).await.unwrap();
+
+    assert_eq!(*text.carried.lock().unwrap(), [MethodId::of("put", 2)]);
+}
