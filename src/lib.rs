@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub use biotope_distribution as distribution;
-pub use biotope_macros::{Actor, Message, handlers, main};
+pub use biotope_macros::{Actor, Message, cast, handlers, info, init, main, message, start, terminate, wire};
 #[cfg(feature = "test")]
 pub use biotope_macros::test;
 pub use biotope_runtime as runtime;

@@ -8,6 +8,12 @@ pub use crate::{
     spawn_link, spawn_process, this_pid, time,
 };
 
+pub use crate::distribution::{Distribute, Distributed};
+pub use crate::supervision::{
+    App, AppRef, Child, HostEcosystems, IntoChild, Permanent, Restart, Shutdown, Supervisor, SupervisorRef, Temporary,
+    Transient,
+};
+
 /// `n` seconds.
 pub const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::atlas::Atlas;
 use crate::facts::Kind;
@@ -28,7 +28,7 @@ pub(crate) struct NodeRow {
 }
 
 /// The last line of every run. Its fields are written in this order.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) files: u64,
     pub(crate) unparsed: u64,

@@ -7,13 +7,13 @@ use biotope::{Address, Carrier, FarReply, Incoming, MethodId, PendingReply, Remo
 use serde::{Deserialize, Serialize};
 
 #[derive(Serialize, Deserialize)]
-pub struct Item {
+struct Item {
     name: String,
     price: u32,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct TooDear(u32);
+struct TooDear(u32);
 
 #[derive(Message, Serialize, Deserialize)]
 #[message(reply = u32)]
@@ -30,7 +30,7 @@ struct Store {
 #[handlers(remote)]
 impl Store {
     #[wire(name = "put", version = 2)]
-    pub fn add(&mut self, item: Item, note: &str, times: &[u32]) -> Result<usize, TooDear> {
+    fn add(&mut self, item: Item, note: &str, times: &[u32]) -> Result<usize, TooDear> {
         if item.price > 100 {
             return Err(TooDear(item.price));
         }
@@ -39,15 +39,15 @@ impl Store {
     }
 
     #[cast]
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         self.items.clear();
     }
 
-    pub async fn names(&self) -> Vec<String> {
+    async fn names(&self) -> Vec<String> {
         self.items.iter().map(|item| item.name.clone()).collect()
     }
 
-    pub fn later(&mut self, reply: ReplyTo<u32>) {
+    fn later(&self, reply: ReplyTo<u32>) {
         reply.send(self.counted);
     }
 
@@ -85,9 +85,9 @@ impl Carrier for Text {
             Ok(value) => {
                 let text = serde_json::to_string(value).unwrap();
                 let mut json = serde_json::Deserializer::from_str(&text);
-                pending(Ok(&mut <dyn erased_serde::Deserializer>::erase(&mut json)));
+                pending.complete(Ok(&mut <dyn erased_serde::Deserializer>::erase(&mut json)));
             }
-            Err(failed) => pending(Err(failed)),
+            Err(failed) => pending.complete(Err(failed)),
         });
         self.carry(method, arguments, Some(reply));
     }

@@ -179,6 +179,10 @@ impl<E: Into<Error>> From<E> for Refused {
 }
 
 /// What a cast or info handler may return: nothing, or a `Result` whose error ends the process.
+#[diagnostic::on_unimplemented(
+    message = "a cast, info, init or terminate handler returns nothing or a `Result<(), E>`, not `{Self}`",
+    note = "for an answer, make it a call: leave `#[cast]` out"
+)]
 pub trait Outcome {
     /// The reason to end with, if it failed.
     fn failure(self) -> Option<ExitReason>;

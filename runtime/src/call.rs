@@ -242,7 +242,7 @@ where
 
 impl<M, R, T, E> Future for Call<'_, M, R, T, E>
 where
-    M: Send + Unpin + 'static,
+    M: Send + 'static,
     R: Send + 'static,
 {
     type Output = Result<T, E>;
@@ -252,6 +252,9 @@ where
         self.waiting.poll(cx)
     }
 }
+
+// Nothing in a call is pinned: the message is moved out before it is sent.
+impl<M, R, T, E> Unpin for Call<'_, M, R, T, E> {}
 
 impl<R, T, E> Future for Request<R, T, E> {
     type Output = Result<T, E>;

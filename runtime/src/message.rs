@@ -9,6 +9,10 @@ use crate::call::{Call, CallFailed, ReplyTo};
 use crate::pid::Pid;
 
 /// A message of its own, apart from any one actor. `#[derive(Message)]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message of its own",
+    note = "write `#[derive(Message)]` on the type, and `#[message(reply = …)]` if it has a reply"
+)]
 pub trait Message: Send + 'static {
     /// What it is answered with; `()` for a message that needs no answer.
     type Reply: Send + 'static;

@@ -203,7 +203,8 @@ impl App {
                 }
                 Event::Down(monitor, reason) => match &mut killing {
                     Some(tree) => {
-                        if tree.on_down(me, monitor) {
+                        let is_done = tree.on_down(me, monitor);
+                        if is_done {
                             return Err(AppError::Killed);
                         }
                     }

@@ -33,7 +33,7 @@ impl Strategy {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::Strategy;
 
     proptest! {
         #[test]

@@ -79,9 +79,9 @@ impl TestResult for () {
     }
 }
 
-impl TestResult for Result<(), Error> {
+impl<E: Into<Error>> TestResult for Result<(), E> {
     fn into_result(self) -> Result<(), Error> {
-        self
+        self.map_err(Into::into)
     }
 }
 

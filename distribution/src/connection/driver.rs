@@ -145,6 +145,12 @@ impl Hub {
     fn feed(self: &Rc<Self>, event: impl FnOnce(&mut Core, Instant, &mut Vec<Action>)) {
         let mut out = Vec::new();
         event(&mut self.core.borrow_mut(), Instant::now(), &mut out);
+        // Counted first: whoever is told of an end finds its cause among the counters.
+        for action in &out {
+            if let Action::Close { close, .. } = action {
+                self.shared.tally.count_close(close.code);
+            }
+        }
         for action in out {
             self.act(action);
         }
@@ -219,7 +225,6 @@ impl Hub {
             }
             Action::Close { on, close } => {
                 tracing::debug!(connection = on.0, ?close, "closing");
-                self.shared.tally.count_close(close.code);
                 self.forget(on, Some(&close));
             }
             Action::Finished => {

@@ -122,7 +122,7 @@ impl Handler {
             Role::Message => Does::Message(Reply::read(output, promised, self_type)?),
             Role::Cast => Does::Cast(Outcome::read(output)?),
             Role::Info => Does::Info(Kind::of(&arguments, signature)?, Outcome::read(output)?),
-            Role::Start => Does::Start(Outcome::read_start(output, self_type)?),
+            Role::Start => Does::Start(Outcome::read_start(signature, self_type)?),
             Role::Init => Does::Init(Outcome::read_init(output)?),
             Role::Terminate => match super::reply::returned(output) {
                 None => Does::Terminate,

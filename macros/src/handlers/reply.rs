@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::{Error, Result, ReturnType, Type, parse_quote};
+use syn::{Error, Result, ReturnType, Signature, Type, parse_quote};
 
 use super::argument::{instead_of, text};
 use super::types::{self, Unowned};
@@ -93,16 +93,16 @@ impl Outcome {
     }
 
     /// The outcome of `#[start]`.
-    pub(super) fn read_start(output: &ReturnType, self_type: &Type) -> Result<Self> {
+    pub(super) fn read_start(signature: &Signature, self_type: &Type) -> Result<Self> {
         let message = "`#[start]` makes the actor: return `Self` or a `Result<Self, E>`";
         let is_self = |ty: &Type| types::is_named(ty, "Self") || text(ty) == text(self_type);
-        match output {
+        match &signature.output {
             ReturnType::Type(_, ty) if is_self(ty) => Ok(Self::Done),
             ReturnType::Type(_, ty) => match types::last_segment(ty) {
                 Some(segment) if segment.ident == "Result" => Ok(Self::Fallible),
                 _ => Err(Error::new_spanned(ty, message)),
             },
-            ReturnType::Default => Err(Error::new(proc_macro2::Span::call_site(), message)),
+            ReturnType::Default => Err(Error::new(signature.ident.span(), message)),
         }
     }
 }

@@ -111,6 +111,12 @@ enum State {
     Waiting,
     Starting,
     Up(Pid),
+    /// It ended while others were still to be started for the first time. What that means is decided
+    /// when they have been, as if nobody had looked before.
+    Over {
+        pid: Pid,
+        reason: ExitReason,
+    },
     Stopping {
         target: Target,
         killed: bool,
@@ -264,8 +270,21 @@ impl Core {
             None if matches!(self.phase, Phase::StartingUp) => {
                 self.phase = Phase::Running;
                 out.push(Action::Ready);
+                self.catch_up(now, out);
+                self.step(now, out);
             }
             None => {}
+        }
+    }
+
+    /// Decides what it means that children ended while others were started for the first time.
+    fn catch_up(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let is_over = |entry: &Entry| matches!(entry.state, State::Over { .. });
+        while let Some(at) = self.children.iter().position(is_over) {
+            if let State::Over { reason, .. } = &self.children[at].state {
+                let reason = reason.clone();
+                self.ended(now, at, reason, out);
+            }
         }
     }
 
@@ -290,7 +309,7 @@ impl Core {
         let target = match entry.state {
             State::Up(pid) => Target::Process(pid),
             State::Starting => Target::Start(entry.key),
-            State::Down | State::Waiting | State::Stopping { .. } => unreachable!("there is nothing to stop"),
+            _ => unreachable!("there is nothing to stop"),
         };
         let killed = entry.child.shutdown == Shutdown::BrutalKill;
         let deadline = match (entry.child.shutdown, target) {
@@ -304,9 +323,12 @@ impl Core {
 
     fn started(&mut self, at: usize, pid: Pid, out: &mut Vec<Action>) {
         let entry = &mut self.children[at];
-        if let State::Stopping { target, killed, .. } = &mut entry.state {
+        if let State::Stopping { target, killed, deadline } = &mut entry.state {
             // It is told again, now by its name: what its start had spawned before may have been another.
             *target = Target::Process(pid);
+            if *killed {
+                *deadline = None;
+            }
             out.push(if *killed { Action::Kill(*target) } else { Action::Stop(*target) });
             return;
         }
@@ -351,6 +373,11 @@ impl Core {
                 out.push(entry.report(Context::ShutdownError(reason)));
             }
             return self.gone(at, out);
+        }
+        if let (Phase::StartingUp, State::Up(pid), Then::Nothing) = (&self.phase, &entry.state, entry.then) {
+            let pid = *pid;
+            self.children[at].state = State::Over { pid, reason };
+            return;
         }
         let restarts = match entry.child.restart {
             Restart::Permanent => true,
@@ -418,7 +445,7 @@ impl Core {
         for entry in &mut self.children {
             match entry.state {
                 State::Down => {}
-                State::Waiting => {
+                State::Waiting | State::Over { .. } => {
                     entry.state = State::Down;
                     entry.answer_not_started(true, out);
                 }
@@ -448,7 +475,11 @@ impl Entry {
     }
 
     fn report(&self, context: Context) -> Action {
-        Action::Report(Report { child: self.child.clone(), pid: self.pid(), context })
+        let pid = match self.state {
+            State::Over { pid, .. } => Some(pid),
+            _ => self.pid(),
+        };
+        Action::Report(Report { child: self.child.clone(), pid, context })
     }
 }
 

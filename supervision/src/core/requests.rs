@@ -85,7 +85,7 @@ impl Core {
         let entry = &mut self.children[at];
         match entry.state {
             State::Down => Some(Reply::Terminate(reply, Ok(()))),
-            State::Waiting => {
+            State::Waiting | State::Over { .. } => {
                 entry.terminators.push(reply);
                 let is_new = matches!(entry.asked, Some(Asked::Start(_)));
                 self.give_up(at, is_new, out);
@@ -110,7 +110,7 @@ impl Core {
                 entry.asked = Some(Asked::Restart(reply));
                 None
             }
-            State::Waiting | State::Starting => {
+            State::Waiting | State::Starting | State::Over { .. } => {
                 Some(Reply::Restart(reply, Err(RestartChildError::Restarting(id.into()))))
             }
             State::Up(_) | State::Stopping { .. } => {
@@ -126,7 +126,7 @@ impl Core {
                 self.children.remove(at);
                 Ok(())
             }
-            State::Waiting | State::Starting => Err(DeleteChildError::Restarting(id.into())),
+            State::Waiting | State::Starting | State::Over { .. } => Err(DeleteChildError::Restarting(id.into())),
             State::Up(_) | State::Stopping { .. } => Err(DeleteChildError::Running(id.into())),
         }
     }

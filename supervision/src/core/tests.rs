@@ -1,1 +1,341 @@
+//! The laws of the core, against children that do anything at any time.
 
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use biotope_runtime::{NodeId, SpawnOptions};
+use proptest::prelude::{Just, ProptestConfig, prop, prop_oneof, proptest};
+use proptest::strategy::Strategy as Generator;
+
+use super::*;
+use crate::client::Request;
+
+/// What happens to the supervisor.
+#[derive(Clone, Debug)]
+enum Happens {
+    /// The start under way returns.
+    Starts(Outcome),
+    /// A child that runs ends by itself.
+    Ends {
+        which: usize,
+        abnormally: bool,
+    },
+    /// A child that was told to stop does.
+    Stops {
+        which: usize,
+    },
+    TimePasses {
+        millis: u64,
+    },
+    Asked(Question),
+    ToldToStop,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Well,
+    Ignored,
+    Failed,
+    /// It has ended before its start returned.
+    AlreadyOver,
+}
+
+#[derive(Clone, Debug)]
+enum Question {
+    Start(usize, Restart),
+    Terminate(usize),
+    Restart(usize),
+    Delete(usize),
+}
+
+fn happens() -> impl Generator<Value = Happens> {
+    let outcome = prop_oneof![
+        6 => Just(Outcome::Well), 1 => Just(Outcome::Ignored), 1 => Just(Outcome::Failed), 1 => Just(Outcome::AlreadyOver)
+    ];
+    let restart = || prop_oneof![Just(Restart::Permanent), Just(Restart::Transient), Just(Restart::Temporary)];
+    let question = prop_oneof![
+        (0_usize..8, restart()).prop_map(|(id, restart)| Question::Start(id, restart)),
+        (0_usize..8).prop_map(Question::Terminate),
+        (0_usize..8).prop_map(Question::Restart),
+        (0_usize..8).prop_map(Question::Delete),
+    ];
+    prop_oneof![
+        12 => outcome.prop_map(Happens::Starts),
+        3 => (0_usize..8, prop::bool::ANY).prop_map(|(which, abnormally)| Happens::Ends { which, abnormally }),
+        6 => (0_usize..8).prop_map(|which| Happens::Stops { which }),
+        2 => (0_u64..2_000).prop_map(|millis| Happens::TimePasses { millis }),
+        4 => question.prop_map(Happens::Asked),
+        1 => Just(Happens::ToldToStop),
+    ]
+}
+
+/// The children's side of the world, and what the laws say of it.
+struct World {
+    core: Core,
+    strategy: Strategy,
+    now: Instant,
+    /// Processes, with the position of their key and whether they were told to stop.
+    alive: BTreeMap<Pid, (Key, Told)>,
+    starting: Option<(Key, Told)>,
+    pids: u32,
+    asked: usize,
+    answered: Rc<Cell<usize>>,
+    ready: usize,
+    ended: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Told {
+    Nothing,
+    Stop,
+    Kill,
+}
+
+fn child(id: usize, restart: Restart) -> Child {
+    let shutdown = [Shutdown::BrutalKill, Shutdown::Timeout(Duration::from_millis(500)), Shutdown::Infinity][id % 3];
+    let start = |_: biotope_runtime::Node, _: SpawnOptions| std::future::pending();
+    Child::with(id.to_string(), start).restart(restart).shutdown(shutdown)
+}
+
+fn pid(number: u32) -> Pid {
+    // A pid is made by a node only; one that travels is data.
+    let node = NodeId::new("test", 1);
+    let bytes = rmp_serde::to_vec(&(node, number, 0_u32)).unwrap();
+    rmp_serde::from_slice(&bytes).unwrap()
+}
+
+impl World {
+    fn new(strategy: Strategy, restarts: &[Restart], limit: u32) -> Self {
+        let children = restarts.iter().enumerate().map(|(id, restart)| child(id, *restart)).collect();
+        let core = Core::new(strategy, Intensity::new(limit, Duration::from_secs(1)), children);
+        let mut world = Self {
+            core,
+            strategy,
+            now: Instant::now(),
+            alive: BTreeMap::new(),
+            starting: None,
+            pids: 0,
+            asked: 0,
+            answered: Rc::default(),
+            ready: 0,
+            ended: 0,
+        };
+        world.act(|core, now, out| core.begin(now, out));
+        world
+    }
+
+    fn act(&mut self, event: impl FnOnce(&mut Core, Instant, &mut Vec<Action>)) {
+        let mut actions = Vec::new();
+        event(&mut self.core, self.now, &mut actions);
+        for action in actions {
+            assert_eq!(self.ended, 0, "{action:?} after the end");
+            match action {
+                Action::Start(key, _) => {
+                    assert_eq!(self.starting, None, "one start at a time");
+                    assert!(self.alive.values().all(|(alive, _)| *alive != key), "a second process for one child");
+                    self.starting = Some((key, Told::Nothing));
+                }
+                Action::Stop(target) => self.tell(target, Told::Stop),
+                Action::Kill(target) => self.tell(target, Told::Kill),
+                Action::Abandon => {
+                    let (_, told) = self.starting.take().expect("a start to abandon");
+                    assert_eq!(told, Told::Kill);
+                }
+                Action::Ready => self.ready += 1,
+                Action::Report(_) => {}
+                Action::Reply(reply) => {
+                    self.answered.set(self.answered.get() + 1);
+                    reply.send();
+                }
+                Action::End(_) => {
+                    assert!(self.alive.is_empty() && self.starting.is_none(), "it left children behind");
+                    self.ended += 1;
+                }
+            }
+        }
+        self.check();
+    }
+
+    fn tell(&mut self, target: Target, told: Told) {
+        let (key, before) = match target {
+            Target::Process(pid) => self.alive.get_mut(&pid).expect("only a process that is alive is told to stop"),
+            Target::Start(_) => self.starting.as_mut().expect("only a start under way is stopped"),
+        };
+        assert_ne!(*before, Told::Kill, "killed twice");
+        let is_first = std::mem::replace(before, told) == Told::Nothing;
+        let key = *key;
+        // A supervisor that ends stops the last one first, and no other before that is gone.
+        if is_first && matches!(self.core.phase, Phase::Ending(_)) {
+            let mut others = self.alive.values().chain(&self.starting).filter(|(other, _)| *other != key);
+            assert!(others.all(|(other, told)| *other < key && *told == Told::Nothing));
+        }
+    }
+
+    fn check(&self) {
+        let mut all = self.alive.values().chain(&self.starting);
+        if matches!(self.core.phase, Phase::Ending(_)) {
+            assert!(all.any(|(_, told)| *told != Told::Nothing), "it waits for nobody");
+        }
+        if self.strategy == Strategy::OneForOne {
+            assert!(self.core.children.iter().all(|entry| entry.then != Then::Restart));
+        }
+    }
+
+    fn happen(&mut self, event: Happens) {
+        match event {
+            Happens::Starts(outcome) => self.start_returns(outcome),
+            Happens::Ends { which, abnormally } => {
+                let reason = if abnormally { ExitReason::value("crash") } else { ExitReason::Normal };
+                self.end(which, |told| told == Told::Nothing, reason);
+            }
+            Happens::Stops { which } => self.end(which, |told| told != Told::Nothing, ExitReason::Shutdown),
+            Happens::TimePasses { millis } => {
+                self.now += Duration::from_millis(millis);
+                self.act(|core, now, out| core.on_deadline(now, out));
+                assert!(self.core.deadline().is_none_or(|deadline| deadline > self.now), "a deadline was missed");
+            }
+            Happens::Asked(question) => self.ask(question),
+            Happens::ToldToStop => self.act(|core, now, out| core.on_stop(now, ExitReason::Shutdown, out)),
+        }
+    }
+
+    fn start_returns(&mut self, outcome: Outcome) {
+        let Some((key, told)) = self.starting else { return };
+        self.pids += 1;
+        let pid = pid(self.pids);
+        let is_over = matches!(outcome, Outcome::AlreadyOver);
+        let outcome = match outcome {
+            Outcome::Well | Outcome::AlreadyOver => Ok(pid),
+            Outcome::Ignored => Err(StartError::Ignored),
+            Outcome::Failed => Err(StartError::Refused(ExitReason::value("nope"))),
+        };
+        if is_over {
+            self.act(|core, now, out| core.on_ended(now, pid, ExitReason::value("early"), out));
+        }
+        self.starting = None;
+        if outcome.is_ok() {
+            // What was killed as a start is killed again by its name.
+            self.alive.insert(pid, (key, if told == Told::Kill { Told::Stop } else { told }));
+        }
+        let mut actions = Vec::new();
+        self.core.on_started(self.now, key, outcome, &mut actions);
+        if is_over {
+            self.alive.remove(&pid);
+            actions.retain(|action| !matches!(action, Action::Stop(Target::Process(to)) | Action::Kill(Target::Process(to)) if *to == pid));
+        }
+        self.act(|_, _, out| *out = actions);
+    }
+
+    fn end(&mut self, which: usize, concerned: impl Fn(Told) -> bool, reason: ExitReason) {
+        let candidates: Vec<Pid> =
+            self.alive.iter().filter(|(_, (_, told))| concerned(*told)).map(|(pid, _)| *pid).collect();
+        let Some(&pid) = candidates.get(which % candidates.len().max(1)) else { return };
+        self.alive.remove(&pid);
+        self.act(|core, now, out| core.on_ended(now, pid, reason, out));
+        // The `Down` after the `Exit`, or the other way round: it concerns nobody.
+        self.act(|core, now, out| core.on_ended(now, pid, ExitReason::NoProc, out));
+    }
+
+    fn ask(&mut self, question: Question) {
+        if self.ended > 0 {
+            return;
+        }
+        self.asked += 1;
+        let request = match question {
+            Question::Start(id, restart) => Request::Start(child(id, restart), ReplyTo::from_fn(drop)),
+            Question::Terminate(id) => Request::Terminate(id.to_string().into(), ReplyTo::from_fn(drop)),
+            Question::Restart(id) => Request::Restart(id.to_string().into(), ReplyTo::from_fn(drop)),
+            Question::Delete(id) => Request::Delete(id.to_string().into(), ReplyTo::from_fn(drop)),
+        };
+        self.act(|core, now, out| core.on_request(now, request, out));
+    }
+
+    /// Everything that is under way comes to its end, as it would if nobody disturbed it.
+    fn calm_down(&mut self) {
+        for _ in 0..1_000 {
+            let is_busy = self.starting.is_some() || self.alive.values().any(|(_, told)| *told != Told::Nothing);
+            if !is_busy {
+                return;
+            }
+            self.happen(Happens::Starts(Outcome::Well));
+            self.happen(Happens::Stops { which: 0 });
+        }
+        panic!("it does not come to rest");
+    }
+}
+
+fn restarts() -> impl Generator<Value = Vec<Restart>> {
+    let restart =
+        prop_oneof![4 => Just(Restart::Permanent), 1 => Just(Restart::Transient), 1 => Just(Restart::Temporary)];
+    prop::collection::vec(restart, 0..5)
+}
+
+fn strategies() -> impl Generator<Value = Strategy> {
+    prop_oneof![Just(Strategy::OneForOne), Just(Strategy::OneForAll), Just(Strategy::RestForOne)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn whatever_happens_the_laws_hold_and_a_stop_leaves_nothing(
+        strategy in strategies(),
+        children in restarts(),
+        limit in 0_u32..4,
+        events in prop::collection::vec(happens(), 0..60),
+    ) {
+        let mut world = World::new(strategy, &children, limit);
+        for event in events {
+            world.happen(event);
+        }
+        world.calm_down();
+        if world.ended == 0 {
+            assert_eq!(world.ready, 1, "at rest, it has started");
+            // At rest, every child that must run does, and the core and the world agree on who that is.
+            for entry in &world.core.children {
+                assert!(matches!(entry.state, State::Up(_) | State::Down), "child {} is not at rest", entry.child.id);
+                assert_eq!(entry.then, Then::Nothing);
+            }
+            let known: BTreeSet<Pid> = world.core.children.iter().filter_map(Entry::pid).collect();
+            assert!(known.iter().eq(world.alive.keys()));
+            assert_eq!(world.core.deadline(), None);
+        }
+        world.happen(Happens::ToldToStop);
+        world.calm_down();
+        assert_eq!(world.ended, 1);
+        assert_eq!(world.answered.get(), world.asked, "each request is answered once");
+    }
+
+    /// SUP-01, -06, -07: which children are stopped and started, and in which order.
+    #[test]
+    fn a_crash_stops_the_affected_in_reverse_and_starts_them_in_order(
+        strategy in strategies(),
+        count in 1_usize..6,
+        pick in 0_usize..6,
+    ) {
+        let mut world = World::new(strategy, &vec![Restart::Permanent; count], 1);
+        world.calm_down();
+        let position = |world: &World, key: Key| world.core.children.iter().position(|entry| entry.key == key).unwrap();
+        let died = pick % count;
+        let affected = strategy.affected(died, count);
+        let pid = world.core.children[died].pid().unwrap();
+        world.alive.remove(&pid);
+        world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+        for expected in affected.clone().rev().filter(|at| *at != died) {
+            let told: Vec<_> = world.alive.values().filter(|(_, told)| *told != Told::Nothing).map(|(key, _)| *key).collect();
+            assert_eq!(told.len(), 1);
+            assert_eq!(position(&world, told[0]), expected);
+            assert_eq!(world.starting, None);
+            world.happen(Happens::Stops { which: 0 });
+        }
+        for expected in affected {
+            let (key, _) = world.starting.expect("a start");
+            assert_eq!(position(&world, key), expected);
+            world.happen(Happens::Starts(Outcome::Well));
+        }
+        assert_eq!(world.starting, None);
+        assert_eq!(world.alive.len(), count);
+    }
+}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::dispatch::{ATTEMPTS, Dispatch, Failed, JobId};
 use super::job::{Job, Order, complete};
-use super::member::{Member, Message as ToMemberMessage, Told, ToMember};
+use super::member::{Member, Message as ToMemberMessage, ToMember, Told};
 use super::relay::{Answer, Batch};
 use super::topology::{Topology, Wiring};
 

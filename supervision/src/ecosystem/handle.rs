@@ -397,7 +397,9 @@ impl EcosystemReport {
     /// all is well.
     pub fn strays(&self) -> Vec<(u64, u64, u64)> {
         let is_wired = |&&(version, from, to): &&(u64, u64, u64)| {
-            let Some(live) = (version as usize).checked_sub(1).and_then(|at| self.wirings.get(at)) else { return false };
+            let Some(live) = (version as usize).checked_sub(1).and_then(|at| self.wirings.get(at)) else {
+                return false;
+            };
             let position = |number: u64| live.iter().position(|live| *live == number);
             match (position(from), position(to)) {
                 (Some(from), Some(to)) => Wiring::new(self.topology, live.len()).has_edge(from, to),
@@ -417,4 +419,3 @@ impl EcosystemReport {
         by_edge
     }
 }
-

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use biotope_runtime::{
-    Call, CallFailed, Carrier, DecodeError, Incoming, MethodId, Node, Outgoing, PendingReply, Pid, Remote, Request,
-    ActorRef,
+    ActorRef, Call, CallFailed, Carrier, DecodeError, Incoming, MethodId, Node, Outgoing, PendingReply, Pid, Remote,
+    Request,
 };
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};

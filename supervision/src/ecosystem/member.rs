@@ -78,7 +78,10 @@ pub struct ToMember(pub(crate) Told);
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Told {
     /// The wiring is computed anew; the next member on the way to the coordinator, if there is one.
-    Wired { version: u64, next: Option<(u64, ActorRef<Member>)> },
+    Wired {
+        version: u64,
+        next: Option<(u64, ActorRef<Member>)>,
+    },
     Assigned(Vec<(JobId, Order)>),
     Acknowledged(Vec<JobId>),
     Results(Batch),

@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use biotope_runtime::{
-    Actor, ActorRef, Address, Context, DecodeError, Handle, Incoming, NodeBuilder, Outgoing, Refused, Remote, Spec,
-    SpawnOptions, Start, Wire,
+    Actor, ActorRef, Address, Context, DecodeError, Handle, Incoming, NodeBuilder, Outgoing, Refused, Remote,
+    SpawnOptions, Spec, Start, Wire,
 };
 use serde::{Deserialize, Serialize};
 

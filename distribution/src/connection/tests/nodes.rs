@@ -25,6 +25,8 @@ pub(super) struct World {
 pub(super) struct Node {
     pub(super) transport: Transport,
     events: tokio::sync::Mutex<mpsc::UnboundedReceiver<Event>>,
+    /// One message lets the network thread go on after a frame that says "halt".
+    pub(super) go_on: std::sync::mpsc::Sender<()>,
     /// What has been passed over while waiting for something else.
     pub(super) seen: Mutex<Vec<String>>,
 }
@@ -51,12 +53,18 @@ impl World {
 
     pub(super) async fn start(&self, config: TransportConfig) -> Node {
         let (sender, events) = mpsc::unbounded_channel();
+        let (go_on, halted) = std::sync::mpsc::channel();
+        let halted = Mutex::new(halted);
         let tell = move |event| {
+            if matches!(&event, Event::Frame { body, .. } if &body[..] == b"halt") {
+                halted.lock().recv().unwrap();
+            }
             let _ = sender.send(event);
         };
         Node {
             transport: Transport::start(&self.network, config, tell).await.unwrap(),
             events: tokio::sync::Mutex::new(events),
+            go_on,
             seen: Mutex::default(),
         }
     }

@@ -59,7 +59,13 @@ impl Scene {
     /// Dials `a` with any TLS settings.
     async fn dial(&self, tls: Arc<rustls::ClientConfig>) -> Result<quinn::Connection, ConnectionError> {
         let tls = QuicClientConfig::try_from(tls).unwrap();
-        let config = quinn::ClientConfig::new(Arc::new(tls));
+        let mut config = quinn::ClientConfig::new(Arc::new(tls));
+        // A stranger sends as it likes, and waits for no acknowledgement.
+        let mut impatient = quinn::congestion::CubicConfig::default();
+        impatient.initial_window(10 << 20);
+        let mut transport = quinn::TransportConfig::default();
+        transport.congestion_controller_factory(Arc::new(impatient));
+        config.transport_config(Arc::new(transport));
         let addr = self.a.transport.local_addr();
         let connecting = self.endpoint.connect_with(config, addr, "shop.biotope");
         connecting.unwrap().await
@@ -563,5 +569,41 @@ fn a_peer_gets_no_more_streams_than_there_are_channels() {
         }
         scene.assert_b_is_well().await;
         scene.assert_counted(Counters::default());
+    });
+}
+
+/// Goal: what had arrived before a connection ended is delivered before its down.
+/// Method: the network thread of `a` is halted in a frame, while more than one read's worth of frames and then the end of
+/// the connection arrive; so it finds both at once.
+#[test]
+fn frames_that_came_before_the_end_are_told_before_the_end() {
+    run(async {
+        let scene = Scene::new().await;
+        let (stranger, _) = scene.mallory().await;
+        let mut signals = stranger.channel("signals").await;
+        signals.write_all(&stranger.frame(b"halt")).await.unwrap();
+        let before = stranger.connection.stats().udp_tx.bytes;
+        for _ in 0..100 {
+            signals.write_all(&stranger.frame(&[7; 990])).await.unwrap();
+        }
+        while stranger.connection.stats().udp_tx.bytes < before + 100_000 {
+            tokio::task::yield_now().await;
+        }
+        stranger.connection.close(VarInt::from_u32(99), b"enough");
+        scene.endpoint.wait_idle().await;
+
+        scene.a.go_on.send(()).unwrap();
+
+        let mut frames = 0;
+        let cause = loop {
+            match scene.a.event().await {
+                Event::Frame { .. } => frames += 1,
+                Event::Down { cause, .. } => break cause,
+                _ => {}
+            }
+        };
+        assert_eq!(frames, 101);
+        assert!(matches!(cause, DownCause::Closed(_)), "{cause:?}");
+        scene.assert_b_is_well().await;
     });
 }

@@ -1,0 +1,86 @@
+// What `#[derive(Actor)]` and `#[handlers]` write for the `Cart` of `main.rs`.
+
+#[automatically_derived]
+#[allow(clippy::needless_update)]
+impl ::biotope::__private::Declared for Cart {
+    const NAME: &'static str = "Cart";
+    const OPTIONS: ::biotope::Options = ::biotope::Options {
+        mailbox: ::core::option::Option::Some(1024),
+        ..::biotope::Options::DEFAULT
+    };
+}
+impl Cart {
+    /// Adds `item`; returns how many there are.
+    pub async fn add(&mut self, item: Item) -> usize {
+        self.items.push(item);
+        self.items.len()
+    }
+    pub fn clear(&mut self) {
+        self.items.clear();
+    }
+    fn on_down(&mut self, down: Down, cx: &mut Context<Self>) {
+        println!("{} ended", down.pid);
+    }
+}
+#[doc(hidden)]
+#[allow(private_interfaces, private_bounds, dead_code)]
+pub enum CartMsg {
+    Add(Item, ::biotope::ReplyTo<usize>),
+    Clear(),
+}
+/// The methods by which callers reach a [`Cart`].
+#[allow(private_interfaces, private_bounds)]
+pub struct CartClient(::biotope::Address<CartMsg>);
+#[allow(private_interfaces, dead_code)]
+impl CartClient {
+    /// Adds `item`; returns how many there are.
+    pub fn add(&self, item: Item) -> ::biotope::Call<'_, CartMsg, usize> {
+        ::biotope::Call::new(&self.0, move |reply| CartMsg::Add(item, reply))
+    }
+    /// Sends the message that [`Cart::clear`] handles.
+    pub fn clear(&self) {
+        self.0.cast(CartMsg::Clear())
+    }
+}
+impl ::biotope::Client for CartClient {
+    type Msg = CartMsg;
+    fn from_address(address: ::biotope::Address<CartMsg>) -> Self {
+        Self(address)
+    }
+    fn address(&self) -> &::biotope::Address<CartMsg> {
+        &self.0
+    }
+}
+impl ::biotope::Actor for Cart {
+    type Msg = CartMsg;
+    type Client = CartClient;
+    const NAME: &'static str = <Cart as ::biotope::__private::Declared>::NAME;
+    const OPTIONS: ::biotope::Options = <Cart as ::biotope::__private::Declared>::OPTIONS;
+}
+impl ::biotope::Handle for Cart {
+    async fn handle(&mut self, message: CartMsg, _cx: &mut ::biotope::Context<Self>) {
+        match message {
+            CartMsg::Add(item, reply) => reply.send(Self::add(self, item).await),
+            CartMsg::Clear() => Self::clear(self),
+        }
+    }
+    async fn info(&mut self, info: ::biotope::Info, cx: &mut ::biotope::Context<Self>) {
+        #[allow(unreachable_patterns)]
+        match info {
+            ::biotope::Info::Down(down) => Self::on_down(self, down, cx),
+            unexpected => cx.log_unexpected(&unexpected),
+        }
+    }
+}
+impl ::biotope::Start for Cart
+where
+    for<'a> Cart: ::core::default::Default,
+{
+    type Args = ();
+    async fn start(
+        (): (),
+        _cx: &mut ::biotope::Context<Self>,
+    ) -> ::core::result::Result<Self, ::biotope::Refused> {
+        ::core::result::Result::Ok(::core::default::Default::default())
+    }
+}

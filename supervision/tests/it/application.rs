@@ -1,0 +1,201 @@
+//! Applications: start, stop, signals.
+
+use std::future::pending;
+
+use biotope_runtime::{ExitReason, Process, node, time};
+use biotope_supervision::{App, AppError, Child, Shutdown, Supervisor, SupervisorStartError};
+use tokio::sync::mpsc;
+
+use crate::support::*;
+
+fn shop(stage: &Stage) -> App {
+    let children = ["a", "b"].map(|id| worker(stage, id));
+    App::new("shop").supervisor(Supervisor::one_for_one().named("shop").children(children))
+}
+
+#[test]
+fn app_04_a_stop_stops_the_children_in_reverse_and_waits() {
+    everywhere(|_me| async move {
+        let stage = Stage::new();
+        let app = shop(&stage).start_on(&node()).await?;
+        stage.expect(["start a", "start b"]).await;
+        assert_eq!(app.supervisor().count_children().await?.active, 2);
+        app.stop().await?;
+        stage.expect(["stop b: shutdown", "stop a: shutdown"]).await;
+        assert!(!node().is_alive(app.supervisor()));
+        // Whoever asks later hears the same.
+        assert_eq!(app.stop().await, Ok(()));
+        Ok(())
+    });
+}
+
+#[test]
+fn app_02_a_start_that_fails_names_the_child_and_leaves_nothing() {
+    everywhere(|_me| async move {
+        let stage = Stage::new();
+        let bad = Script { start: |_| Going::Refused, ..script(&stage, "bad") };
+        let root = Supervisor::one_for_one().child(worker(&stage, "a")).child(bad.child());
+        for _ in 0..2 {
+            let app = App::new("shop").supervisor(root.clone());
+            let Err(AppError::Start(SupervisorStartError::Child { id, .. })) = app.start_on(&node()).await else {
+                panic!("it started")
+            };
+            assert_eq!(&*id, "bad");
+            stage.expect(["start a", "stop a: shutdown"]).await;
+        }
+        let twice =
+            App::new("shop").supervisor(Supervisor::one_for_one().children([worker(&stage, "a"), worker(&stage, "a")]));
+        let error = twice.start_on(&node()).await.unwrap_err();
+        assert_eq!(error, AppError::Start(SupervisorStartError::DuplicateId("a".into())));
+        Ok(())
+    });
+}
+
+#[test]
+fn it_runs_until_it_is_told_to_stop() {
+    everywhere(|_me| async move {
+        let stage = Stage::new();
+        let heard = stage.clone();
+        let until = async move {
+            heard.expect(["start a", "start b"]).await;
+        };
+        shop(&stage).run_until(until).await?;
+        stage.expect(["stop b: shutdown", "stop a: shutdown"]).await;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_second_signal_kills_what_has_not_stopped() {
+    virtually(|mut me| async move {
+        let stage = Stage::new();
+        let stubborn = Script { stop_time: secs(200), ..script(&stage, "stubborn") };
+        let stubborn = stubborn.child().shutdown(Shutdown::Infinity);
+        let inner = Supervisor::one_for_one().child(stubborn);
+        let root = Supervisor::one_for_one().child(worker(&stage, "a")).child(inner);
+        let (sender, signals) = mpsc::channel(8);
+        let (ended, outcome) = tokio::sync::oneshot::channel();
+        let app = App::new("shop").supervisor(root);
+        me.node().spawn_process(async move |_: Process<()>| {
+            let _ = ended.send(app.run_with(signals).await);
+            Ok(())
+        });
+        stage.expect(["start a", "start stubborn"]).await;
+        let monitors = [me.monitor(stage.pid("stubborn")), me.monitor(stage.pid("a"))];
+        let before = time::now();
+        sender.send(()).await?;
+        time::sleep(secs(10)).await;
+        assert!(node().is_alive(stage.pid("stubborn")));
+        // The first has begun an orderly stop, in which `a` waits for its turn.
+        assert!(node().is_alive(stage.pid("a")));
+        sender.send(()).await?;
+        assert_eq!(outcome.await?, Err(AppError::Killed));
+        assert_eq!(time::now() - before, secs(10));
+        for monitor in monitors {
+            assert_eq!(down(&mut me, monitor).await?, ExitReason::Killed);
+        }
+        stage.expect_nothing().await;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_signal_during_the_start_stops_it() {
+    virtually(|_me| async move {
+        let stage = Stage::new();
+        let slow = Script { start_time: secs(100), ..script(&stage, "slow") };
+        let root = Supervisor::one_for_one().child(worker(&stage, "a")).child(slow.child().shutdown(secs(1)));
+        let before = time::now();
+        App::new("shop").supervisor(root).run_until(time::sleep(secs(5))).await?;
+        assert_eq!(time::now() - before, secs(6));
+        stage.expect(["start a", "begin slow", "stop a: shutdown"]).await;
+        Ok(())
+    });
+}
+
+#[test]
+fn app_05_an_application_that_ends_by_itself_says_why() {
+    everywhere(|_me| async move {
+        let stage = Stage::new();
+        let root = Supervisor::one_for_one().intensity(0, secs(5)).child(worker(&stage, "a"));
+        let app = App::new("shop").supervisor(root).start_on(&node()).await?;
+        stage.kill("a");
+        assert_eq!(app.ended().await, Err(AppError::Ended(ExitReason::Shutdown)));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_application_ends_in_order_with_the_process_that_runs_it() {
+    everywhere(|me| async move {
+        let stage = Stage::new();
+        let app = shop(&stage);
+        let runner = node().spawn_process(async move |_: Process<()>| Ok(app.run_until(pending()).await?));
+        stage.expect(["start a", "start b"]).await;
+        me.exit(&runner, ExitReason::Kill);
+        stage.expect(["stop b: shutdown", "stop a: shutdown"]).await;
+        Ok(())
+    });
+}
+
+#[test]
+fn app_08_an_application_stops_in_order_when_its_node_ends() {
+    everywhere(|_me| async move {
+        let stage = Stage::new();
+        let other = biotope_runtime::Node::builder("other").runtime(node().runtime().clone()).start().await?;
+        let app = shop(&stage).start_on(&other).await?;
+        stage.expect(["start a", "start b"]).await;
+        other.shutdown().await;
+        assert_eq!(app.ended().await, Ok(()));
+        stage.expect(["stop b: shutdown", "stop a: shutdown"]).await;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_killed_application_takes_along_what_its_processes_have_spawned() {
+    everywhere(|mut me| async move {
+        let (sender, spawned) = tokio::sync::oneshot::channel();
+        let sender = std::sync::Arc::new(std::sync::Mutex::new(Some(sender)));
+        let child = Child::with("c", move |node, options| {
+            let sender = sender.clone();
+            async move {
+                let process = node.spawn_process_with(options, async move |mut me: Process<()>| {
+                    // Neither linked to its parent nor listening to it.
+                    let apart = biotope_runtime::spawn_process(async |me: Process<()>| {
+                        me.trap_exits(true);
+                        pending().await
+                    });
+                    let _ = sender.lock().unwrap().take().unwrap().send(apart.pid());
+                    me.receive().await?;
+                    Ok(())
+                });
+                Ok(process.pid())
+            }
+        });
+        let app = App::new("shop").supervisor(Supervisor::one_for_one().child(child)).start_on(&node()).await?;
+        let end = me.monitor(spawned.await?);
+        app.kill();
+        assert_eq!(app.ended().await, Err(AppError::Killed));
+        assert_eq!(down(&mut me, end).await?, ExitReason::Killed);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_seeded_run_has_no_signals_and_ends_with_its_application() {
+    virtually(|_me| async move {
+        let stage = Stage::new();
+        let app = shop(&stage);
+        let (sender, outcome) = tokio::sync::oneshot::channel();
+        node().spawn_process(async move |_: Process<()>| {
+            let _ = sender.send(app.run().await.is_ok());
+            Ok(())
+        });
+        stage.expect(["start a", "start b"]).await;
+        node().lookup::<Supervisor>("shop").unwrap().stop();
+        assert!(outcome.await?);
+        stage.expect(["stop b: shutdown", "stop a: shutdown"]).await;
+        Ok(())
+    });
+}

@@ -1,0 +1,13 @@
+//! Supervisors and applications, by their public faces.
+//!
+//! Tests are named after the cases of the specification that they show. Those of races run in virtual
+//! time under many seeds, and on the real scheduler.
+
+mod application;
+mod listing;
+mod managing;
+mod restarting;
+mod slow;
+mod stopping;
+mod support;
+mod tree;

@@ -1,0 +1,129 @@
+//! What supervisors tell `tracing`.
+//!
+//! These tests are a program of their own: `tracing` decides once for each event whether anybody listens,
+//! and in the other program threads without a subscriber could decide that nobody ever does.
+
+#[expect(dead_code, reason = "the other tests use the rest")]
+#[path = "it/support.rs"]
+mod support;
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use biotope_runtime::{ExitReason, Process, Result};
+use biotope_supervision::{Supervisor, Transient};
+use biotope_testkit::TestOptions;
+use tracing::field::{Field, Visit};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use support::*;
+
+/// The events of one run, as text: `LEVEL message field=value …`.
+#[derive(Clone, Default)]
+struct Events(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Events {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        struct Line(String, String);
+        impl Visit for Line {
+            fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+                match field.name() {
+                    "message" => self.0 = format!("{value:?}"),
+                    name => self.1 += &format!(" {name}={value:?}"),
+                }
+            }
+        }
+        if !event.metadata().target().starts_with("biotope_supervision") {
+            return;
+        }
+        let mut line = Line(String::new(), String::new());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(format!("{} {}{}", event.metadata().level(), line.0, line.1));
+    }
+}
+
+/// Runs `body` in a seeded run, which is on this thread, and returns the events.
+fn events_of<F>(body: fn(Process<()>) -> F) -> Vec<String>
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let events = Events::default();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(events.clone()), || {
+        let options = TestOptions { name: "reports", seeds: None, seed: Some(1) };
+        biotope_testkit::test(options, || async move {
+            let (sender, outcome) = tokio::sync::oneshot::channel();
+            biotope_runtime::spawn_process(async move |me: Process<()>| {
+                me.trap_exits(true);
+                let _ = sender.send(body(me).await);
+                Ok(())
+            });
+            outcome.await?
+        });
+    });
+    let events = events.0.lock().unwrap().clone();
+    assert!(events.iter().all(|event| !event.contains('\n')), "one line each: {events:#?}");
+    events
+}
+
+#[track_caller]
+fn assert_event(event: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(event.contains(part), "no `{part}` in: {event}");
+    }
+}
+
+#[test]
+fn log_04_progress_and_errors_with_the_childs_details() {
+    let events = events_of(|mut me| async move {
+        let stage = Stage::new();
+        let start = |n| if n == 1 { Going::Refused } else { Going::Well };
+        let child = Script { start, ..script(&stage, "c") }.child().restart(Transient).shutdown(secs(2));
+        let supervisor = Supervisor::one_for_one().named("s").intensity(2, secs(5)).child(child).start_link().await?;
+        let end = me.monitor(&supervisor);
+        stage.end("c", ExitReason::value("crash"));
+        settle().await;
+        stage.end("c", ExitReason::value("crash"));
+        down(&mut me, end).await?;
+        Ok(())
+    });
+    let details = ["supervisor=\"s\"", "child=\"c\"", "restart=Transient", "shutdown=Timeout(2s)", "kind=Worker"];
+    for event in &events {
+        assert_event(event, &details);
+    }
+    assert_event(&events[0], &["INFO progress", "pid=<"]);
+    assert_event(&events[1], &["ERROR child_terminated", "reason=\"crash\"", "pid=<"]);
+    assert_event(&events[2], &["ERROR start_error", "reason=\"nope\""]);
+    assert_event(&events[3], &["INFO progress"]);
+    assert_event(&events[4], &["ERROR child_terminated"]);
+    assert_event(&events[5], &["ERROR shutdown:", "reached_max_restart_intensity"]);
+    assert_eq!(events.len(), 6, "{events:#?}");
+}
+
+#[test]
+fn log_04_a_child_that_has_to_be_killed_is_reported() {
+    let events = events_of(|mut me| async move {
+        let stage = Stage::new();
+        let stubborn = Script { stop_time: secs(200), ..script(&stage, "c") }.child().shutdown(secs(1));
+        let supervisor = Supervisor::one_for_one().child(stubborn).start_link().await?;
+        let end = me.monitor(&supervisor);
+        supervisor.stop();
+        down(&mut me, end).await?;
+        Ok(())
+    });
+    assert_event(&events[1], &["ERROR shutdown_error", "reason=killed", "child=\"c\"", "pid=<"]);
+    assert_eq!(events.len(), 2, "{events:#?}");
+}
+
+#[test]
+fn log_04_an_orderly_stop_is_no_error() {
+    let events = events_of(|mut me| async move {
+        let stage = Stage::new();
+        let supervisor = Supervisor::one_for_one().child(worker(&stage, "a")).child(worker(&stage, "b"));
+        let supervisor = supervisor.start_link().await?;
+        let end = me.monitor(&supervisor);
+        supervisor.stop();
+        down(&mut me, end).await?;
+        Ok(())
+    });
+    assert!(events.iter().all(|event| event.starts_with("INFO progress")), "{events:#?}");
+}
