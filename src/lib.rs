@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub use biotope_distribution as distribution;
-pub use biotope_macros::{Actor, Message, cast, handlers, info, init, main, message, start, terminate, wire};
 #[cfg(feature = "test")]
 pub use biotope_macros::test;
+pub use biotope_macros::{Actor, Message, cast, handlers, info, init, main, message, start, terminate, wire};
 pub use biotope_runtime as runtime;
 pub use biotope_runtime::*;
 pub use biotope_supervision as supervision;

@@ -33,8 +33,6 @@ pub use connection::channel::{Channel, ChannelsError, Priority};
 pub use connection::counters::Counters;
 pub use connection::network::Network;
 pub use connection::transport::{JoinError, ListenError};
-pub use identity::{
-    Authority, AuthorityError, AuthorityPem, CertificateError, Identity, IdentityError, IdentityPem,
-};
-pub use wire::handshake::NameError;
+pub use identity::{Authority, AuthorityError, AuthorityPem, CertificateError, Identity, IdentityError, IdentityPem};
 pub use setup::{Connection, Distribute, Distributed, DistributionError};
+pub use wire::handshake::NameError;

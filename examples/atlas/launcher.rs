@@ -21,9 +21,14 @@ const PATIENCE: Duration = secs(60);
 
 /// What the launcher hears.
 enum Heard {
-    From { node: &'static str, told: Told },
+    From {
+        node: &'static str,
+        told: Told,
+    },
     /// Its standard output has ended, and so has the node.
-    Gone { node: &'static str },
+    Gone {
+        node: &'static str,
+    },
     /// Somebody pressed Ctrl-C, or asked this OS process to end.
     Stop,
 }

@@ -104,4 +104,3 @@ fn tell(told: &Told) {
     // A launcher that is gone is noticed at standard input.
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
-

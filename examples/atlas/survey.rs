@@ -23,12 +23,8 @@ const PROGRESS_EVERY: usize = 50;
 pub(crate) async fn make(options: &Options, nodes: &[String], tell: impl Fn(Told)) -> biotope::Result<Done> {
     let start = Instant::now();
     let files = sources::find(&options.paths, Path::new(env!("CARGO_MANIFEST_DIR")))?;
-    let ecosystem = Ecosystem::<Examiner>::named("atlas")
-        .workers(EXAMINERS)
-        .topology(options.topology)
-        .on(nodes)
-        .spawn()
-        .await?;
+    let ecosystem =
+        Ecosystem::<Examiner>::named("atlas").workers(EXAMINERS).topology(options.topology).on(nodes).spawn().await?;
 
     let mut survey = Survey { atlas: Atlas::default(), bytes_sent: BTreeMap::new(), lost: 0 };
     let mut work = ecosystem.coordinate_work(&files, |worker, file| worker.examine(file.path.clone()));

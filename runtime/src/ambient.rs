@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use crate::call::CallFailed;
 use crate::node::Node;
+use crate::panics;
 use crate::pid::Pid;
 
 thread_local! {
@@ -55,7 +56,10 @@ pub(crate) fn decoding_node() -> Option<Node> {
 pub(crate) fn why_abandoned() -> CallFailed {
     let failed = ABANDONING.take();
     ABANDONING.set(failed.clone());
-    failed.unwrap_or(CallFailed::NoReply)
+    match panics::unwinding() {
+        Some(reason) => CallFailed::Died(reason),
+        None => failed.unwrap_or(CallFailed::NoReply),
+    }
 }
 
 /// Runs its closure when it is dropped, also by a panic.

@@ -20,6 +20,7 @@ use crate::ambient;
 use crate::config::DEFAULT_CALL_TIMEOUT;
 use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
+use crate::inspect::DeadLetter;
 use crate::timer::TimerKey;
 
 /// Why a call has no reply.
@@ -232,11 +233,13 @@ where
                 slot.complete(Err(CallFailed::Timeout));
             }
         }));
-        match self.address.push(message) {
-            Ok(()) => {}
-            Err(SendError::NoProc(message)) => ambient::abandoning(CallFailed::NoProc, || drop(message)),
-            Err(SendError::Full(message)) => ambient::abandoning(CallFailed::Full, || drop(message)),
-        }
+        let (failed, why, message) = match self.address.push(message) {
+            Ok(()) => return,
+            Err(SendError::NoProc(message)) => (CallFailed::NoProc, DeadLetter::NoProc, message),
+            Err(SendError::Full(message)) => (CallFailed::Full, DeadLetter::Full, message),
+        };
+        node.count_dead_letter(why);
+        ambient::abandoning(failed, || drop(message));
     }
 }
 

@@ -122,7 +122,8 @@ impl Node {
         F: FnOnce(Process<M>) -> Fut,
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        let settings = Launch { actor: std::any::type_name::<F>(), options, mailbox_limit: None, trap_exit: false };
+        let settings =
+            Launch { actor: short_name(std::any::type_name::<F>()), options, mailbox_limit: None, trap_exit: false };
         let cell = launch(self, settings, |cell| {
             let running = body(Process::new(cell));
             async {
@@ -668,6 +669,12 @@ impl NodeBuilder {
         }
         Ok(node)
     }
+}
+
+/// The name of the function that a closure was written in.
+fn short_name(closure: &'static str) -> &'static str {
+    let written_in = closure.split('<').next().unwrap_or(closure);
+    written_in.trim_end_matches("::{{closure}}")
 }
 
 /// Milliseconds since 1970, so that it grows, and 20 random bits, so that two starts in one

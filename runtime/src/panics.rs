@@ -1,12 +1,13 @@
 //! What is kept of a panic.
 //!
-//! A panic's place and stack are known only to the panic hook, and its text only to whoever catches
-//! it. One hook for the whole program notes the former on the panicking thread; panics outside
-//! processes go to the hook that was there before.
+//! A panic's place and stack are known to the panic hook only, so one hook for the whole program notes
+//! what happens in processes; panics outside them go to the hook that was there before. It is noted
+//! before anything unwinds: whoever waits for a reply that the unwinding drops learns the reason.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::panic::PanicHookInfo;
 use std::sync::{Arc, Once};
 
 use crate::ambient;
@@ -14,7 +15,7 @@ use crate::config::LONGEST_REASON;
 use crate::exit::{ExitReason, PanicReport};
 
 thread_local! {
-    static LAST: Cell<Option<(String, Option<String>)>> = const { Cell::new(None) };
+    static LAST: RefCell<Option<Arc<PanicReport>>> = const { RefCell::new(None) };
 }
 
 static HOOK: Once = Once::new();
@@ -27,16 +28,42 @@ pub(crate) fn install_hook() {
             if ambient::current_pid().is_none() {
                 return before(info);
             }
-            let backtrace = Backtrace::capture();
-            let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string());
-            let location = info.location().map(ToString::to_string).unwrap_or_default();
-            LAST.set(Some((location, backtrace)));
+            LAST.replace(Some(Arc::new(report(info))));
         }));
     });
 }
 
+/// The reason of the process that is unwinding on this thread, if one is.
+pub(crate) fn unwinding() -> Option<ExitReason> {
+    if !std::thread::panicking() {
+        return None;
+    }
+    LAST.with_borrow(Clone::clone).map(ExitReason::Panic)
+}
+
 /// The exit reason for a caught panic.
 pub(crate) fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
+    let report = LAST.take().unwrap_or_else(|| {
+        // `resume_unwind` passes the hook by.
+        let message = text(&*payload);
+        Arc::new(PanicReport { message, location: None, backtrace: None })
+    });
+    // A payload may panic when it is dropped; that must not reach the worker.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
+    ExitReason::Panic(report)
+}
+
+fn report(info: &PanicHookInfo<'_>) -> PanicReport {
+    let backtrace = Backtrace::capture();
+    let is_captured = backtrace.status() == BacktraceStatus::Captured;
+    PanicReport {
+        message: text(info.payload()),
+        location: info.location().map(ToString::to_string),
+        backtrace: is_captured.then(|| backtrace.to_string()),
+    }
+}
+
+fn text(payload: &dyn Any) -> String {
     let mut message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (None, Some(text)) => text.clone(),
@@ -45,8 +72,5 @@ pub(crate) fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
     if let Some((end, _)) = message.char_indices().nth(LONGEST_REASON) {
         message.truncate(end);
     }
-    let (location, backtrace) = LAST.take().unzip();
-    // A payload may panic when it is dropped; that must not reach the worker.
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
-    ExitReason::Panic(Arc::new(PanicReport { message, location, backtrace: backtrace.flatten() }))
+    message
 }

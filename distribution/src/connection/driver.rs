@@ -1,6 +1,6 @@
 //! Does what the core decides: sockets, TLS, streams. This file and its three parts are the only ones that import quinn.
 //!
-//! - [`endpoint`]: the socket, and what QUIC is told about it.
+//! - [`mod@endpoint`]: the socket, and what QUIC is told about it.
 //! - [`inward`]: what comes in, one task per stream of the peer.
 //! - [`outward`]: what goes out, one task per channel.
 //!

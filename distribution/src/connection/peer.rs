@@ -57,15 +57,6 @@ impl Peer {
         self.counted(lane.push(self.epoch, kind, body, Room::Limited))
     }
 
-    /// Queues one frame; the body is copied, so its buffer can be used again.
-    ///
-    /// # Errors
-    /// As [`Peer::send`].
-    pub(crate) fn send_copy(&self, channel: ChannelId, kind: Kind, body: &[u8]) -> Result<(), SendError> {
-        let lane = self.lane(channel, kind, body.len())?;
-        self.counted(lane.push_copy(self.epoch, kind, body, Room::Limited))
-    }
-
     /// Queues one frame that must not be dropped: a link, an exit, a down.
     ///
     /// It may go over the queue's limit by as much again. If even that is full the association ends, so that what the
@@ -88,10 +79,6 @@ impl Peer {
 
     pub(crate) fn epoch(&self) -> u32 {
         self.epoch
-    }
-
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
     }
 
     /// Bytes of frames written to this peer in this association, headers included, `control` and QUIC's own bytes not.

@@ -104,6 +104,7 @@ pub(crate) fn encode_header(length: usize, epoch: u32, kind: Kind, out: &mut Byt
 }
 
 /// Appends a whole frame.
+#[cfg(test)]
 pub(crate) fn encode_frame(epoch: u32, kind: Kind, body: &[u8], out: &mut BytesMut) {
     encode_header(body.len(), epoch, kind, out);
     out.extend_from_slice(body);

@@ -82,7 +82,9 @@ impl<M: Ord + Clone> Dispatch<M> {
 
     /// Returns whether the answer is the job's first.
     pub(crate) fn on_answered(&mut self, job: JobId) -> bool {
-        self.held.values_mut().for_each(|held| drop(held.remove(&job)));
+        for held in self.held.values_mut() {
+            held.remove(&job);
+        }
         if self.attempts.remove(&job).is_none() {
             return false;
         }

@@ -71,6 +71,7 @@ pub struct EcosystemRef<W> {
     node: Node,
     supervisor: SupervisorRef,
     coordinator: ActorRef<Coordinator>,
+    sites: Vec<Pid>,
     places: Vec<String>,
     topology: Topology,
     workers: PhantomData<fn() -> W>,
@@ -163,8 +164,9 @@ where
             .await?;
         let coordinator = node.lookup::<Coordinator>(&coordinator_name);
         let coordinator = coordinator.ok_or(EcosystemError::Members(CallFailed::NoProc))?;
-        let ecosystem =
-            EcosystemRef { node, supervisor, coordinator, places, topology, workers: PhantomData::<fn() -> W> };
+        let workers = PhantomData::<fn() -> W>;
+        let sites = Vec::new();
+        let mut ecosystem = EcosystemRef { node, supervisor, coordinator, sites, places, topology, workers };
         match ecosystem.settle(&self.name, self.workers, args).await {
             Ok(()) => Ok(ecosystem),
             Err(error) => {
@@ -186,7 +188,7 @@ where
     W: Remote + Handle + Start,
     W::Args: Wire + Clone + Sync,
 {
-    async fn settle(&self, name: &str, workers: usize, args: W::Args) -> Result<(), EcosystemError> {
+    async fn settle(&mut self, name: &str, workers: usize, args: W::Args) -> Result<(), EcosystemError> {
         for (number, place) in self.places.iter().enumerate() {
             let args = SiteArgs {
                 ecosystem: name.to_owned(),
@@ -196,7 +198,8 @@ where
                 args: args.clone(),
             };
             let started = self.node.start_on::<Site<W>>(place, args, Some(self.coordinator.pid())).await;
-            started.map_err(|error| EcosystemError::Site { node: place.clone(), error })?;
+            let site = started.map_err(|error| EcosystemError::Site { node: place.clone(), error })?;
+            self.sites.push(site.pid());
         }
         let count = self.places.len();
         let all_up = Call::new(self.coordinator.address(), |reply| Local::AwaitMembers(count, reply).into());
@@ -283,11 +286,15 @@ impl<W> EcosystemRef<W> {
         self.coordinator.pid()
     }
 
-    /// Ends it: the coordinator, then, over their links, all sites. Waits until the coordinator has ended.
+    /// Ends it: the coordinator, then, over their links, all sites, each after its workers. Waits until
+    /// all have ended, or their nodes are lost.
     pub async fn stop(&self) {
-        let ended = self.node.ended(&self.supervisor);
+        let parts = std::iter::once(self.supervisor.pid()).chain(self.sites.iter().copied());
+        let ended: Vec<_> = parts.map(|pid| self.node.ended(pid)).collect();
         self.supervisor.address().stop(ExitReason::Normal);
-        ended.await;
+        for ended in ended {
+            ended.await;
+        }
     }
 
     async fn look(&self) -> Result<Snapshot, CallFailed> {

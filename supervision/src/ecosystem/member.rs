@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use biotope_runtime::{
-    Actor, ActorRef, Address, Call, Context, DecodeError, Handle, Incoming, MethodId, Outgoing, Pid, Refused, Remote,
-    ReplyTo, Start,
+    Actor, ActorRef, Address, Call, CallFailed, Context, DecodeError, Handle, Incoming, MethodId, Outgoing, Pid,
+    Refused, Remote, ReplyTo, Start,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +33,9 @@ pub struct Member {
 struct Worker {
     pid: Pid,
     deliver: Deliver,
-    is_busy: bool,
+    doing: Option<(JobId, Order)>,
+    /// It has ended; whoever supervises it will present its successor.
+    is_gone: bool,
 }
 
 /// What a member starts from.
@@ -162,19 +164,13 @@ impl Member {
     fn on_local(&mut self, local: Local, cx: &mut Context<Self>) {
         match local {
             Local::WorkerUp { index, pid, deliver } => {
-                if self.workers.insert(index, Worker { pid, deliver, is_busy: false }).is_some() {
+                if self.workers.insert(index, Worker { pid, deliver, doing: None, is_gone: false }).is_some() {
                     self.restarts += 1;
                 }
                 self.occupy(cx);
             }
             Local::Done { worker, job, answer } => {
-                // A worker that crashed has perhaps been started again under another pid.
-                if let Some(worker) = self.workers.values_mut().find(|known| known.pid == worker) {
-                    worker.is_busy = matches!(answer, Answer::Failed(_)) && !cx.node().is_alive(worker.pid);
-                }
-                self.done += 1;
-                self.relay.on_done(job, answer);
-                self.coordinator.cast(ToCoordinator::from(FromMember::Asks { number: self.number, count: 1 }));
+                self.on_done(worker, job, answer);
                 self.occupy(cx);
                 self.flush_soon(cx);
             }
@@ -185,13 +181,31 @@ impl Member {
         }
     }
 
+    fn on_done(&mut self, worker: Pid, job: JobId, answer: Answer) {
+        let mut doing = None;
+        if let Some(worker) = self.workers.values_mut().find(|known| known.pid == worker) {
+            doing = worker.doing.take();
+            worker.is_gone = matches!(answer, Answer::Failed(CallFailed::Died(_) | CallFailed::NoProc));
+        }
+        match (answer, doing) {
+            // It never reached the worker, which had ended before: no attempt is spent.
+            (Answer::Failed(CallFailed::NoProc), Some(doing)) => self.jobs.push_front(doing),
+            (answer, _) => {
+                self.done += 1;
+                self.relay.on_done(job, answer);
+                self.coordinator.cast(ToCoordinator::from(FromMember::Asks { number: self.number, count: 1 }));
+            }
+        }
+    }
+
     /// Gives waiting jobs to idle workers.
     fn occupy(&mut self, cx: &Context<Self>) {
-        for worker in self.workers.values_mut().filter(|worker| !worker.is_busy) {
-            let Some((job, order)) = self.jobs.pop_front() else { return };
-            worker.is_busy = true;
+        let idle = |worker: &&mut Worker| worker.doing.is_none() && !worker.is_gone;
+        for worker in self.workers.values_mut().filter(idle) {
+            let Some(next) = self.jobs.pop_front() else { return };
+            let (job, order) = worker.doing.insert(next);
             let (myself, pid) = (cx.myself(), worker.pid);
-            perform(&worker.deliver, job, &order, move |job, answer| {
+            perform(&worker.deliver, *job, order, move |job, answer| {
                 myself.cast(Message::Here(Here(Local::Done { worker: pid, job, answer })));
             });
         }

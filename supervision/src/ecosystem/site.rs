@@ -3,18 +3,21 @@
 use std::marker::PhantomData;
 
 use biotope_runtime::{
-    Actor, ActorRef, Address, Context, DecodeError, Handle, Incoming, NodeBuilder, Outgoing, Refused, Remote,
-    SpawnOptions, Spec, Start, Wire,
+    Actor, ActorRef, Address, Context, DecodeError, ExitReason, Handle, Incoming, Info, NodeBuilder, Options, Outgoing,
+    Refused, Remote, SpawnOptions, Spec, Start, Wire,
 };
 use serde::{Deserialize, Serialize};
 
 use super::coordinator::Coordinator;
 use super::member::{Here, Local, Member, MemberArgs, Message as ToMemberMessage};
-use crate::{Child, IntoChild, Supervisor};
+use crate::{Child, IntoChild, Supervisor, SupervisorRef};
 
 /// The process that a node's part of an ecosystem of `W`s hangs on. It is linked to the coordinator:
-/// the end of either ends the site, and with it, in order, its workers.
-pub struct Site<W>(PhantomData<fn() -> W>);
+/// the end of either ends the site, after its workers have ended in order.
+pub struct Site<W> {
+    tree: SupervisorRef,
+    worker: PhantomData<fn() -> W>,
+}
 
 /// What a site starts from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,6 +74,8 @@ impl<W: Actor> Site<W> {
 impl<W: Actor> Actor for Site<W> {
     type Msg = ();
     type Client = Address<()>;
+    // The end of the coordinator reaches it as a message, so that it can end in order.
+    const OPTIONS: Options = Options { trap_exit: true, ..Options::DEFAULT };
     const NAME: &'static str = {
         let (bytes, length) = &Self::NAME_BYTES;
         match std::str::from_utf8(bytes.split_at(*length).0) {
@@ -90,6 +95,18 @@ impl<W: Actor> Remote for Site<W> {
 
 impl<W: Actor> Handle for Site<W> {
     async fn handle(&mut self, (): (), _cx: &mut Context<Self>) {}
+
+    async fn info(&mut self, info: Info, cx: &mut Context<Self>) {
+        if let Info::Exit(exit) = info {
+            cx.stop(exit.reason);
+        }
+    }
+
+    async fn terminate(&mut self, _reason: &ExitReason, cx: &mut Context<Self>) {
+        let ended = cx.node().ended(&self.tree);
+        self.tree.address().stop(ExitReason::Shutdown);
+        ended.await;
+    }
 }
 
 impl<W> Start for Site<W>
@@ -101,8 +118,8 @@ where
 
     async fn start(args: Self::Args, cx: &mut Context<Self>) -> Result<Self, Refused> {
         let own = SpawnOptions { parent: Some(cx.pid()), link: Some(cx.pid()) };
-        tree::<W>(&args).start_on(cx.node(), own).await?;
-        Ok(Self(PhantomData))
+        let tree = tree::<W>(&args).start_on(cx.node(), own).await?;
+        Ok(Self { tree, worker: PhantomData })
     }
 }
 

@@ -1,0 +1,119 @@
+//! A till that crashes, and the supervisor that opens another one.
+//!
+//! ```text
+//! cargo run --example supervised
+//! ```
+//!
+//! The till is known by its name: the name follows a restart, a reference does not. The crash report
+//! goes to standard error; the new till's state is fresh. Prints:
+//!
+//! ```text
+//! the first till has sold 2
+//! it crashed: panicked: the drawer is stuck (at examples/supervised.rs:…)
+//! a call to the old reference fails: noproc: there is no such process
+//! the till that took its place has sold 0
+//! children of the shop: 1, restarted once
+//! ```
+
+use biotope::prelude::*;
+
+/// Counts what it has sold.
+#[derive(Actor)]
+struct Till {
+    sold: u32,
+}
+
+#[handlers]
+impl Till {
+    /// How it is made, also after a crash: its arguments come from its specification.
+    #[start]
+    fn open(customer: Address<Said>) -> Self {
+        customer.cast(Said::Opened);
+        Self { sold: 0 }
+    }
+
+    fn sell(&mut self) -> u32 {
+        self.sold += 1;
+        self.sold
+    }
+
+    fn sold(&self) -> u32 {
+        self.sold
+    }
+
+    #[cast]
+    fn jam(&mut self) {
+        panic!("the drawer is stuck");
+    }
+}
+
+/// What reaches the customer.
+enum Said {
+    /// Please visit the shop; answered with the number of tills seen.
+    Visit(ReplyTo<usize>),
+    /// A till has opened.
+    Opened,
+}
+
+#[biotope::main]
+async fn main() -> biotope::Result<()> {
+    let customer = spawn_process(visit);
+    let tills = Call::new(&customer, Said::Visit).timeout(secs(30)).await?;
+    assert_eq!(tills, 2);
+    Ok(())
+}
+
+/// A process in straight-line code: it receives when it wants to, and what it wants to.
+async fn visit(mut me: Process<Said>) -> biotope::Result<()> {
+    let bell = me.address();
+    let shop = Supervisor::one_for_one()
+        .intensity(3, secs(5))
+        .child(Till::spec_with(move || bell.clone()).named("till").restart(Permanent))
+        .start_link()
+        .await?;
+
+    let first = next_till(&mut me).await?;
+    first.sell().await?;
+    println!("the first till has sold {}", first.sell().await?);
+
+    let watch = me.monitor(&first);
+    first.jam();
+    let down = me.receive_info(move |info| match info {
+        Info::Down(down) if down.reference == watch => Ok(down),
+        other => Err(other),
+    });
+    let reason = down.await?.reason;
+    println!("it crashed: {reason}");
+    assert!(matches!(&reason, ExitReason::Panic(report) if report.message == "the drawer is stuck"));
+
+    let failed = first.sell().await;
+    assert_eq!(failed, Err(CallFailed::NoProc));
+    if let Err(failed) = failed {
+        println!("a call to the old reference fails: {failed}");
+    }
+
+    let second = next_till(&mut me).await?;
+    let sold = second.sold().await?;
+    println!("the till that took its place has sold {sold}");
+    assert_ne!(first, second);
+    assert_eq!(sold, 0);
+
+    let children = shop.count_children().await?;
+    println!("children of the shop: {}, restarted once", children.active);
+    assert_eq!(children.active, 1);
+
+    let visit = me.receive_map(|said| match said {
+        Said::Visit(reply) => Ok(reply),
+        other => Err(other),
+    });
+    visit.await?.send(2);
+    Ok(())
+}
+
+/// Waits until a till has opened, and finds it by its name.
+async fn next_till(me: &mut Process<Said>) -> biotope::Result<ActorRef<Till>> {
+    me.receive_match(|said| matches!(said, Said::Opened)).timeout(secs(10)).await?;
+    let till = node().lookup::<Till>("till");
+    // The name is registered before the till does anything, so also before it rang.
+    Ok(till.expect("a till that has opened has its name"))
+}
