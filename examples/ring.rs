@@ -60,9 +60,7 @@ impl Place {
 
 #[biotope::main]
 async fn main() -> biotope::Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let count = number(arguments.next(), 1_000)?.max(1);
-    let rounds = number(arguments.next(), 500)?.max(1);
+    let (count, rounds) = (argument(1, 1_000)?, argument(2, 500)?);
     let hops = count * rounds;
 
     let ring: Vec<ActorRef<Place>> = (0..count).map(|_| spawn(Place::default())).collect();
@@ -86,9 +84,10 @@ async fn main() -> biotope::Result<()> {
     Ok(())
 }
 
-fn number(argument: Option<String>, default: u64) -> biotope::Result<u64> {
-    match argument {
-        Some(text) => Ok(text.parse()?),
+/// The argument at `place`, a number above zero.
+fn argument(place: usize, default: u64) -> biotope::Result<u64> {
+    match std::env::args().nth(place) {
+        Some(text) => Ok(text.parse::<std::num::NonZeroU64>()?.get()),
         None => Ok(default),
     }
 }

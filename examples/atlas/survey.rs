@@ -30,7 +30,7 @@ pub(crate) async fn make(options: &Options, nodes: &[String], tell: impl Fn(Told
     let mut work = ecosystem.coordinate_work(&files, |worker, file| worker.examine(file.path.clone()));
     let has_faults = !options.no_faults && nodes.len() > 1;
     let faults_at = if has_faults { files.len() / 3 } else { usize::MAX };
-    let mut done = 0;
+    let (mut done, mut panics) = (0, 0);
     while let Some((index, outcome)) = work.next().await {
         done += 1;
         match outcome {
@@ -46,8 +46,8 @@ pub(crate) async fn make(options: &Options, nodes: &[String], tell: impl Fn(Told
         if done == faults_at.max(1) && has_faults {
             let progress = ecosystem.progress().await?;
             if let Some(victims) = faults::choose(&progress) {
+                panics += u64::from(faults::panic_one(&ecosystem, victims.panicking).await?);
                 tell(Told::Kill(victims.killed));
-                faults::panic_one(&ecosystem, victims.panicking).await?;
             }
         }
         if done % PROGRESS_EVERY == 0 || done == files.len() {
@@ -58,7 +58,7 @@ pub(crate) async fn make(options: &Options, nodes: &[String], tell: impl Fn(Told
         }
     }
     survey.lost = files.len() as u64 - survey.atlas.totals().files;
-    let report = ecosystem.report().await?;
+    let report = faults::restarted(&ecosystem, panics).await?;
     let done = survey.finish(options, nodes, &report, start);
     ecosystem.stop().await;
     Ok(done)

@@ -318,7 +318,7 @@ where
         Pin::new(&mut receive).poll(cx).map(|received| match received {
             Ok(Received::Message(command)) => Event::Command(command),
             Ok(Received::Info(Info::Down(down))) => Event::Down(down.reference, down.reason),
-            // From itself: the node ends.
+            // From itself: sent by `Node::exit`, from outside any process.
             Ok(Received::Info(Info::Exit(exit))) if exit.from == myself => Event::Command(Command::Stop),
             Ok(Received::Info(_)) => Event::Other,
             Err(ReceiveError::Timeout) => Event::KillTimeout,

@@ -125,7 +125,8 @@ impl Driver {
             }
             Event::Received(Received::Message(request)) => self.core.on_request(now, request, out),
             Event::Received(Received::Info(Info::Exit(exit))) => {
-                // From itself: the node ends. From the parent: whoever it is a part of ends.
+                // From itself: sent by `Node::exit`, from outside any process. From the parent: whoever it is a
+                // part of ends.
                 if exit.from == self.me.pid() || Some(exit.from) == self.me.parent() {
                     return self.core.on_stop(now, exit.reason, out);
                 }

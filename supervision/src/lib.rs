@@ -1,4 +1,42 @@
 //! Who starts, stops and restarts whom.
+//!
+//! # Principles
+//!
+//! **A process that fails ends, and somebody else starts it again from its beginning.** Code that meets what it
+//! did not expect does not guess; it ends with a reason. A [`Supervisor`] does nothing but watch: so it is simple
+//! enough not to fail itself.
+//!
+//! **Children start in order and stop in reverse.** Each may rely on those before it, from its first instruction
+//! to its last. A start that fails rolls back what had started.
+//!
+//! **What cannot be mended is passed up.** A supervisor restarts so many times within a period; at one more it
+//! stops its children and ends, and its own supervisor decides. At the top is the [`App`], which ends with it.
+//!
+//! **An end is asked for, waited for, and enforced.** A child is told to stop with an exit `Shutdown`, has its
+//! time, and is then killed. A supervisor that is itself killed takes its children along through their links.
+//!
+//! **A supervisor answers at any time**, also while a child starts or stops slowly, and can be stopped meanwhile.
+//!
+//! # Where to look
+//!
+//! ```text
+//!   child_spec             what to start, how to stop it, when to restart it
+//!   supervisor, client     a supervisor written down; what a running one can be asked
+//!   strategy, intensity    which siblings are affected; how many restarts are too many   (pure)
+//!   core/                  every decision of a supervisor: events in, actions out        (pure)
+//!   driver                 the process that does what the core decides
+//!   report                 one `tracing` event for each thing worth knowing
+//!   application, signals   the top of the tree: start, stop, SIGTERM
+//!   shutdown               the end of a whole tree by force
+//!   ecosystem/             a coordinator and its workers, wired as a mesh, ring, tree or star
+//! ```
+//!
+//! To read it, follow a death: the child's exit reaches `driver` (`decide`), `core` (`ended`, `failed`, `step`)
+//! asks `intensity` and `strategy`, and `driver` (`apply`) stops and starts.
+//!
+//! # Not here
+//! How a process ends and whom that reaches is the runtime's. A process on another node can be a child as any
+//! other; what to do about a node that is lost is not decided here.
 
 #![forbid(unsafe_code)]
 

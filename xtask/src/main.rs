@@ -1,2 +1,79 @@
-//! x
-fn main() {}
+//! The project's own commands: `cargo xtask COMMAND`.
+//!
+//! ```text
+//!   main      which command does what
+//!   step      one program that must succeed, and how long it took
+//!   programs  every example, run, with its result checked
+//!   atlas     the atlas: what must hold for one run, and many runs in a row
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod atlas;
+mod programs;
+mod step;
+
+use std::process::ExitCode;
+
+use step::{Failure, Steps, cargo};
+
+const USAGE: &str = "\
+cargo xtask verify            what CI runs; changes no file
+cargo xtask fix               formats, and lets clippy mend what it can
+cargo xtask examples          runs every example and checks its result
+cargo xtask atlas-soak [N]    runs the atlas N times (10) in each topology, and prints a table";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words[..] {
+        ["verify"] => verify(),
+        ["fix"] => fix(),
+        ["examples"] => programs::check_all(&mut Steps::new()),
+        ["atlas-soak"] => atlas::soak(10),
+        ["atlas-soak", runs] => match runs.parse() {
+            Ok(runs) => atlas::soak(runs),
+            Err(_) => Err(format!("`{runs}` is no number of runs")),
+        },
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything that must hold before a change goes in.
+fn verify() -> Result<(), Failure> {
+    let mut steps = Steps::new();
+    steps.run("format", cargo(["fmt", "--all", "--check"]))?;
+    steps.run(
+        "clippy",
+        cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"]),
+    )?;
+    // The command that the README names.
+    steps.run("tests", cargo(["test", "--workspace"]))?;
+    let mut docs = cargo(["doc", "--workspace", "--no-deps"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    steps.run("docs", docs)?;
+    programs::check_all(&mut steps)?;
+    // Advisories come from a database in a repository of its own; CI has no way to it.
+    steps.run("dependencies", cargo(["deny", "check", "licenses", "bans", "sources"]))?;
+    steps.print();
+    Ok(())
+}
+
+fn fix() -> Result<(), Failure> {
+    let mut steps = Steps::new();
+    steps.run(
+        "clippy",
+        cargo(["clippy", "--fix", "--allow-dirty", "--allow-staged", "--workspace", "--all-targets", "--all-features"]),
+    )?;
+    steps.run("format", cargo(["fmt", "--all"]))
+}

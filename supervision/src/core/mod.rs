@@ -421,6 +421,7 @@ impl Core {
         let entry = &mut self.children[at];
         entry.answer_terminators(out);
         entry.answer_not_started(is_ending, out);
+        entry.first = false;
         let then = std::mem::replace(&mut entry.then, Then::Nothing);
         entry.state = if then == Then::Restart { State::Waiting } else { State::Down };
         if entry.child.restart == Restart::Temporary && !is_ending {

@@ -266,6 +266,18 @@ impl World {
     }
 }
 
+/// Found by the laws below: such a child's failure ended the supervisor, and its request had no answer.
+#[test]
+fn a_child_whose_first_start_was_called_off_may_fail_when_it_is_started_by_request() {
+    let mut world = World::new(Strategy::OneForOne, &[Restart::Permanent; 2], 1);
+    world.happen(Happens::Asked(Question::Terminate(1)));
+    world.happen(Happens::Asked(Question::Restart(1)));
+    world.happen(Happens::Starts(Outcome::Well));
+    world.happen(Happens::Starts(Outcome::Failed));
+    assert_eq!((world.ended, world.ready), (0, 1));
+    assert_eq!(world.answered.get(), 2);
+}
+
 fn restarts() -> impl Generator<Value = Vec<Restart>> {
     let restart =
         prop_oneof![4 => Just(Restart::Permanent), 1 => Just(Restart::Transient), 1 => Just(Restart::Temporary)];

@@ -281,6 +281,18 @@ impl<W> EcosystemRef<W> {
         })
     }
 
+    /// What the member `number` tells; `None` if it is not up.
+    ///
+    /// # Errors
+    /// [`CallFailed`] if the coordinator or the member does not answer.
+    pub async fn report_of(&self, number: u64) -> Result<Option<MemberReport>, CallFailed> {
+        let snapshot = self.look().await?;
+        match snapshot.members.iter().find(|(known, ..)| *known == number) {
+            Some((_, member, ..)) => Member::report(member).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// The coordinator's pid.
     pub fn coordinator(&self) -> Pid {
         self.coordinator.pid()

@@ -82,8 +82,9 @@ async fn rolled_back(stage: &Stage, going: Going) -> SupervisorStartError {
         .child(failing.child())
         .child(worker(stage, "e"));
     let error = supervisor.start_link().await.unwrap_err();
-    stage.expect(["start a", "start b", "stop b: shutdown", "stop a: shutdown"]).await;
+    // Whoever is told may try again at once.
     assert_eq!(node().whereis("rolled back"), None);
+    stage.expect(["start a", "start b", "stop b: shutdown", "stop a: shutdown"]).await;
     error
 }
 
@@ -227,6 +228,24 @@ fn a_supervisor_without_a_parent_stops_in_order_when_its_node_ends() {
         assert!(!other.is_alive(&supervisor));
         let nothing = me.receive_any().timeout(std::time::Duration::ZERO).await;
         assert!(nothing.is_err());
+        Ok(())
+    });
+}
+
+#[test]
+fn an_exit_from_outside_any_process_stops_a_supervisor_and_the_first_reason_stands() {
+    virtually(|mut me| async move {
+        let stage = Stage::new();
+        let slow = Script { stop_time: secs(1), ..script(&stage, "a") };
+        let supervisor = Supervisor::one_for_one().child(slow.child()).start_link().await?;
+        stage.expect(["start a"]).await;
+        let end = me.monitor(&supervisor);
+        node().exit(&supervisor, ExitReason::value("first"));
+        settle().await;
+        me.exit(&supervisor, ExitReason::value("second"));
+        supervisor.stop();
+        stage.expect(["stop a: shutdown"]).await;
+        assert_eq!(down(&mut me, end).await?, ExitReason::value("first"));
         Ok(())
     });
 }

@@ -1,0 +1,113 @@
+//! Every example, run as a user would run it, with its result checked.
+//!
+//! The examples check themselves and fail if something is not as it should be. What is checked here is
+//! that they also *say* what their headers promise.
+
+use crate::atlas;
+use crate::step::{Failure, Steps, cargo, output_of};
+
+/// A program and the lines that it prints, in order; `…` stands for anything.
+struct Program {
+    arguments: &'static [&'static str],
+    promised: &'static [&'static str],
+}
+
+const PROGRAMS: [Program; 4] = [
+    Program {
+        arguments: &["counter"],
+        promised: &[
+            "added 2 and 3: 5",
+            "took 4: 1 left",
+            "took 4 more: refused, 1 left and 4 wanted",
+            "after a reset: 0",
+            "the counter ended: normal",
+            "a call to it now fails: noproc: there is no such process",
+        ],
+    },
+    Program {
+        arguments: &["supervised"],
+        promised: &[
+            "the first till has sold 2",
+            "it crashed: panicked: the drawer is stuck (at …)",
+            "a call to the old reference fails: noproc: there is no such process",
+            "the till that took its place has sold 0",
+            "tills that were opened: 2, of which are open: 1",
+        ],
+    },
+    Program {
+        arguments: &["ring", "--", "1000", "500"],
+        promised: &[
+            "1000 processes passed a token 500 times round: 500000 hops in … s, … hops/s",
+            "every process held it 500 times",
+        ],
+    },
+    Program {
+        arguments: &["two_nodes", "--", "demo"],
+        promised: &[
+            "shop: listening on 127.0.0.1:…, waiting for a visitor",
+            "visitor: joined the node shop",
+            "visitor: the counter over there says 1, 2, 3",
+            "visitor: a process with no such name is nobody",
+            "visitor: the counter ended: normal",
+            "visitor: a call to it now fails",
+            "shop: the counter ended: normal",
+        ],
+    },
+];
+
+/// Builds all examples once, then runs each.
+pub(crate) fn check_all(steps: &mut Steps) -> Result<(), Failure> {
+    steps.run("build examples", cargo(["build", "--release", "--examples"]))?;
+    for program in &PROGRAMS {
+        let name = program.arguments[0];
+        steps.time(&format!("example {name}"), || {
+            let mut command = cargo(["run", "--release", "--quiet", "--example"]);
+            command.args(program.arguments);
+            let text = output_of(command)?;
+            print!("{text}");
+            keeps_its_promise(&text, program.promised)
+        })?;
+    }
+    atlas::check(steps)
+}
+
+fn keeps_its_promise(text: &str, promised: &[&str]) -> Result<(), Failure> {
+    let lines: Vec<&str> = text.lines().collect();
+    if lines.len() != promised.len() {
+        return Err(format!("it promises {} lines and printed {}", promised.len(), lines.len()));
+    }
+    match lines.iter().zip(promised).find(|(line, promise)| !fits(line, promise)) {
+        Some((line, promise)) => Err(format!("it promises `{promise}` and printed `{line}`")),
+        None => Ok(()),
+    }
+}
+
+/// Whether `line` is `promise`, in which each `…` stands for any text but none.
+fn fits(line: &str, promise: &str) -> bool {
+    let Some((before, after)) = promise.split_once('…') else { return line == promise };
+    let Some(rest) = line.strip_prefix(before) else { return false };
+    let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+    ends.filter(|at| *at > 0).any(|at| fits(&rest[at..], after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ellipsis_stands_for_any_text_but_none() {
+        assert!(fits("5 hops in 1.2 s", "5 hops in … s"));
+        assert!(fits("a b c", "… b …"));
+        assert!(!fits("5 hops in  s", "5 hops in  … s"));
+        assert!(!fits("5 hops", "… hops/s"));
+        assert!(fits("end x", "end …"));
+        assert!(!fits("end ", "end …"));
+    }
+
+    #[test]
+    fn a_missing_and_a_wrong_line_break_the_promise() {
+        assert!(keeps_its_promise("a\nb\n", &["a", "b"]).is_ok());
+        assert!(keeps_its_promise("a\n", &["a", "b"]).is_err());
+        assert!(keeps_its_promise("a\nc\n", &["a", "b"]).is_err());
+    }
+}
