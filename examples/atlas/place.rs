@@ -58,6 +58,9 @@ pub(crate) fn run(name: &str, folder: &Path) -> Result<ExitCode, Failure> {
             }
         }
     }
+    for process in node.processes() {
+        tracing::debug!(?process, "still here when the launcher lets go");
+    }
     // Whatever hangs, no OS process is left behind.
     thread::spawn(|| {
         thread::park_timeout(LONGEST_STOP);

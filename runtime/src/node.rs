@@ -175,6 +175,7 @@ impl Node {
             self.0.names.insert(&name, pid).map_err(|NameTaken { holder }| RegisterError::Taken(holder))?;
             control.name = Some(name.clone());
         }
+        process.header().span.record("name", &*name);
         // The process may have ended between the look-up and here, and found no name to free.
         if process.header().fate.get().is_some() {
             self.0.names.remove(&name, pid);
@@ -502,6 +503,7 @@ impl Node {
         let Some(process) = self.process(pid) else { return Ok(()) };
         self.0.names.insert(name, pid)?;
         process.header().control.lock().name = Some(name.clone());
+        process.header().span.record("name", &**name);
         Ok(())
     }
 

@@ -71,11 +71,12 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
+        // Before the look at the clock: a timer that fires in between must find this waker.
+        *self.waker.lock() = Some(cx.waker().clone());
         if self.runtime.now() >= self.deadline {
             self.timer = None;
             return Poll::Ready(());
         }
-        *self.waker.lock() = Some(cx.waker().clone());
         if self.timer.is_none() {
             let waker = self.waker.clone();
             let timer = self.runtime.timers().at(self.deadline, move || {

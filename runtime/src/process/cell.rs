@@ -44,6 +44,8 @@ pub(crate) struct Header {
     pub(crate) budget: AtomicU32,
     /// Whether the body, when last polled, asked for a message and found none.
     pub(crate) wants_message: AtomicBool,
+    /// What its code logs is logged within.
+    pub(crate) span: tracing::Span,
     /// Whether its end is reported if it is abnormal; a refused start is reported by whoever started it.
     pub(crate) quiet: AtomicBool,
 }

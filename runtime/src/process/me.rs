@@ -132,17 +132,19 @@ impl Me {
 
     fn set_timer(&self, delay: Duration, fire: impl FnOnce() + Send + 'static) -> TimerRef {
         let runtime = self.node().runtime();
-        let header = self.cell.header();
-        let number = header.control.lock().next_number();
         let cell = Arc::downgrade(&self.cell);
+        // Held until the key is in its place: a timer that is due at once waits here, and finds it.
+        let mut control = self.cell.header().control.lock();
+        let number = control.next_number();
         let key = runtime.timers().at(runtime.now() + delay, move || {
             let Some(cell) = cell.upgrade() else { return };
             // Removed first: a timer that fires is no longer one that can be cancelled.
-            if cell.header().control.lock().timers.remove(&number).is_some() {
+            let key = cell.header().control.lock().timers.remove(&number);
+            if key.is_some() {
                 fire();
             }
         });
-        header.control.lock().timers.insert(number, key);
+        control.timers.insert(number, key);
         TimerRef(number)
     }
 }

@@ -44,6 +44,7 @@ impl<M: Send + 'static> Cell<M> {
         let mut body = self.body.lock();
         let polled = ambient::within(&self.header.node, self.header.pid, || {
             let body = body.as_mut()?;
+            let _span = self.header.span.enter();
             // A panic that no handler's own net caught ends the process here.
             Some(catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut TaskContext::from_waker(&waker)))))
         });

@@ -54,6 +54,13 @@ where
         reductions: AtomicU64::new(0),
         budget: AtomicU32::new(0),
         wants_message: AtomicBool::new(false),
+        span: tracing::info_span!(
+            "process",
+            node = node.name(),
+            %pid,
+            actor = launch.actor,
+            name = tracing::field::Empty
+        ),
         quiet: AtomicBool::new(false),
     };
     let cell = Arc::new(Cell { header, mailbox: Mailbox::new(launch.mailbox_limit), body: Mutex::new(None) });

@@ -83,3 +83,26 @@ fn timers_end_with_their_process() {
         })
     });
 }
+
+/// A timer that is due at once races with the code that sets it; none is lost.
+#[test]
+fn no_timer_is_lost_however_soon_it_fires() {
+    biotope_testkit::once(biotope_runtime::Runtime::builder(), async {
+        let (done, all) = tokio::sync::oneshot::channel();
+        spawn_process(async move |mut me: Process<u32>| {
+            let to = me.address();
+            for n in 0..20_000 {
+                me.send_after(Duration::ZERO, &to, n);
+                // A lost one would never come.
+                if me.receive().timeout(Duration::from_secs(10)).await.is_err() {
+                    let _ = done.send(Some(n));
+                    return Ok(());
+                }
+            }
+            let _ = done.send(None);
+            Ok(())
+        });
+        assert_eq!(all.await.unwrap(), None, "a timer was lost");
+    })
+    .unwrap();
+}
