@@ -233,7 +233,8 @@ fn each_step_of_a_reading_path_names_a_function_that_exists() {
 #[test]
 fn each_guarantee_names_a_test_that_exists() {
     let text = read("docs/guarantees.md");
-    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise")).collect();
+    let rows: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise")).collect();
     assert!(rows.len() > 20, "{} guarantees", rows.len());
     let unproven = rows.iter().filter(|row| references(row).is_empty());
     assert_none(unproven.map(|row| format!("no test is named: {row}")).collect());
@@ -530,7 +531,8 @@ fn prefixed(text: &str) -> usize {
 
 #[test]
 fn comments_and_literals_are_blank_and_the_rest_stays() {
-    let text = "a /* b /* c */ d */ e // f\n\"g \\\" h\" i 'j' '\\'' b'k' 'l: r#\"m \" n\"# o r\"p\\\" q bar\"s\" b\"t\"";
+    let text =
+        "a /* b /* c */ d */ e // f\n\"g \\\" h\" i 'j' '\\'' b'k' 'l: r#\"m \" n\"# o r\"p\\\" q bar\"s\" b\"t\"";
     let words: Vec<String> = code_of(text).split_whitespace().map(str::to_owned).collect();
     assert_eq!(words, ["a", "e", "i", "'l:", "o", "q", "bar"]);
     assert_eq!(code_of(text).matches('\n').count(), 1);

@@ -43,8 +43,15 @@ pub(crate) fn run(name: &str, folder: &Path) -> Result<ExitCode, Failure> {
     while let Ok(ask) = asks.recv() {
         match ask {
             Ask::Join(addr) => {
-                let peer = runtime.block_on(node.join(addr))?;
-                tell(&Told::Joined(peer.to_string()));
+                // In a process: joining keeps trying, and this thread must see standard input end.
+                let joining = node.join(addr);
+                node.spawn_process(async move |_: Process<()>| {
+                    match joining.await {
+                        Ok(peer) => tell(&Told::Joined(peer.to_string())),
+                        Err(error) => tell(&Told::Failed(error.to_string())),
+                    }
+                    Ok(())
+                });
             }
             Ask::Survey { options, nodes } => {
                 node.spawn_process(async move |mut me: Process<()>| {

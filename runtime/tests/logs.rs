@@ -3,8 +3,9 @@
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use biotope_runtime::{ExitReason, Process, Runtime, node, spawn_process};
+use biotope_runtime::{ExitReason, Process, Runtime, node, spawn_process, time};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -35,9 +36,12 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
         });
         node().register("victim", &victim)?;
         *noted.lock().unwrap() = victim.pid().to_string();
+        let end = node().ended(&victim);
+        // In virtual time: until the watcher watches.
+        time::sleep(Duration::from_millis(1)).await;
         victim.cast(1);
         victim.cast(2);
-        let end = node().ended(&victim).await;
+        let end = end.await;
         assert!(matches!(end, ExitReason::Panic(_)), "{end}");
         // Quiet ends (LOG-01).
         let quiet = spawn_process(async |_: Process<()>| Err(ExitReason::Shutdown.into()));
