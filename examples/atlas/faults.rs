@@ -1,8 +1,8 @@
 //! The fault plan: after a third of the files, one node is killed and one worker of another panics.
 
 use biotope::prelude::*;
-use biotope::supervision::{EcosystemRef, EcosystemReport};
 use biotope::supervision::ecosystem::{MemberState, Progress};
+use biotope::supervision::{EcosystemRef, EcosystemReport};
 
 use crate::examiner::Examiner;
 

@@ -46,7 +46,8 @@ struct Inner {
 
 enum Executor {
     Workers(Workers),
-    Seeded(Seeded),
+    /// Boxed: its random numbers would make every runtime large.
+    Seeded(Box<Seeded>),
 }
 
 /// A runtime before it is built.
@@ -98,7 +99,7 @@ impl RuntimeBuilder {
     pub fn build(self) -> Result<Runtime, RuntimeError> {
         if let Some(seed) = self.seed {
             return Ok(Runtime(Arc::new(Inner {
-                executor: Executor::Seeded(Seeded::new(seed)),
+                executor: Executor::Seeded(Box::new(Seeded::new(seed))),
                 clock: Clock::virtual_from_now(),
                 timers: Timers::new(),
                 random: Mutex::new(StdRng::seed_from_u64(seed)),

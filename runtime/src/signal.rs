@@ -81,7 +81,7 @@ pub enum Signal {
     },
 }
 
-/// One monitor: made by [`Context::monitor`](crate::Context::monitor), found again in its [`Down`].
+/// One monitor: made by [`Me::monitor`](crate::Me::monitor), found again in its [`Down`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct MonitorRef {
     pub(crate) owner: Pid,

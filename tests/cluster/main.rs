@@ -4,16 +4,10 @@ use biotope::distribution::{Authority, Limits, Network};
 use biotope::prelude::*;
 use biotope::{DeadLetter, MonitorRef, StartError};
 
-#[derive(Actor)]
+#[derive(Actor, Default)]
 struct Counter {
     total: u64,
     seen: Vec<String>,
-}
-
-impl Default for Counter {
-    fn default() -> Self {
-        Self { total: 0, seen: Vec::new() }
-    }
 }
 
 #[handlers(remote)]
