@@ -19,6 +19,9 @@ const NODES: [&str; 3] = ["a", "b", "c"];
 /// How long a node may take for a step, or to end.
 const PATIENCE: Duration = secs(60);
 
+/// How long nothing may be heard of the survey: longer than any file takes. Silence is an error, not a hang.
+const LONGEST_SILENCE: Duration = secs(300);
+
 /// What the launcher hears.
 enum Heard {
     From {
@@ -193,7 +196,7 @@ impl Launcher {
     /// Follows the survey to its end.
     async fn watch(&mut self) -> biotope::Result<Done> {
         loop {
-            match self.me.receive().await? {
+            match self.me.receive().timeout(LONGEST_SILENCE).await? {
                 Heard::From { told: Told::Progress { done, of, by }, .. } => {
                     self.bar.set_length(of as u64);
                     self.bar.set_position(done as u64);
