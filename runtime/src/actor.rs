@@ -59,6 +59,14 @@ pub trait Actor: Sized + 'static {
     const NAME: &'static str;
     /// How its processes are run.
     const OPTIONS: Options = Options::DEFAULT;
+    /// The names of its handlers, for lists and reports.
+    const HANDLERS: &'static [&'static str] = &[];
+
+    /// Which of [`HANDLERS`](Self::HANDLERS) handles `message`.
+    fn handler_of(message: &Self::Msg) -> u32 {
+        let _ = message;
+        0
+    }
 }
 
 /// The methods by which callers reach an actor, around its address.
@@ -134,10 +142,22 @@ pub trait Handle: Actor + Send {
     /// Handles one message. Nothing else is handled until the future is done.
     fn handle(&mut self, message: Self::Msg, cx: &mut Context<Self>) -> impl Future<Output = ()> + Send;
 
+    /// Handles one message, without a future if it needs none. Written by `#[handlers]`, so that plain
+    /// handlers run at once; whoever writes `handle` by hand has no need for it.
+    #[inline]
+    fn step(&mut self, message: Self::Msg, cx: &mut Context<Self>) -> Step<impl Future<Output = ()> + Send> {
+        Step::Async(self.handle(message, cx))
+    }
+
     /// Handles a `Down`, an `Exit` or a node's coming and going. What is not expected is logged.
     fn info(&mut self, info: Info, cx: &mut Context<Self>) -> impl Future<Output = ()> + Send {
         cx.log_unexpected(&info);
         async {}
+    }
+
+    /// Handles an info, without a future if it needs none; see [`step`](Self::step).
+    fn step_info(&mut self, info: Info, cx: &mut Context<Self>) -> Step<impl Future<Output = ()> + Send> {
+        Step::Async(self.info(info, cx))
     }
 
     /// Runs when the process ends by itself, by a stop, by its parent's exit while it traps, or by a
@@ -146,6 +166,15 @@ pub trait Handle: Actor + Send {
         let _ = (reason, cx);
         async {}
     }
+}
+
+/// What a handler came to.
+#[derive(Debug)]
+pub enum Step<F> {
+    /// It is done.
+    Done,
+    /// It goes on in this future. Nothing else is handled until that is done.
+    Async(F),
 }
 
 /// An actor that can be made from arguments, in its own process, also again after a crash or on another node.

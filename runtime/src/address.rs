@@ -3,9 +3,12 @@
 //! An [`Address`] is known by the message type, an [`ActorRef`] by the actor. Both are one pointer
 //! wide, cheap to clone, and neither keeps the process alive nor ends it. Whether the process lives
 //! here or on another node is not visible in the code that uses them.
+#![expect(unsafe_code, reason = "one pointer leads to a cell, or to the way to another node")]
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -16,17 +19,25 @@ use crate::call::CallFailed;
 use crate::exit::ExitReason;
 use crate::gateway::{Carrier, DecodeError, Incoming, Outgoing, Remote};
 use crate::inspect::DeadLetter;
+use crate::mailbox::Notice;
 use crate::node::Node;
 use crate::pid::Pid;
-use crate::process::{Cell, Pushed};
-use crate::signal::{Request, Signal, Slot};
+use crate::process::{CellRef, SendFailed, turn};
+use crate::signal::{Request, Signal};
 
 /// Where messages of type `M` for one process go.
-pub struct Address<M>(Arc<Route<M>>);
+pub struct Address<M> {
+    /// A `CellRef<M>`; with the lowest bit set, an `Arc<Far<M>>`.
+    tagged: NonNull<()>,
+    messages: PhantomData<(CellRef<M>, Arc<Far<M>>)>,
+}
 
-enum Route<M> {
-    Local(Arc<Cell<M>>),
-    Far(Far<M>),
+const FAR: usize = 1;
+
+/// Where an address leads.
+enum Route<'a, M> {
+    Local(&'a CellRef<M>),
+    Far(&'a Far<M>),
 }
 
 struct Far<M> {
@@ -35,6 +46,12 @@ struct Far<M> {
     carrier: Arc<dyn Carrier>,
     encode: fn(M, Outgoing<'_>),
 }
+
+// SAFETY: an address is a reference of one of two kinds, both of which are Send and Sync for messages that
+// are Send: messages go through it, none can be reached.
+unsafe impl<M: Send> Send for Address<M> {}
+// SAFETY: as above.
+unsafe impl<M: Send> Sync for Address<M> {}
 
 /// Why a message was not delivered. Every variant hands it back; nothing was queued.
 #[derive(thiserror::Error)]
@@ -54,15 +71,44 @@ impl<M> fmt::Debug for SendError<M> {
     }
 }
 
+impl<M> Address<M> {
+    fn far(far: Far<M>) -> Self {
+        const { assert!(align_of::<Far<M>>() > FAR, "an address has a bit to spare") };
+        let raw = Arc::into_raw(Arc::new(far)).cast_mut().cast::<()>();
+        // SAFETY: it is not null, also with the bit.
+        Self { tagged: unsafe { NonNull::new_unchecked(raw.map_addr(|address| address | FAR)) }, messages: PhantomData }
+    }
+
+    fn is_far(&self) -> bool {
+        self.tagged.as_ptr().addr() & FAR != 0
+    }
+
+    fn far_raw(&self) -> *const Far<M> {
+        self.tagged.as_ptr().map_addr(|address| address & !FAR).cast_const().cast()
+    }
+
+    #[inline]
+    fn route(&self) -> Route<'_, M> {
+        if self.is_far() {
+            // SAFETY: the bit says that it comes from `Arc::into_raw`, whose count this address has.
+            Route::Far(unsafe { &*self.far_raw() })
+        } else {
+            // SAFETY: without the bit it is the one pointer of a `CellRef`, whose count this address has, and
+            // which is laid out as that pointer.
+            Route::Local(unsafe { &*std::ptr::from_ref(&self.tagged).cast::<CellRef<M>>() })
+        }
+    }
+}
+
 impl<M: Send + 'static> Address<M> {
-    pub(crate) fn local(cell: Arc<Cell<M>>) -> Self {
-        Self(Arc::new(Route::Local(cell)))
+    pub(crate) fn local(cell: CellRef<M>) -> Self {
+        Self { tagged: cell.into_raw().cast(), messages: PhantomData }
     }
 
     /// The name of the process.
     pub fn pid(&self) -> Pid {
-        match &*self.0 {
-            Route::Local(cell) => cell.pid(),
+        match self.route() {
+            Route::Local(cell) => cell.header().pid(),
             Route::Far(far) => far.pid,
         }
     }
@@ -71,14 +117,21 @@ impl<M: Send + 'static> Address<M> {
     ///
     /// # Delivery
     /// At most once. What cannot be delivered becomes a dead letter, counted by reason.
+    #[inline]
     pub fn cast(&self, message: M) {
         if let Err(failed) = self.push(message) {
-            let why = match &failed {
-                SendError::NoProc(_) => DeadLetter::NoProc,
-                SendError::Full(_) => DeadLetter::Full,
-            };
-            self.node().count_dead_letter(why);
+            self.lose(failed);
         }
+    }
+
+    #[cold]
+    fn lose(&self, failed: SendError<M>) {
+        let (why, failed, message) = match failed {
+            SendError::NoProc(message) => (DeadLetter::NoProc, CallFailed::NoProc, message),
+            SendError::Full(message) => (DeadLetter::Full, CallFailed::Full, message),
+        };
+        self.node().count_dead_letter(why);
+        ambient::abandoning(failed, || drop(message));
     }
 
     /// Sends `message`, or hands it back.
@@ -92,34 +145,48 @@ impl<M: Send + 'static> Address<M> {
 
     /// Asks the process to end with `reason` when it comes to this request in its mailbox.
     pub fn stop(&self, reason: ExitReason) {
-        match &*self.0 {
-            Route::Local(cell) => cell.push_request(Request::Stop(reason)),
+        match self.route() {
+            Route::Local(cell) => {
+                // A process that has ended needs no asking.
+                let _ = cell.header().push_notice(Notice::Request(Request::Stop(reason)));
+            }
             Route::Far(far) => far.node.signal(far.pid, Signal::Stop { reason }),
         }
     }
 
-    /// Why the process ended, if it lived here and has.
-    pub(crate) fn fate(&self) -> Option<ExitReason> {
-        match &*self.0 {
-            Route::Local(cell) => cell.header.fate.get().cloned(),
-            Route::Far(_) => None,
-        }
-    }
-
     pub(crate) fn node(&self) -> &Node {
-        match &*self.0 {
-            Route::Local(cell) => cell.node(),
+        match self.route() {
+            Route::Local(cell) => cell.header().node(),
             Route::Far(far) => &far.node,
         }
     }
 
+    /// The cell, if the process lives here.
+    pub(crate) fn cell(&self) -> Option<&CellRef<M>> {
+        match self.route() {
+            Route::Local(cell) => Some(cell),
+            Route::Far(_) => None,
+        }
+    }
+
+    #[inline]
     pub(crate) fn push(&self, message: M) -> Result<(), SendError<M>> {
-        match &*self.0 {
-            Route::Local(cell) => match cell.push(Slot::Message(message)) {
-                Pushed::Queued => Ok(()),
-                Pushed::Full(message) => Err(SendError::Full(message)),
-                Pushed::Closed(message) => Err(SendError::NoProc(message)),
-            },
+        match self.route() {
+            Route::Local(cell) => {
+                // A message to itself ends the turn, so that no process stays by feeding itself.
+                turn::with_process(|running| {
+                    if let Some((turn, process)) = running
+                        && std::ptr::eq(process, cell.header())
+                    {
+                        turn.end();
+                    }
+                });
+                match cell.push(message) {
+                    Ok(()) => Ok(()),
+                    Err(SendFailed::Full(message)) => Err(SendError::Full(message)),
+                    Err(SendFailed::Closed(message)) => Err(SendError::NoProc(message)),
+                }
+            }
             Route::Far(far) => {
                 (far.encode)(message, Outgoing::new(&*far.carrier, far.pid));
                 Ok(())
@@ -141,8 +208,29 @@ impl<M: Send + 'static> Client for Address<M> {
 }
 
 impl<M> Clone for Address<M> {
+    #[inline]
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        match self.route() {
+            Route::Local(cell) => Self { tagged: cell.clone().into_raw().cast(), messages: PhantomData },
+            Route::Far(_) => {
+                // SAFETY: the pointer comes from `Arc::into_raw`, and this address has a count.
+                unsafe { Arc::increment_strong_count(self.far_raw()) };
+                Self { tagged: self.tagged, messages: PhantomData }
+            }
+        }
+    }
+}
+
+impl<M> Drop for Address<M> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.is_far() {
+            // SAFETY: the count that this address has is given up.
+            drop(unsafe { Arc::from_raw(self.far_raw()) });
+        } else {
+            // SAFETY: as above.
+            drop(unsafe { CellRef::<M>::from_raw(self.tagged.cast()) });
+        }
     }
 }
 
@@ -189,7 +277,7 @@ impl<A: Actor> ActorRef<A> {
     where
         A: Remote,
     {
-        Self::new(Address(Arc::new(Route::Far(Far { pid, node: node.clone(), carrier, encode: A::encode }))))
+        Self::new(Address::far(Far { pid, node: node.clone(), carrier, encode: A::encode }))
     }
 
     /// Delivers a message that arrived encoded.

@@ -1,7 +1,8 @@
 //! What code can ask without being told: which process it runs in.
 //!
-//! The engine sets it for each turn. It is what makes `spawn(…)` work without a node in the hand, and
-//! what links a crash's report to the panic. Nothing of it lives longer than a turn.
+//! A worker's turns are the answer ([`process::turn`](crate::process::turn)). It is what makes `spawn(…)`
+//! work without a node in the hand, and what links a crash's report to the panic. Nothing of it lives
+//! longer than a turn.
 
 use std::cell::{Cell, RefCell};
 
@@ -9,18 +10,11 @@ use crate::call::CallFailed;
 use crate::node::Node;
 use crate::panics;
 use crate::pid::Pid;
+use crate::process::turn::with_process;
 
 thread_local! {
-    static CURRENT: RefCell<Option<(Node, Pid)>> = const { RefCell::new(None) };
     static DECODING: RefCell<Option<Node>> = const { RefCell::new(None) };
     static ABANDONING: Cell<Option<CallFailed>> = const { Cell::new(None) };
-}
-
-/// Runs `f` as process `pid` of `node`.
-pub(crate) fn within<T>(node: &Node, pid: Pid, f: impl FnOnce() -> T) -> T {
-    let before = CURRENT.replace(Some((node.clone(), pid)));
-    let _restore = Restore(Some(|| drop(CURRENT.replace(before))));
-    f()
 }
 
 /// Runs `f` for `node`, outside any process.
@@ -39,12 +33,19 @@ pub(crate) fn abandoning<T>(failed: CallFailed, f: impl FnOnce() -> T) -> T {
 
 /// The process that runs here.
 pub(crate) fn current() -> Option<(Node, Pid)> {
-    CURRENT.with_borrow(Clone::clone)
+    with_process(|running| running.map(|(_, process)| (process.node().clone(), process.pid())))
 }
 
 /// The pid of the process that runs here.
 pub(crate) fn current_pid() -> Option<Pid> {
-    CURRENT.with_borrow(|current| current.as_ref().map(|(_, pid)| *pid))
+    with_process(|running| running.map(|(_, process)| process.pid()))
+}
+
+/// Whether `pid` is the process that runs here.
+pub(crate) fn is_current(pid: Pid) -> bool {
+    with_process(|running| {
+        running.is_some_and(|(_, process)| process.place() == (pid.slot(), pid.generation()) && process.pid() == pid)
+    })
 }
 
 /// The node on whose behalf something is read here.

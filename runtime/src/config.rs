@@ -9,6 +9,29 @@ pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// handled message costs one.
 pub(crate) const REDUCTIONS_PER_TURN: u32 = 4_000;
 
+/// How often a process of low priority is passed over before it has its turn: OTP's 8.
+pub(crate) const LOW_IS_PASSED_OVER: u8 = 8;
+
+/// How often the ticker ticks while any worker is awake: about so long is the longest turn.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// How long a worker is in one handler before it counts as blocked, is reported, and is replaced.
+pub(crate) const BLOCKED_AFTER: Duration = Duration::from_millis(20);
+
+/// How many workers may be blocked at once and still be replaced. More than that stay unreplaced, and
+/// what is in their run queues waits for the others.
+pub(crate) const MAX_SPARES: usize = 32;
+
+/// After so many turns a worker looks for what came from outside and from sockets, also if it has work.
+/// 61 is what Go and tokio use.
+pub(crate) const TURNS_BETWEEN_LOOKS: u64 = 61;
+
+/// How far the coarse clock may be behind, and so how much later a default deadline is than it says.
+pub(crate) const COARSE: Duration = Duration::from_millis(50);
+
+/// How many threads may run blocking work at once, unless the runtime is told otherwise. More waits.
+pub(crate) const BLOCKING_THREADS: usize = 512;
+
 /// How long a node that shuts down waits for its processes to end before it kills them.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 

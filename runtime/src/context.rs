@@ -1,39 +1,97 @@
 //! What a handler may do beside working on its state.
 
+#![expect(unsafe_code, reason = "a context has no size: it stands where its process's cell begins")]
+
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::time::Duration;
 
 use crate::actor::Actor;
-use crate::address::ActorRef;
+use crate::address::{ActorRef, Address};
 use crate::exit::ExitReason;
-use crate::process::{Me, Process, TimerRef};
-use crate::signal::Info;
+use crate::process::{self, Alias, AliasEnd, AnyRef, CellRef, Header, Me, PriorityAlias};
+use crate::signal::{Down, Info, MonitorRef, Target};
+use crate::timer::TimerRef;
 
 /// The process around an actor, given to its handlers. Derefs to [`Me`]: links, monitors, spawning.
-pub struct Context<A: Actor> {
-    pub(crate) process: Process<A::Msg>,
-    pub(crate) stopping: Option<ExitReason>,
-}
+pub struct Context<A: Actor>(PhantomData<fn(A)>);
 
 impl<A: Actor> Context<A> {
-    pub(crate) fn new(process: Process<A::Msg>) -> Self {
-        Self { process, stopping: None }
+    /// Where the context of the process at `header` stands.
+    pub(crate) fn at(header: &Header) -> *mut Self {
+        header.ready_ptr().as_ptr().cast()
+    }
+
+    /// The context of the process at `header`.
+    ///
+    /// # Safety
+    /// The process runs an `A`, and is alive as long as the reference is used; only its own code uses it.
+    pub(crate) unsafe fn within<'a>(header: NonNull<Header>) -> &'a mut Self {
+        // SAFETY: a context has no size, so that any address will do.
+        unsafe { header.cast().as_mut() }
+    }
+
+    fn cell(&self) -> CellRef<A::Msg> {
+        match AnyRef::of(self.header()).typed() {
+            Some(cell) => cell,
+            None => unreachable!("a context is that of a process of its actor"),
+        }
     }
 
     /// The reference to this process.
     pub fn myself(&self) -> ActorRef<A> {
-        ActorRef::new(self.process.address())
+        ActorRef::new(Address::local(self.cell()))
     }
 
     /// Ends the process with `reason` after this handler, by way of `terminate`.
+    ///
+    /// # Panics
+    /// In a thread of another kind than the process runs on.
     pub fn stop(&mut self, reason: ExitReason) {
-        self.stopping.get_or_insert(reason);
+        self.header().stop_after_handler(reason);
     }
 
     /// Sends this process a message after `delay`: `cx.tell_after(secs(1), |me| me.tick())`.
     pub fn tell_after(&self, delay: Duration, action: impl FnOnce(&A::Client) + Send + 'static) -> TimerRef {
         self.after(delay, &self.myself(), action)
+    }
+
+    /// Like [`monitor`](Me::monitor); the `Down` comes as the message that `tag` makes of it.
+    pub fn monitor_as(
+        &self,
+        target: impl Into<Target>,
+        tag: impl FnOnce(Down) -> A::Msg + Send + 'static,
+    ) -> MonitorRef {
+        process::monitor_as(self, target.into(), tag)
+    }
+
+    /// An address of this process that can be revoked.
+    pub fn alias(&self) -> Alias<A::Msg> {
+        process::alias(&self.cell(), AliasEnd::Explicit, None)
+    }
+
+    /// An address of this process for one message: the first revokes it.
+    pub fn reply_alias(&self) -> Alias<A::Msg> {
+        process::alias(&self.cell(), AliasEnd::FirstReply, None)
+    }
+
+    /// An address of this process by which messages may be handled before all others.
+    pub fn priority_alias(&self) -> PriorityAlias<A::Msg> {
+        PriorityAlias::new(self.alias())
+    }
+
+    /// A monitor, and an alias that goes with it.
+    pub fn monitor_alias(&self, target: impl Into<Target>, end: AliasEnd) -> (MonitorRef, Alias<A::Msg>) {
+        let monitor = self.monitor(target);
+        (monitor, process::alias(&self.cell(), end, Some(monitor)))
+    }
+
+    /// Revokes an alias of this process. What came by it and has been received stays in the mailbox.
+    /// Returns whether it stood.
+    pub fn unalias(&self, alias: &Alias<A::Msg>) -> bool {
+        process::unalias(&self.cell(), alias)
     }
 
     /// Logs an info that no handler takes.
@@ -46,7 +104,8 @@ impl<A: Actor> Deref for Context<A> {
     type Target = Me;
 
     fn deref(&self) -> &Me {
-        &self.process
+        // SAFETY: a context stands where its process's cell begins, and whoever lends it keeps the process.
+        unsafe { process::me_at(self as *const Self as *const ()) }
     }
 }
 

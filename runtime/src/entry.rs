@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use tokio::sync::oneshot;
 
 use crate::exit::{Error, ExitReason};
-use crate::node::{Node, NodeError};
+use crate::node::{Node, NodeError, SpawnOptions};
 use crate::process::Process;
 use crate::runtime::{Runtime, RuntimeBuilder};
+use crate::signal::Info;
 
 /// What `#[biotope::main]` was told.
 #[derive(Debug)]
@@ -71,23 +72,16 @@ where
 {
     let (sender, outcome) = oneshot::channel();
     // The body's end is watched by a process that outlives it, so that every way to end is seen.
-    let body = async move |_: Process<()>| body.await;
-    let watched = node.spawn_process(body);
-    let pid = watched.pid();
-    node.spawn_process(async move |mut me: Process<()>| {
-        me.monitor(pid);
+    let watcher = node.spawn_process(async move |mut me: Process<()>| {
         let down = me.receive_info(|info| match info {
-            crate::Info::Down(down) => Ok(down),
+            Info::Down(down) => Ok(down),
             other => Err(other),
         });
-        let down = down.await?;
-        let reason = match watched.fate() {
-            Some(reason) => reason,
-            None => down.reason,
-        };
-        let _ = sender.send(reason);
+        let _ = sender.send(down.await?.reason);
         Ok(())
     });
+    let options = SpawnOptions { monitor: Some(watcher.pid()), ..SpawnOptions::default() };
+    node.spawn_process_with(options, async move |_: Process<()>| body.await);
     match outcome.await {
         Ok(ExitReason::Normal) => Ok(()),
         Ok(reason) => Err(reason),

@@ -4,7 +4,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::pid::Pid;
-pub use crate::process::Status;
+use crate::priority::Priority;
+use crate::process::{Activity, Header, Owned};
+use crate::signal::Target;
+
+/// What a process is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// A worker is running it.
+    Running,
+    /// It waits for a worker.
+    Runnable,
+    /// It waits for a message.
+    Waiting,
+    /// Its code awaits something.
+    Awaiting,
+    /// It was asked to handle no messages.
+    Suspended,
+    /// It has given back what memory it could, and waits for a message.
+    Hibernating,
+    /// It has ended.
+    Ended,
+}
 
 /// One process, at the moment it was looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,24 +36,88 @@ pub struct ProcessInfo {
     pub pid: Pid,
     /// The name it is registered under.
     pub name: Option<Arc<str>>,
-    /// What it runs: the actor's name.
+    /// What it runs: the actor's name, or the function that straight-line code was written in.
     pub actor: &'static str,
+    /// What it calls itself.
+    pub label: Option<Arc<str>>,
     /// The process that spawned it.
     pub parent: Option<Pid>,
+    /// The process that leads its group.
+    pub group_leader: Option<Pid>,
     /// What it is doing.
     pub status: Status,
-    /// How many messages wait.
-    pub mailbox_len: usize,
-    /// How much work it has done: a handled message counts 1, and what the code reports itself.
-    pub reductions: u64,
-    /// Whom it is linked to.
-    pub links: Vec<Pid>,
-    /// Whom it monitors.
-    pub monitors: Vec<Pid>,
-    /// Who monitors it.
-    pub monitored_by: Vec<Pid>,
+    /// How urgent its turns are.
+    pub priority: Priority,
     /// Whether exit signals become messages.
     pub trap_exit: bool,
+    /// About how many messages wait; the exact number in what the process itself says.
+    pub mailbox_len: usize,
+    /// The handlers of the messages that wait, in order. Only in what the process itself says.
+    pub messages: Vec<String>,
+    /// How much work it has done: a handled message counts 1, and what the code reports itself.
+    pub reductions: u64,
+    /// How many bytes it takes, without what its state and messages have allocated.
+    pub memory: usize,
+    /// Whom it is linked to.
+    pub links: Vec<Pid>,
+    /// Whom, or what name, it monitors.
+    pub monitors: Vec<Target>,
+    /// Who monitors it.
+    pub monitored_by: Vec<Pid>,
+    /// The values of its own dictionary.
+    pub dictionary: Vec<String>,
+}
+
+impl ProcessInfo {
+    /// What can be seen of a process without asking it.
+    pub(crate) fn of(header: &Header) -> Self {
+        let mut info = Self {
+            pid: header.pid(),
+            name: None,
+            actor: header.actor(),
+            label: None,
+            parent: header.parent(),
+            group_leader: None,
+            status: match header.activity() {
+                Activity::Ended => Status::Ended,
+                Activity::Running => Status::Running,
+                Activity::Resting if header.is_waiting() => Status::Waiting,
+                Activity::Resting if header.state.is_parked() => Status::Awaiting,
+                Activity::Resting => Status::Runnable,
+            },
+            priority: header.priority(),
+            trap_exit: false,
+            mailbox_len: header.mailbox_len(),
+            messages: Vec::new(),
+            reductions: header.reductions(),
+            memory: header.memory(),
+            links: Vec::new(),
+            monitors: Vec::new(),
+            monitored_by: Vec::new(),
+            dictionary: Vec::new(),
+        };
+        if let Some(extra) = header.extra_if_any() {
+            let control = extra.control.lock();
+            info.name = control.name.clone();
+            info.label = control.label.clone();
+            info.group_leader = control.group_leader;
+            info.trap_exit = control.trap_exit;
+            info.links = control.links.iter().copied().collect();
+            info.monitors = control.monitors.values().map(|monitor| monitor.target.clone()).collect();
+            info.monitored_by = control.monitored_by.iter().map(|reference| reference.owner()).collect();
+            info.dictionary = control.dictionary.values().map(|value| format!("{value:?}")).collect();
+        }
+        info
+    }
+
+    /// Adds what only the process itself knows.
+    pub(crate) fn look_at(&mut self, owned: &Owned) {
+        if owned.suspended {
+            self.status = Status::Suspended;
+        } else if owned.hibernating {
+            self.status = Status::Hibernating;
+        }
+    }
 }
 
 /// Why a message was not handled.

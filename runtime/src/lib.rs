@@ -17,8 +17,6 @@
 //! `address` → `process::cell` → `process::mailbox` → `process::state` → `scheduler` → `process::run` →
 //! `process::body` → `actor`.
 
-#![forbid(unsafe_code)]
-
 mod actor;
 mod address;
 mod ambient;
@@ -30,11 +28,14 @@ mod entry;
 mod exit;
 mod gateway;
 mod inspect;
+mod mailbox;
+mod memory;
 mod message;
 mod names;
 mod node;
 mod panics;
 mod pid;
+mod priority;
 mod process;
 mod registry;
 mod report;
@@ -43,10 +44,11 @@ mod scheduler;
 mod signal;
 mod spawn;
 mod spec;
+mod sync;
 pub mod time;
 mod timer;
 
-pub use actor::{Actor, Client, Declared, Handle, Options, Outcome, Refused, Start};
+pub use actor::{Actor, Client, Declared, Handle, Options, Outcome, Refused, Start, Step};
 pub use address::{ActorRef, Address, SendError};
 pub use call::{Call, CallError, CallFailed, ReplyTo, Request};
 pub use config::DEFAULT_CALL_TIMEOUT;
@@ -61,13 +63,17 @@ pub use gateway::{
 };
 pub use inspect::{DeadLetter, ProcessInfo, Status};
 pub use message::{Accepts, Envelope, Message, Recipient};
-pub use names::RegisterError;
-pub use node::{Extension, Node, NodeBuilder, NodeError, SpawnOptions, WeakNode};
+pub use names::{NotRegistered, RegisterError};
+pub use node::{Extension, Node, NodeBuilder, NodeError, NoSuchName, SpawnOptions, WeakNode};
 pub use pid::{NodeId, Pid};
-pub use process::{Me, Process, Receive, ReceiveError, Received, TimerRef};
+pub use priority::Priority;
+pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveError, Received};
 pub use registry::{RemoteActors, StartableActors};
 pub use report::CrashReport;
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
-pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal};
-pub use spawn::{node, spawn, spawn_link, spawn_process, this_pid};
-pub use spec::{Spawn, Spec, StartError};
+pub use scheduler::{RuntimeStats, WorkerStats};
+pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
+pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};
+pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};
+pub use time::{reduce, yield_now};
+pub use timer::TimerRef;

@@ -32,6 +32,11 @@ pub enum RegisterError {
     NoProc,
 }
 
+/// No process has the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no process is registered under this name")]
+pub struct NotRegistered;
+
 impl Names {
     pub(crate) fn insert(&self, name: &Arc<str>, pid: Pid) -> Result<(), NameTaken> {
         let mut names = self.0.write();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::actor::{Handle, Start};
 use crate::address::{ActorRef, Address};
 use crate::ambient;
+use crate::call;
 use crate::config::SHUTDOWN_GRACE;
 use crate::exit::{Error, ExitReason};
 use crate::gateway::{
@@ -25,13 +26,18 @@ use crate::inspect::{DeadLetter, DeadLetters, ProcessInfo};
 use crate::names::{NameTaken, Names};
 use crate::panics;
 use crate::pid::{NodeId, Pid};
-use crate::process::{AnyCell, Cell, Launch, Process, Table, launch};
+use crate::process::{AnyRef, Process, Table};
 use crate::registry::{Delivered, Registry, RemoteActors, StartableActors};
 use crate::report::CrashReport;
 use crate::runtime::{Runtime, RuntimeError};
-use crate::signal::{Info, NodeEvent, Signal};
-use crate::spec::{Spawn, Spec, StartError};
+use crate::mailbox::Notice;
+use crate::memory::Pool;
+use crate::priority::Priority;
+use crate::signal::{Info, MonitorRef, NodeEvent, Request, Signal};
+use crate::timer::{Action, TimerRef};
+use crate::spec::{Spawn, Spec, StartError, process};
 use crate::time;
+use crate::names::NotRegistered;
 use crate::{CallFailed, RegisterError};
 
 /// A node. Cloning gives another handle to the same one.
@@ -52,7 +58,10 @@ pub struct Node(Arc<Inner>);
 struct Inner {
     name: Arc<str>,
     id: NodeId,
+    /// Its number in the runtime's list of nodes.
+    number: u32,
     runtime: Runtime,
+    memory: Arc<Pool>,
     table: Table,
     names: Names,
     registry: Registry,
@@ -62,13 +71,38 @@ struct Inner {
     node_monitors: Mutex<BTreeSet<Pid>>,
 }
 
-/// Whose child a process is, and whom it is linked to, from its first instruction.
-#[derive(Clone, Copy, Debug, Default)]
+/// How a process begins: whose child it is, and whom it is tied to from its first instruction.
+#[derive(Clone, Debug, Default)]
 pub struct SpawnOptions {
     /// The process that is named as its parent.
     pub parent: Option<Pid>,
     /// The process that it is linked to.
     pub link: Option<Pid>,
+    /// The process that monitors it.
+    pub monitor: Option<Pid>,
+    /// How urgent its turns are.
+    pub priority: Priority,
+    /// What lists and reports call it.
+    pub label: Option<Arc<str>>,
+    /// The process that leads its group; the parent's, unless this says otherwise.
+    pub group_leader: Option<Pid>,
+}
+
+impl SpawnOptions {
+    /// A child of `parent`.
+    pub fn child_of(parent: Pid) -> Self {
+        Self { parent: Some(parent), ..Self::default() }
+    }
+
+    /// A child of `parent` that is linked to it.
+    pub fn linked_to(parent: Pid) -> Self {
+        Self { link: Some(parent), ..Self::child_of(parent) }
+    }
+
+    /// Whether it asks for more than a parent and a priority.
+    pub(crate) fn is_special(&self) -> bool {
+        self.link.is_some() || self.monitor.is_some() || self.label.is_some() || self.group_leader.is_some()
+    }
 }
 
 impl Node {
@@ -94,7 +128,7 @@ impl Node {
 
     /// Spawns a process without a parent: an actor, or a specification of one.
     pub fn spawn<S: Spawn>(&self, what: S) -> S::Ref {
-        what.spawn_on(self, SpawnOptions::default())
+        what.spawn_on(self, SpawnOptions::default()).0
     }
 
     /// Starts a process without a parent and waits until its `init` is done.
@@ -122,18 +156,7 @@ impl Node {
         F: FnOnce(Process<M>) -> Fut,
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        let settings =
-            Launch { actor: short_name(std::any::type_name::<F>()), options, mailbox_limit: None, trap_exit: false };
-        let cell = launch(self, settings, |cell| {
-            let running = body(Process::new(cell));
-            async {
-                match running.await {
-                    Ok(()) => ExitReason::Normal,
-                    Err(error) => error.into_reason(),
-                }
-            }
-        });
-        Address::local(cell)
+        process(body).spawn_on(self, options).0
     }
 
     /// Starts an `A` on the node `node`, and waits until its `init` is done there.
@@ -147,14 +170,14 @@ impl Node {
     {
         if node == self.name() {
             let spec = Spec::<A>::new(move || args.clone());
-            return spec.start_on(self, SpawnOptions { parent: None, link }).await;
+            return spec.start_on(self, SpawnOptions { link, ..SpawnOptions::default() }).await;
         }
         let gateway = self.0.gateway.get().ok_or(StartError::NoConnection)?.clone();
         let pid = gateway.start(node, StartFar { actor: A::NAME.into(), arguments: Box::new(args), link }).await?;
         if let Some(link) = link.and_then(|link| self.process(link)) {
             // The other end was linked from the beginning; this end, and an end that came before it, now.
-            link.header().control.lock().links.insert(pid);
-            self.signal(pid, Signal::Link { from: link.header().pid });
+            link.extra().control.lock().links.insert(pid);
+            self.signal(pid, Signal::Link { from: link.pid() });
         }
         Ok(ActorRef::carried(self, pid, gateway.as_carrier()))
     }
@@ -167,32 +190,72 @@ impl Node {
         let pid = pid.into();
         let process = self.process(pid).ok_or(RegisterError::NoProc)?;
         let name = name.into();
-        {
-            let mut control = process.header().control.lock();
-            if let Some(has) = &control.name {
-                return Err(RegisterError::HasName(has.to_string()));
-            }
-            self.0.names.insert(&name, pid).map_err(|NameTaken { holder }| RegisterError::Taken(holder))?;
-            control.name = Some(name.clone());
-        }
-        process.header().span.record("name", &*name);
-        // The process may have ended between the look-up and here, and found no name to free.
-        if process.header().fate.get().is_some() {
-            self.0.names.remove(&name, pid);
+        let mut control = process.extra().control.lock();
+        // The end of a process takes this lock before it frees the name: it finds this one, or has been
+        // found by now.
+        if process.has_ended() {
             return Err(RegisterError::NoProc);
         }
+        if let Some(has) = &control.name {
+            return Err(RegisterError::HasName(has.to_string()));
+        }
+        self.0.names.insert(&name, pid).map_err(|NameTaken { holder }| RegisterError::Taken(holder))?;
+        control.name = Some(name);
         Ok(())
     }
 
-    /// Frees `name`. Returns whether it was registered.
-    pub fn unregister(&self, name: &str) -> bool {
-        let Some(process) = self.whereis(name).and_then(|pid| self.process(pid)) else { return false };
-        let mut control = process.header().control.lock();
-        let freed = self.0.names.remove(name, process.header().pid);
-        if freed {
-            control.name = None;
+    /// Frees `name`.
+    ///
+    /// # Errors
+    /// [`NotRegistered`] if no process has it.
+    pub fn unregister(&self, name: &str) -> Result<(), NotRegistered> {
+        let process = self.whereis(name).and_then(|pid| self.process(pid)).ok_or(NotRegistered)?;
+        let mut control = process.extra().control.lock();
+        if !self.0.names.remove(name, process.pid()) {
+            return Err(NotRegistered);
         }
-        freed
+        control.name = None;
+        Ok(())
+    }
+
+    /// Sends `message` to the process that is registered as `name` on this node.
+    ///
+    /// # Errors
+    /// [`NoSuchName`] hands the message back, if no process that takes such messages has the name.
+    pub fn send_to<M: Send + 'static>(&self, name: &str, message: M) -> Result<(), NoSuchName<M>> {
+        match self.whereis(name).and_then(|pid| self.local::<M>(pid)) {
+            Some(address) => {
+                address.cast(message);
+                Ok(())
+            }
+            None => Err(NoSuchName(message)),
+        }
+    }
+
+    /// Sends `message` to the process that is registered as `name` on the node `node`, which may be this
+    /// one. Whether there is one is known there only: if not, it is a dead letter.
+    pub fn send_to_on<A: Remote>(&self, node: &str, name: &str, message: A::Msg)
+    where
+        A::Msg: Send,
+    {
+        if node == self.name() {
+            if self.send_to(name, message).is_err() {
+                self.count_dead_letter(DeadLetter::NoProc);
+            }
+            return;
+        }
+        let found = match self.0.gateway.get() {
+            Some(gateway) => gateway.whereis(node, name),
+            None => return self.count_dead_letter(DeadLetter::NoConnection),
+        };
+        let here = self.clone();
+        self.spawn_process(async move |_: Process<()>| {
+            match found.await.ok().flatten().and_then(|pid| ActorRef::<A>::at(&here, pid)) {
+                Some(reference) => reference.address().cast(message),
+                None => here.count_dead_letter(DeadLetter::NoProc),
+            }
+            Ok(())
+        });
     }
 
     /// The process that is registered as `name` on this node.
@@ -253,14 +316,132 @@ impl Node {
         async { ended.await.unwrap_or(ExitReason::Shutdown) }
     }
 
-    /// All processes, as they are at this moment.
+    /// All processes, as they are at this moment, seen from outside.
     pub fn processes(&self) -> Vec<ProcessInfo> {
-        self.0.table.all().iter().map(|process| process.header().info(process.mailbox_len())).collect()
+        self.0.table.all().iter().map(|process| ProcessInfo::of(process)).collect()
     }
 
-    /// One process, as it is at this moment.
-    pub fn process_info(&self, pid: impl Into<Pid>) -> Option<ProcessInfo> {
-        self.process(pid.into()).map(|process| process.header().info(process.mailbox_len()))
+    /// One process, as it is at this moment, seen from outside.
+    pub fn peek(&self, pid: impl Into<Pid>) -> Option<ProcessInfo> {
+        self.process(pid.into()).map(|process| ProcessInfo::of(&process))
+    }
+
+    /// What a process says of itself, after it has received all that the caller sent it before. It answers
+    /// between two handlers, and also while it awaits something. `None` if there is no such process on this
+    /// node.
+    pub async fn process_info(&self, pid: impl Into<Pid>) -> Option<ProcessInfo> {
+        let asked = {
+            let process = self.process(pid.into())?;
+            if ambient::is_current(process.pid()) {
+                // It cannot answer while it asks.
+                return Some(ProcessInfo::of(&process));
+            }
+            let (asked, reply) = call::place();
+            process.push_notice(Notice::Inspect(reply)).ok()?;
+            asked
+        };
+        asked.await.ok()
+    }
+
+    /// Asks `pid` to handle no messages until it is resumed. It still answers `process_info`, takes
+    /// requests, and ends when it is told to.
+    pub fn suspend(&self, pid: impl Into<Pid>) {
+        self.request(pid.into(), Request::Suspend);
+    }
+
+    /// Lets a suspended process go on.
+    pub fn resume(&self, pid: impl Into<Pid>) {
+        self.request(pid.into(), Request::Resume);
+    }
+
+    /// Lets `pid` end in order: it takes no more messages, handles those that it has, and ends with
+    /// `Normal`.
+    pub fn drain(&self, pid: impl Into<Pid>) {
+        if let Some(process) = self.process(pid.into()) {
+            process.drain_mailbox();
+            let _ = process.push_notice(Notice::Request(Request::Stop(ExitReason::Normal)));
+        }
+    }
+
+    fn request(&self, pid: Pid, request: Request) {
+        if let Some(process) = self.process(pid) {
+            // A process that has just ended needs no asking.
+            let _ = process.push_notice(Notice::Request(request));
+        }
+    }
+
+    /// Sends `message` to `to` after `delay`. The timer belongs to `to` and ends with it.
+    pub fn send_after<M: Send + 'static>(&self, delay: Duration, to: &Address<M>, message: M) -> TimerRef {
+        self.start_timer(delay, to, |_| message)
+    }
+
+    /// Sends `to`, after `delay`, what `message` makes of the timer's reference.
+    pub fn start_timer<M: Send + 'static>(
+        &self,
+        delay: Duration,
+        to: &Address<M>,
+        message: impl FnOnce(TimerRef) -> M + Send + 'static,
+    ) -> TimerRef {
+        let address = to.clone();
+        self.set_timer(delay, to, move |timer| address.cast(message(timer)))
+    }
+
+    /// Runs `action` with the client of `to` after `delay`. The timer belongs to `to` and ends with it.
+    pub fn after<A: crate::Actor>(
+        &self,
+        delay: Duration,
+        to: &ActorRef<A>,
+        action: impl FnOnce(&A::Client) + Send + 'static,
+    ) -> TimerRef {
+        let reference = to.clone();
+        self.set_timer(delay, to.address(), move |_| action(&reference))
+    }
+
+    /// Sends `to` what `message` makes, every `period` from now, until `to` ends or the timer is cancelled.
+    /// To a process of another node, once.
+    pub fn send_interval<M: Send + 'static>(
+        &self,
+        period: Duration,
+        to: &Address<M>,
+        mut message: impl FnMut() -> M + Send + 'static,
+    ) -> TimerRef {
+        let address = to.clone();
+        let runtime = self.runtime();
+        match to.cell() {
+            Some(cell) => {
+                runtime.timers().fire_every(runtime.now(), period, cell.header(), move || address.cast(message()))
+            }
+            None => self.set_timer(period, to, move |_| address.cast(message())),
+        }
+    }
+
+    /// How long it is until a timer fires; `None` if it has fired or was cancelled.
+    pub fn read_timer(&self, timer: TimerRef) -> Option<Duration> {
+        let runtime = self.runtime();
+        let deadline = runtime.timers().deadline(timer)?;
+        Some(deadline.saturating_duration_since(runtime.now()))
+    }
+
+    /// Cancels a timer. Returns how long it would have been until it fired; `None` if it is too late.
+    pub fn cancel_timer(&self, timer: TimerRef) -> Option<Duration> {
+        let runtime = self.runtime();
+        let deadline = runtime.timers().cancel(timer)?;
+        Some(deadline.saturating_duration_since(runtime.now()))
+    }
+
+    fn set_timer<M: Send + 'static>(
+        &self,
+        delay: Duration,
+        to: &Address<M>,
+        fire: impl FnOnce(TimerRef) + Send + 'static,
+    ) -> TimerRef {
+        let runtime = self.runtime();
+        let deadline = runtime.now() + delay;
+        match to.cell() {
+            Some(cell) => runtime.timers().fire_at(deadline, cell.header(), fire),
+            // A process of another node: its end is not known here in time, and is a dead letter.
+            None => runtime.timers().at(deadline, Action::Fire(None, Box::new(fire))),
+        }
     }
 
     /// How many messages were not handled, by reason.
@@ -297,15 +478,15 @@ impl Node {
     pub async fn shutdown(&self) {
         self.0.table.close();
         for process in self.0.table.all() {
-            let is_root = process.header().parent.is_none_or(|parent| self.process(parent).is_none());
+            let is_root = process.parent().is_none_or(|parent| self.process(parent).is_none());
             if is_root {
                 self.ask_to_stop(&process);
             }
         }
         if !self.none_left().await {
             for process in self.0.table.all() {
-                tracing::warn!(pid = %process.header().pid, actor = process.header().actor, "killed: it did not stop");
-                self.exit(process.header().pid, ExitReason::Kill);
+                tracing::warn!(pid = %process.pid(), actor = process.actor(), "killed: it did not stop");
+                self.exit(process.pid(), ExitReason::Kill);
             }
             self.none_left().await;
         }
@@ -316,13 +497,13 @@ impl Node {
 
     /// A process that traps exits is asked in its mailbox, where it ends in order; for any other the
     /// signal is enough.
-    fn ask_to_stop(&self, process: &Arc<dyn AnyCell>) {
-        let traps = process.header().control.lock().trap_exit;
-        let pid = process.header().pid;
+    fn ask_to_stop(&self, process: &AnyRef) {
+        let traps = process.extra_if_any().is_some_and(|extra| extra.control.lock().trap_exit);
+        let pid = process.pid();
         let reason = ExitReason::Shutdown;
         let signal = if traps { Signal::Stop { reason } } else { Signal::Exit { from: pid, reason, link: false } };
         // A process that has just ended needs no asking.
-        let _ = process.clone().push_signal(signal);
+        let _ = process.push_notice(Notice::Signal(signal));
     }
 
     async fn none_left(&self) -> bool {
@@ -400,7 +581,7 @@ impl Node {
         arguments: &mut dyn erased_serde::Deserializer<'_>,
         link: Option<Pid>,
     ) -> Result<FarFuture<Result<Pid, StartError>>, StartError> {
-        let options = SpawnOptions { parent: None, link };
+        let options = SpawnOptions { link, ..SpawnOptions::default() };
         ambient::decoding(self, || self.0.registry.start(self, actor, arguments, options))
     }
 
@@ -414,10 +595,10 @@ impl Node {
             return;
         }
         let refused = match self.process(to) {
-            Some(process) => process.push_signal(signal).err(),
-            None => Some(signal),
+            Some(process) => process.push_notice(Notice::Signal(signal)).err(),
+            None => Some(Notice::Signal(signal)),
         };
-        if let Some(signal) = refused {
+        if let Some(Notice::Signal(signal)) = refused {
             self.answer_for_the_dead(to, signal, &ExitReason::NoProc);
         }
     }
@@ -445,21 +626,22 @@ impl Node {
     pub fn node_down(&self, id: NodeId, name: &Arc<str>) {
         for process in self.0.table.all() {
             let mut ends = Vec::new();
-            {
-                let mut control = process.header().control.lock();
+            if let Some(extra) = process.extra_if_any() {
+                let mut control = extra.control.lock();
                 control.monitored_by.retain(|reference| reference.owner.node() != id);
                 let reason = ExitReason::NoConnection;
                 for &from in control.links.iter().filter(|peer| peer.node() == id) {
                     ends.push(Signal::Exit { from, reason: reason.clone(), link: true });
                 }
-                for (&number, &from) in control.monitors.iter().filter(|(_, target)| target.node() == id) {
-                    let reference = crate::MonitorRef { owner: process.header().pid, number };
+                for (&number, monitor) in &control.monitors {
+                    let Some(from) = monitor.pid.filter(|target| target.node() == id) else { continue };
+                    let reference = MonitorRef { owner: process.pid(), number };
                     ends.push(Signal::Down { reference, from, reason: reason.clone() });
                 }
             }
             for signal in ends {
                 // A process that has just ended needs no telling.
-                let _ = process.clone().push_signal(signal);
+                let _ = process.push_notice(Notice::Signal(signal));
             }
         }
         self.tell_node_monitors(&NodeEvent::Down(name.clone()));
@@ -469,7 +651,9 @@ impl Node {
         let monitors = self.0.node_monitors.lock().clone();
         for pid in monitors {
             match self.process(pid) {
-                Some(process) => process.push_info(Info::Node(event.clone())),
+                Some(process) => {
+                    let _ = process.push_notice(Notice::Info(Info::Node(event.clone())));
+                }
                 None => {
                     self.0.node_monitors.lock().remove(&pid);
                 }
@@ -487,7 +671,19 @@ impl Node {
         &self.0.names
     }
 
-    pub(crate) fn process(&self, pid: Pid) -> Option<Arc<dyn AnyCell>> {
+    /// Its number in the runtime's list of nodes.
+    #[inline]
+    pub(crate) fn number(&self) -> u32 {
+        self.0.number
+    }
+
+    /// Where its processes live.
+    #[inline]
+    pub(crate) fn memory(&self) -> &Pool {
+        &self.0.memory
+    }
+
+    pub(crate) fn process(&self, pid: Pid) -> Option<AnyRef> {
         if pid.node() != self.id() {
             return None;
         }
@@ -495,15 +691,13 @@ impl Node {
     }
 
     pub(crate) fn local<M: Send + 'static>(&self, pid: Pid) -> Option<Address<M>> {
-        let cell = self.process(pid)?.into_any().downcast::<Cell<M>>().ok()?;
-        Some(Address::local(cell))
+        self.process(pid)?.typed().map(Address::local)
     }
 
     pub(crate) fn register_as(&self, name: &Arc<str>, pid: Pid) -> Result<(), NameTaken> {
         let Some(process) = self.process(pid) else { return Ok(()) };
         self.0.names.insert(name, pid)?;
-        process.header().control.lock().name = Some(name.clone());
-        process.header().span.record("name", &**name);
+        process.extra().control.lock().name = Some(name.clone());
         Ok(())
     }
 
@@ -651,10 +845,14 @@ impl NodeBuilder {
             None => Runtime::new()?,
         };
         let id = NodeId::new(&self.name, incarnation(&runtime));
+        let memory = runtime.memory().clone();
+        let number = runtime.next_node_number();
         let inner = Inner {
             name: self.name,
             id,
+            number,
             runtime,
+            memory,
             table: Table::new(id),
             names: Names::default(),
             registry: self.registry,
@@ -663,6 +861,7 @@ impl NodeBuilder {
             node_monitors: Mutex::default(),
         };
         let node = Node(Arc::new(inner));
+        node.runtime().enter_node(number, node.downgrade());
         for extension in self.extensions.into_values() {
             if let Err(error) = extension.start(node.clone()).await {
                 node.shutdown().await;
@@ -671,12 +870,6 @@ impl NodeBuilder {
         }
         Ok(node)
     }
-}
-
-/// The name of the function that a closure was written in.
-fn short_name(closure: &'static str) -> &'static str {
-    let written_in = closure.split('<').next().unwrap_or(closure);
-    written_in.trim_end_matches("::{{closure}}")
 }
 
 /// Milliseconds since 1970, so that it grows, and 20 random bits, so that two starts in one
@@ -706,4 +899,15 @@ pub enum NodeError {
     /// A layer above the runtime did not start.
     #[error(transparent)]
     Extension(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// No process that takes such messages has the name; the message is handed back.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no process that takes such messages is registered under this name")]
+pub struct NoSuchName<M>(pub M);
+
+impl<M> fmt::Debug for NoSuchName<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

@@ -41,8 +41,40 @@ pub(crate) fn unwinding() -> Option<ExitReason> {
     LAST.with_borrow(Clone::clone).map(ExitReason::Panic)
 }
 
+/// Why a process's code was unwound.
+pub(crate) enum Unwound {
+    /// It panicked.
+    Panicked(ExitReason),
+    /// It ended itself.
+    ByChoice(ExitReason),
+    /// It sent itself an exit signal that ends it.
+    BySignal(ExitReason),
+}
+
+impl Unwound {
+    /// The reason to end with.
+    pub(crate) fn into_reason(self) -> ExitReason {
+        match self {
+            Self::Panicked(reason) | Self::ByChoice(reason) | Self::BySignal(reason) => reason,
+        }
+    }
+}
+
+/// Unwinds the code of the process that runs here, quietly.
+pub(crate) fn unwind(why: Unwound) -> ! {
+    std::panic::resume_unwind(Box::new(why))
+}
+
+/// What was caught.
+pub(crate) fn unwound(payload: Box<dyn Any + Send>) -> Unwound {
+    match payload.downcast::<Unwound>() {
+        Ok(unwound) => *unwound,
+        Err(payload) => Unwound::Panicked(reason(payload)),
+    }
+}
+
 /// The exit reason for a caught panic.
-pub(crate) fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
+fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
     let report = LAST.take().unwrap_or_else(|| {
         // `resume_unwind` passes the hook by.
         let message = text(&*payload);

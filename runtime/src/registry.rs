@@ -3,7 +3,6 @@
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::actor::{Handle, Start};
 use crate::ambient;
@@ -11,8 +10,7 @@ use crate::call::CallFailed;
 use crate::gateway::{DecodeError, FarFuture, Incoming, Remote, Wire};
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
-use crate::process::{AnyCell, Cell, Pushed};
-use crate::signal::Slot;
+use crate::process::{AnyRef, SendFailed};
 use crate::spec::{Spec, StartError};
 
 #[derive(Default)]
@@ -23,7 +21,7 @@ pub struct Registry {
     startable: BTreeMap<&'static str, StartHere>,
 }
 
-type Deliver = fn(Arc<dyn AnyCell>, Incoming<'_, '_>) -> Result<Delivered, DecodeError>;
+type Deliver = fn(AnyRef, Incoming<'_, '_>) -> Result<Delivered, DecodeError>;
 type StartHere = fn(
     &Node,
     &mut dyn erased_serde::Deserializer<'_>,
@@ -50,8 +48,8 @@ pub trait StartableActors {
 }
 
 impl Registry {
-    pub(crate) fn deliver(&self, to: Arc<dyn AnyCell>, incoming: Incoming<'_, '_>) -> Result<Delivered, DecodeError> {
-        match self.reachable.get(&to.message_type()) {
+    pub(crate) fn deliver(&self, to: AnyRef, incoming: Incoming<'_, '_>) -> Result<Delivered, DecodeError> {
+        match self.reachable.get(&to.class().message_type()) {
             Some(deliver) => deliver(to, incoming),
             None => Err(incoming.refuse(DecodeError::NotRegistered)),
         }
@@ -84,16 +82,16 @@ impl Registry {
     }
 }
 
-fn deliver<A: Remote>(to: Arc<dyn AnyCell>, incoming: Incoming<'_, '_>) -> Result<Delivered, DecodeError> {
-    let Ok(cell) = to.into_any().downcast::<Cell<A::Msg>>() else { unreachable!("it was found by its message type") };
+fn deliver<A: Remote>(to: AnyRef, incoming: Incoming<'_, '_>) -> Result<Delivered, DecodeError> {
+    let Some(cell) = to.typed::<A::Msg>() else { unreachable!("it was found by its message type") };
     let message = A::decode(incoming)?;
-    Ok(match cell.push(Slot::Message(message)) {
-        Pushed::Queued => Delivered::Queued,
-        Pushed::Full(message) => {
+    Ok(match cell.push(message) {
+        Ok(()) => Delivered::Queued,
+        Err(SendFailed::Full(message)) => {
             ambient::abandoning(CallFailed::Full, || drop(message));
             Delivered::Full
         }
-        Pushed::Closed(message) => {
+        Err(SendFailed::Closed(message)) => {
             ambient::abandoning(CallFailed::NoProc, || drop(message));
             Delivered::NoProc
         }

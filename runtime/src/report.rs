@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::exit::ExitReason;
 use crate::pid::Pid;
-use crate::process::{AnyCell, Cell};
+use crate::inspect::ProcessInfo;
+use crate::process::Header;
 
 /// What is known of a process that ended abnormally. Its `Display` is the report that people read.
 #[derive(Clone, Debug)]
@@ -33,16 +33,15 @@ pub struct CrashReport {
 }
 
 impl CrashReport {
-    /// The report of `cell`, which is about to end with `reason`; none for an orderly end.
-    pub(crate) fn of<M: Send + 'static>(cell: &Arc<Cell<M>>, reason: &ExitReason) -> Option<Self> {
-        let header = &cell.header;
-        if !reason.is_abnormal() || header.quiet.load(Ordering::Relaxed) {
+    /// The report of the process at `header`, which is about to end with `reason`; none for an orderly end.
+    pub(crate) fn of(header: &Header, reason: &ExitReason) -> Option<Self> {
+        if !reason.is_abnormal() {
             return None;
         }
-        let info = header.info(cell.mailbox_len());
+        let info = ProcessInfo::of(header);
         Some(Self {
             pid: info.pid,
-            node: header.node.name().into(),
+            node: header.node().name().into(),
             actor: info.actor,
             name: info.name,
             parent: info.parent,

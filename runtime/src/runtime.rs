@@ -14,7 +14,13 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::clock::Clock;
-use crate::scheduler::{Runnable, Seeded, Submit, Workers};
+use crate::config::BLOCKING_THREADS;
+use crate::memory::Pool;
+use crate::node::WeakNode;
+use crate::process::Ready;
+use crate::process::turn::{After, Turn};
+use crate::scheduler::{Directory, Io, RuntimeStats, Seeded, Settings, Workers};
+use crate::sync::AtomicU32;
 use crate::time::{Sleep, sleep_on};
 use crate::timer::Timers;
 
@@ -36,16 +42,16 @@ pub struct Runtime(Arc<Inner>);
 
 struct Inner {
     executor: Executor,
-    clock: Clock,
+    clock: Arc<Clock>,
     timers: Arc<Timers>,
+    memory: Arc<Pool>,
+    nodes: Arc<Directory>,
+    node_numbers: AtomicU32,
     random: Mutex<StdRng>,
-    /// Where sockets and tokio's timers live; none in a seeded run.
-    tokio: Option<tokio::runtime::Handle>,
-    own_tokio: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
 enum Executor {
-    Workers(Workers),
+    Workers(Arc<Workers>),
     /// Boxed: its random numbers would make every runtime large.
     Seeded(Box<Seeded>),
 }
@@ -56,6 +62,7 @@ enum Executor {
 pub struct RuntimeBuilder {
     workers: Option<usize>,
     tokio: Option<tokio::runtime::Handle>,
+    blocking_threads: Option<usize>,
     seed: Option<u64>,
 }
 
@@ -78,10 +85,18 @@ impl RuntimeBuilder {
         self
     }
 
-    /// Uses this tokio runtime for sockets and tokio's timers; without this, one of its own with one
-    /// thread. A current-thread runtime drives nothing while its thread does something else.
+    /// Uses this tokio runtime for sockets and tokio's timers, and relies on it being driven; a
+    /// current-thread runtime drives nothing while its thread does something else. Without this, the
+    /// workers drive one of their own, also inside a program that already runs tokio.
     pub fn tokio(mut self, handle: tokio::runtime::Handle) -> Self {
         self.tokio = Some(handle);
+        self
+    }
+
+    /// How many threads run [`blocking`](crate::blocking) work at once, at most; without this, 512. More
+    /// work waits.
+    pub fn blocking_threads(mut self, threads: usize) -> Self {
+        self.blocking_threads = Some(threads.max(1));
         self
     }
 
@@ -97,43 +112,55 @@ impl RuntimeBuilder {
     /// # Errors
     /// [`RuntimeError`]; nothing is left running.
     pub fn build(self) -> Result<Runtime, RuntimeError> {
+        let memory = Arc::new(Pool::new());
+        let nodes = Arc::<Directory>::default();
+        let node_numbers = AtomicU32::new(0);
         if let Some(seed) = self.seed {
+            let clock = Arc::new(Clock::virtual_from_now());
             return Ok(Runtime(Arc::new(Inner {
                 executor: Executor::Seeded(Box::new(Seeded::new(seed))),
-                clock: Clock::virtual_from_now(),
-                timers: Timers::new(),
+                timers: Arc::new(Timers::new(clock.start())),
+                clock,
+                memory,
+                nodes,
+                node_numbers,
                 random: Mutex::new(StdRng::seed_from_u64(seed)),
-                tokio: None,
-                own_tokio: Mutex::new(None),
             })));
         }
-        let workers = match self.workers {
+        let count = match self.workers {
             Some(0) => return Err(RuntimeError::NoWorkers),
             Some(workers) => workers,
             None => thread::available_parallelism().map_or(1, usize::from),
         };
-        let (tokio, own_tokio) = match self.tokio {
-            Some(handle) => (handle, None),
-            None => {
-                let own = tokio::runtime::Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .thread_name("biotope-io")
-                    .enable_all()
-                    .build()?;
-                (own.handle().clone(), Some(own))
-            }
+        let io = match self.tokio {
+            Some(handle) => Io::foreign(handle),
+            None => Io::own(self.blocking_threads.unwrap_or(BLOCKING_THREADS))?,
         };
-        let timers = Timers::new();
-        let driven = timers.clone();
-        let executor = Executor::Workers(Workers::start(workers, &tokio)?);
-        thread::Builder::new().name("biotope-timers".into()).spawn(move || driven.run())?;
+        let clock = Arc::new(Clock::system());
+        let timers = Arc::new(Timers::new(clock.start()));
+        let settings = Settings {
+            count,
+            io,
+            clock: clock.clone(),
+            timers: timers.clone(),
+            pool: memory.clone(),
+            nodes: nodes.clone(),
+        };
+        let workers = Workers::start(settings)?;
+        let told = Arc::downgrade(&workers);
+        timers.on_added(move || {
+            if let Some(workers) = told.upgrade() {
+                workers.ticker().wake();
+            }
+        });
         Ok(Runtime(Arc::new(Inner {
-            executor,
-            clock: Clock::System,
+            executor: Executor::Workers(workers),
+            clock,
             timers,
+            memory,
+            nodes,
+            node_numbers,
             random: Mutex::new(rand::make_rng()),
-            tokio: Some(tokio),
-            own_tokio: Mutex::new(own_tokio),
         })))
     }
 }
@@ -174,7 +201,35 @@ impl Runtime {
 
     /// Where sockets and tokio's timers live; `None` in a seeded run.
     pub fn tokio(&self) -> Option<&tokio::runtime::Handle> {
-        self.0.tokio.as_ref()
+        match &self.0.executor {
+            Executor::Workers(workers) => Some(workers.io().handle()),
+            Executor::Seeded(_) => None,
+        }
+    }
+
+    /// How many workers there are, without spares. One in a seeded run.
+    pub fn worker_count(&self) -> usize {
+        match &self.0.executor {
+            Executor::Workers(workers) => workers.count(),
+            Executor::Seeded(_) => 1,
+        }
+    }
+
+    /// What the workers have done so far. In a seeded run there are none.
+    pub fn stats(&self) -> RuntimeStats {
+        match &self.0.executor {
+            Executor::Workers(workers) => workers.stats(),
+            Executor::Seeded(_) => RuntimeStats::default(),
+        }
+    }
+
+    /// In a seeded run, a hash of all that happened so far: which process had each turn, and how much it
+    /// did. Two runs of one seed have the same.
+    pub fn trace_hash(&self) -> Option<u64> {
+        match &self.0.executor {
+            Executor::Workers(_) => None,
+            Executor::Seeded(seeded) => Some(seeded.trace()),
+        }
     }
 
     /// Waits for `future` on this thread. In a seeded run, this is what takes the turns.
@@ -184,25 +239,56 @@ impl Runtime {
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         match &self.0.executor {
             Executor::Workers(_) => {
-                let _tokio = self.0.tokio.as_ref().map(tokio::runtime::Handle::enter);
+                let _tokio = self.tokio().map(tokio::runtime::Handle::enter);
                 block_thread_on(future)
             }
             Executor::Seeded(seeded) => self.take_turns(seeded, future),
         }
     }
 
-    pub(crate) fn timers(&self) -> &Arc<Timers> {
+    pub(crate) fn timers(&self) -> &Timers {
         &self.0.timers
     }
 
-    pub(crate) fn submit(&self, process: Arc<dyn Runnable>) {
+    pub(crate) fn memory(&self) -> &Arc<Pool> {
+        &self.0.memory
+    }
+
+    /// When this runtime's clock began.
+    pub(crate) fn start(&self) -> Instant {
+        self.0.clock.start()
+    }
+
+    /// About the current instant, and never later.
+    #[inline]
+    pub(crate) fn coarse_now(&self) -> Instant {
+        self.0.clock.coarse_now()
+    }
+
+    pub(crate) fn next_node_number(&self) -> u32 {
+        self.0.node_numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn enter_node(&self, number: u32, node: WeakNode) {
+        self.0.nodes.enter(number, node);
+    }
+
+    #[inline]
+    pub(crate) fn submit(&self, ready: Ready) {
         match &self.0.executor {
-            Executor::Workers(workers) => workers.submit(process),
-            Executor::Seeded(seeded) => seeded.submit(process),
+            Executor::Workers(workers) => workers.submit(ready),
+            Executor::Seeded(seeded) => seeded.submit(ready),
         }
     }
 
     fn take_turns<T>(&self, seeded: &Seeded, future: impl Future<Output = T>) -> T {
+        let _memory = self.0.memory.enter();
+        let turn = Turn::new(&seeded.board, &self.0.memory, std::ptr::from_ref(seeded).cast());
+        turn.enter(|| self.take_turns_until(seeded, &turn, future))
+    }
+
+    #[expect(unsafe_code, reason = "a picked process is run once")]
+    fn take_turns_until<T>(&self, seeded: &Seeded, turn: &Turn<'_>, future: impl Future<Output = T>) -> T {
         /// So many turns may pass without the clock moving; from then on each costs a microsecond, so
         /// that a busy process cannot stop time. Delays are exact as long as nobody is that busy.
         const TURNS_PER_INSTANT: u32 = 10_000;
@@ -218,13 +304,21 @@ impl Runtime {
             {
                 return value;
             }
-            if let Some(process) = seeded.pick() {
+            if let Some(ready) = seeded.pick() {
                 turns += 1;
                 if turns > TURNS_PER_INSTANT {
                     clock.advance_by(Duration::from_micros(1));
                     timers.fire_until(clock.now());
                 }
-                process.run();
+                let (slot, generation) = ready.header().place();
+                let node = ready.header().node().number();
+                let before = seeded.board.handled();
+                // SAFETY: it was picked from the queue, where it was once.
+                if unsafe { ready.run(turn) } == After::Again {
+                    seeded.submit(ready);
+                }
+                let done = seeded.board.handled() - before;
+                seeded.note(&[u64::from(node), u64::from(slot) << 32 | u64::from(generation), done]);
             } else if !woken.raised.load(Ordering::Acquire) {
                 let Some(deadline) = timers.next_deadline() else {
                     panic!("nothing can run and no timer is set: this would wait for ever");
@@ -232,6 +326,7 @@ impl Runtime {
                 turns = 0;
                 clock.advance_to(deadline);
                 timers.fire_until(clock.now());
+                seeded.note(&[(deadline - clock.start()).as_nanos() as u64]);
             }
         }
     }
@@ -240,13 +335,8 @@ impl Runtime {
 impl Drop for Inner {
     fn drop(&mut self) {
         self.timers.close();
-        match &self.executor {
-            Executor::Workers(workers) => workers.close(),
-            Executor::Seeded(seeded) => seeded.close(),
-        }
-        if let Some(tokio) = self.own_tokio.lock().take() {
-            // Not waited for: the last handle may be dropped inside one of tokio's own tasks.
-            tokio.shutdown_background();
+        if let Executor::Workers(workers) = &self.executor {
+            workers.close();
         }
     }
 }

@@ -9,25 +9,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::ExitReason;
-use crate::pid::Pid;
-
-/// One place in the intake of a process.
-pub(crate) enum Slot<M> {
-    /// A user's message.
-    Message(M),
-    /// A message of ours.
-    Info(Info),
-    /// Something that takes its turn among the messages, but that the engine does.
-    Request(Request),
-    /// Something that acts when it is received.
-    Signal(Signal),
-}
+use crate::pid::{NodeId, Pid};
 
 /// What takes its turn in the mailbox and is done by the engine.
 #[derive(Debug)]
-pub(crate) enum Request {
+pub enum Request {
     /// End with this reason.
     Stop(ExitReason),
+    /// Handle no messages until told to resume.
+    Suspend,
+    /// Go on.
+    Resume,
 }
 
 /// What acts on a process when it is received, wherever it was sent.
@@ -112,10 +104,59 @@ pub enum Info {
 pub struct Down {
     /// The monitor that this is the end of.
     pub reference: MonitorRef,
-    /// The process that ended.
-    pub pid: Pid,
+    /// What was monitored.
+    pub target: Target,
     /// Why: `NoProc` if it had ended before, `NoConnection` if its node was lost.
     pub reason: ExitReason,
+}
+
+impl Down {
+    /// The process, if it was monitored by its pid.
+    pub fn pid(&self) -> Option<Pid> {
+        self.target.pid()
+    }
+}
+
+/// What a monitor is set on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Target {
+    /// A process.
+    Pid(Pid),
+    /// Whatever process has this name when the monitor is set.
+    Name {
+        /// The name.
+        name: Arc<str>,
+        /// The node that it is registered on; `None` is that of whoever monitors.
+        node: Option<NodeId>,
+    },
+}
+
+impl Target {
+    /// The process that is registered as `name` on the node of whoever monitors.
+    pub fn name(name: impl Into<Arc<str>>) -> Self {
+        Self::Name { name: name.into(), node: None }
+    }
+
+    /// The process, if it was given by its pid.
+    pub fn pid(&self) -> Option<Pid> {
+        match self {
+            Self::Pid(pid) => Some(*pid),
+            Self::Name { .. } => None,
+        }
+    }
+}
+
+impl<P: Into<Pid>> From<P> for Target {
+    fn from(pid: P) -> Self {
+        Self::Pid(pid.into())
+    }
+}
+
+impl PartialEq<Pid> for Target {
+    fn eq(&self, pid: &Pid) -> bool {
+        self.pid() == Some(*pid)
+    }
 }
 
 /// An exit signal that reached a process which traps exits.

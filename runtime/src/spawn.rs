@@ -4,19 +4,22 @@ use std::future::Future;
 
 use crate::address::Address;
 use crate::ambient;
-use crate::exit::Error;
+use crate::exit::{Error, ExitReason};
 use crate::node::{Node, SpawnOptions};
+use crate::panics::{self, Unwound};
 use crate::pid::Pid;
 use crate::process::Process;
-use crate::spec::Spawn;
+use crate::signal::MonitorRef;
+use crate::spec::{Spawn, process};
 
-/// Spawns a process: an actor, or a [`Spec`](crate::Spec) of one. The running process is its parent.
+/// Spawns a process: an actor, a [`Spec`](crate::Spec) of one, or straight-line code
+/// ([`process`](crate::process)). The running process is its parent.
 ///
 /// # Panics
 /// Outside a process. There, use [`Node::spawn`].
 pub fn spawn<S: Spawn>(what: S) -> S::Ref {
     let (node, me) = current("spawn");
-    what.spawn_on(&node, SpawnOptions { parent: Some(me), link: None })
+    what.spawn_on(&node, SpawnOptions::child_of(me)).0
 }
 
 /// Spawns a process and links it to the running one, in one step.
@@ -25,7 +28,19 @@ pub fn spawn<S: Spawn>(what: S) -> S::Ref {
 /// Outside a process.
 pub fn spawn_link<S: Spawn>(what: S) -> S::Ref {
     let (node, me) = current("spawn_link");
-    what.spawn_on(&node, SpawnOptions { parent: Some(me), link: Some(me) })
+    what.spawn_on(&node, SpawnOptions::linked_to(me)).0
+}
+
+/// Spawns a process that the running one monitors, in one step.
+///
+/// # Panics
+/// Outside a process.
+pub fn spawn_monitor<S: Spawn>(what: S) -> (S::Ref, MonitorRef) {
+    let (node, me) = current("spawn_monitor");
+    match what.spawn_on(&node, SpawnOptions { monitor: Some(me), ..SpawnOptions::child_of(me) }) {
+        (reference, Some(monitor)) => (reference, monitor),
+        (_, None) => unreachable!("a spawn sets the monitor that it is asked for"),
+    }
 }
 
 /// Spawns a process in straight-line code. The running process is its parent.
@@ -39,7 +54,39 @@ where
     Fut: Future<Output = Result<(), Error>> + Send + 'static,
 {
     let (node, me) = current("spawn_process");
-    node.spawn_process_with(SpawnOptions { parent: Some(me), link: None }, body)
+    process(body).spawn_on(&node, SpawnOptions::child_of(me)).0
+}
+
+/// Ends the running process with `reason`, now. An actor's `terminate` runs; the rest of the handler does
+/// not.
+///
+/// # Panics
+/// Outside a process. Inside, it unwinds, quietly.
+pub fn exit_now(reason: ExitReason) -> ! {
+    current("exit_now");
+    panics::unwind(Unwound::ByChoice(reason))
+}
+
+/// Runs `work`, which blocks its thread, on a thread for such work, and waits for what it returns.
+///
+/// How many run at once is limited ([`RuntimeBuilder::blocking_threads`](crate::RuntimeBuilder)); more
+/// wait. In a seeded run there are no such threads: `work` runs at once, in the process's turn.
+///
+/// # Cancel safety
+/// Dropped, also by the end of the process, it gives up the result, not the work.
+///
+/// # Panics
+/// Outside a process; and if `work` panics, with what it says.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (node, _) = current("blocking");
+    let Some(tokio) = node.runtime().tokio() else { return work() };
+    match tokio.spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => std::panic::resume_unwind(payload),
+            Err(_) => panic!("blocking work was called off: the runtime is ending"),
+        },
+    }
 }
 
 /// The node that the running process lives on.

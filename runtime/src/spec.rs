@@ -2,45 +2,123 @@
 
 use std::fmt;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
 
-use crate::actor::{Actor, Handle, Start};
+use crate::actor::{Actor, Handle, Refused, Start};
 use crate::address::{ActorRef, Address};
 use crate::ambient;
-use crate::exit::ExitReason;
+use crate::call::{self, CallFailed, ReplyTo};
+use crate::exit::{Error, ExitReason};
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
-use crate::process::launch_actor;
+use crate::priority::Priority;
+use crate::process::{Process, launch_actor, launch_spec, launch_straight};
+use crate::signal::MonitorRef;
 
-/// Whatever `spawn` takes: an actor, or a [`Spec`] of one.
+/// Whatever `spawn` takes: an actor, a [`Spec`] of one, or straight-line code ([`process`]).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be spawned",
     note = "give its `impl` block `#[handlers]`, or implement `Handle` for it"
 )]
-pub trait Spawn {
+pub trait Spawn: Sized {
     /// How the process is referred to.
     type Ref;
-    /// Spawns it on `node`.
-    fn spawn_on(self, node: &Node, options: SpawnOptions) -> Self::Ref;
+    /// Spawns it on `node`; with its monitor, if the options ask for one.
+    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (Self::Ref, Option<MonitorRef>);
 }
 
 impl<A: Handle> Spawn for A {
     type Ref = ActorRef<A>;
 
-    fn spawn_on(self, node: &Node, options: SpawnOptions) -> ActorRef<A> {
-        let cell = launch_actor(node, options, None, None, |cx| async { (cx, Ok(self)) });
-        ActorRef::new(Address::local(cell))
+    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (ActorRef<A>, Option<MonitorRef>) {
+        let (cell, monitor) = launch_actor(node, options, self);
+        (ActorRef::new(Address::local(cell)), monitor)
     }
 }
 
 impl<A: Handle + Start> Spawn for Spec<A> {
     type Ref = ActorRef<A>;
 
-    fn spawn_on(self, node: &Node, options: SpawnOptions) -> ActorRef<A> {
+    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (ActorRef<A>, Option<MonitorRef>) {
         self.launch(node, options, None)
+    }
+}
+
+/// A process in straight-line code that has not been spawned; made by [`process`].
+#[must_use = "it does nothing until it is spawned"]
+pub struct Code<M, F> {
+    body: F,
+    messages: PhantomData<fn(M)>,
+}
+
+/// Straight-line code, to be spawned: `spawn_link(process(async |mut me: Process<Msg>| { … }))`.
+pub fn process<M, F, Fut>(body: F) -> Code<M, F>
+where
+    M: Send + 'static,
+    F: FnOnce(Process<M>) -> Fut,
+    Fut: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    Code { body, messages: PhantomData }
+}
+
+impl<M, F, Fut> Spawn for Code<M, F>
+where
+    M: Send + 'static,
+    F: FnOnce(Process<M>) -> Fut,
+    Fut: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    type Ref = Address<M>;
+
+    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (Address<M>, Option<MonitorRef>) {
+        let (cell, monitor) = launch_straight(node, options, self.body);
+        (Address::local(cell), monitor)
+    }
+}
+
+impl<M, F> fmt::Debug for Code<M, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code")
+    }
+}
+
+/// Something to be spawned in another way than usual; made by [`options`].
+#[derive(Debug)]
+#[must_use = "it does nothing until it is spawned"]
+pub struct Configured<S> {
+    what: S,
+    priority: Option<Priority>,
+    label: Option<Arc<str>>,
+}
+
+/// `what`, to be spawned in another way than usual: `spawn(options(cart).priority(Priority::High))`.
+pub fn options<S: Spawn>(what: S) -> Configured<S> {
+    Configured { what, priority: None, label: None }
+}
+
+impl<S> Configured<S> {
+    /// How urgent its turns are.
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// What lists and reports call it.
+    pub fn label(mut self, label: impl Into<Arc<str>>) -> Self {
+        self.label = Some(label.into());
+        self
+    }
+}
+
+impl<S: Spawn> Spawn for Configured<S> {
+    type Ref = S::Ref;
+
+    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (S::Ref, Option<MonitorRef>) {
+        let priority = self.priority.unwrap_or(options.priority);
+        let label = self.label.or_else(|| options.label.clone());
+        self.what.spawn_on(node, SpawnOptions { priority, label, ..options })
     }
 }
 
@@ -126,7 +204,7 @@ impl<A: Handle + Start> Spec<A> {
     /// Outside a process. There, use [`Node::start`].
     pub fn start(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
         let (node, me) = ambient::current().expect("`start` works in processes only; outside, use `node.start(spec)`");
-        self.start_on(&node, SpawnOptions { parent: Some(me), link: None })
+        self.start_on(&node, SpawnOptions::child_of(me))
     }
 
     /// Like [`start`](Self::start), and links it to the running process from the beginning. An error
@@ -139,7 +217,7 @@ impl<A: Handle + Start> Spec<A> {
     /// Outside a process.
     pub fn start_link(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
         let (node, me) = ambient::current().expect("`start_link` works in processes only: there is nothing to link to");
-        self.start_on(&node, SpawnOptions { parent: Some(me), link: Some(me) })
+        self.start_on(&node, SpawnOptions::linked_to(me))
     }
 
     /// Starts it on `node` and waits until its `init` is done.
@@ -151,13 +229,14 @@ impl<A: Handle + Start> Spec<A> {
         node: &Node,
         options: SpawnOptions,
     ) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
-        let (sender, started) = oneshot::channel();
-        let reference = self.launch(node, options, Some(sender));
+        let (started, reply) = call::place();
+        let (reference, _) = self.launch(node, options, Some(reply));
         async move {
             match started.await {
                 Ok(outcome) => outcome.map(|()| reference),
                 // The process was ended from outside while it started.
-                Err(_) => Err(StartError::Died(reference.address().fate().unwrap_or(ExitReason::NoProc))),
+                Err(CallFailed::Died(reason)) => Err(StartError::Died(reason)),
+                Err(_) => Err(StartError::Died(ExitReason::NoProc)),
             }
         }
     }
@@ -166,14 +245,65 @@ impl<A: Handle + Start> Spec<A> {
         &self,
         node: &Node,
         options: SpawnOptions,
-        started: Option<oneshot::Sender<Result<(), StartError>>>,
-    ) -> ActorRef<A> {
+        started: Option<ReplyTo<Result<(), StartError>>>,
+    ) -> (ActorRef<A>, Option<MonitorRef>) {
         let args = self.args.clone();
-        let cell = launch_actor(node, options, self.name.clone(), started, move |mut cx| async move {
-            let made = A::start(args(), &mut cx).await;
-            (cx, made)
-        });
-        ActorRef::new(Address::local(cell))
+        let launching = started.map(|started| Box::new(Launching { started, error: None }));
+        let (cell, monitor) = launch_spec::<A>(node, options, self.name.clone(), launching, move || args());
+        (ActorRef::new(Address::local(cell)), monitor)
+    }
+}
+
+/// What is still to be settled of a start that somebody waits for.
+pub(crate) struct Launching {
+    started: ReplyTo<Result<(), StartError>>,
+    error: Option<StartError>,
+}
+
+impl Launching {
+    /// The process has started.
+    pub(crate) fn succeed(self) {
+        self.started.send(Ok(()));
+    }
+
+    /// It will not start.
+    pub(crate) fn failed(&mut self, error: StartError) {
+        self.error = Some(error);
+    }
+
+    /// Nothing is left of a process that did not start.
+    pub(crate) fn ended(self, reason: ExitReason) {
+        self.started.send(Err(self.error.unwrap_or(StartError::Died(reason))));
+    }
+}
+
+impl StartError {
+    /// The reason that a process ends with which does not start.
+    pub(crate) fn as_reason(&self) -> ExitReason {
+        match self {
+            Self::Ignored => ExitReason::Normal,
+            Self::Refused(reason) => reason.clone(),
+            other => ExitReason::error(other.clone()),
+        }
+    }
+}
+
+impl From<Refused> for StartError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Ignore => Self::Ignored,
+            Refused::Error(reason) => Self::Refused(reason),
+        }
+    }
+}
+
+/// A refused start as an exit reason.
+impl From<StartError> for ExitReason {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Refused(reason) | StartError::Died(reason) => reason,
+            other => ExitReason::error(other),
+        }
     }
 }
 

@@ -3,15 +3,13 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
-
 use crate::ambient;
+use crate::process::turn;
 use crate::runtime::Runtime;
-use crate::timer::TimerKey;
+use crate::timer::{Action, TimerRef};
 
 /// The current instant, by the clock of the process that asks.
 ///
@@ -54,40 +52,102 @@ pub async fn timeout<T>(duration: Duration, future: impl Future<Output = T>) -> 
 #[error("the time was up")]
 pub struct Elapsed;
 
+/// Lets all others that are ready have a turn first.
+///
+/// # Panics
+/// Outside a process.
+pub async fn yield_now() {
+    turn::with_current(|turn| match turn {
+        Some(turn) if turn.process().is_some() => turn.end(),
+        _ => panic!("`yield_now` works in processes only"),
+    });
+    let mut yielded = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Counts `n` units of work, for loops that await nothing else: if the turn's budget is used up, lets all
+/// others that are ready have a turn first.
+///
+/// # Examples
+/// ```
+/// use biotope::prelude::*;
+/// use biotope::time::reduce;
+///
+/// # #[biotope::main]
+/// # async fn main() -> biotope::Result<()> {
+/// let mut sum = 0_u64;
+/// for n in 0..10_000 {
+///     sum += n;
+///     reduce(1).await;
+/// }
+/// assert_eq!(sum, 49_995_000);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Panics
+/// Outside a process.
+pub async fn reduce(n: u32) {
+    let is_over = turn::with_current(|turn| match turn {
+        Some(turn) if turn.process().is_some() => {
+            turn.charge(n);
+            turn.is_over()
+        }
+        _ => panic!("`reduce` works in processes only"),
+    });
+    if is_over {
+        yield_now().await;
+    }
+}
+
 /// A future that is done at an instant.
 #[must_use = "a sleep does nothing until it is awaited"]
 pub struct Sleep {
     runtime: Runtime,
     deadline: Instant,
-    waker: Arc<Mutex<Option<Waker>>>,
-    timer: Option<TimerKey>,
+    timer: Option<(TimerRef, Waker)>,
 }
 
 pub(crate) fn sleep_on(runtime: &Runtime, deadline: Instant) -> Sleep {
-    Sleep { runtime: runtime.clone(), deadline, waker: Arc::default(), timer: None }
+    Sleep { runtime: runtime.clone(), deadline, timer: None }
+}
+
+impl Sleep {
+    fn cancel(&mut self) {
+        if let Some((timer, _)) = self.timer.take() {
+            self.runtime.timers().cancel(timer);
+        }
+    }
 }
 
 impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<()> {
-        // Before the look at the clock: a timer that fires in between must find this waker.
-        *self.waker.lock() = Some(cx.waker().clone());
         if self.runtime.now() >= self.deadline {
-            self.timer = None;
+            self.cancel();
             return Poll::Ready(());
         }
-        if self.timer.is_none() {
-            let waker = self.waker.clone();
-            let timer = self.runtime.timers().at(self.deadline, move || {
-                let waker = waker.lock().take();
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-            });
-            self.timer = Some(timer);
+        let is_set = self.timer.as_ref().is_some_and(|(_, waker)| waker.will_wake(cx.waker()));
+        if !is_set {
+            self.cancel();
+            let timer = self.runtime.timers().at(self.deadline, Action::Wake(cx.waker().clone()));
+            self.timer = Some((timer, cx.waker().clone()));
         }
         Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.cancel();
     }
 }
 

@@ -161,7 +161,7 @@ impl App {
     fn spawn(self, node: &Node, owner: Option<Pid>) -> (Running, oneshot::Receiver<SupervisorRef>) {
         let (started, starting) = oneshot::channel();
         let (sender, outcome) = watch::channel(None);
-        let options = SpawnOptions { parent: owner, link: None };
+        let options = SpawnOptions { parent: owner, ..SpawnOptions::default() };
         let master = node.spawn_process_with(options, move |mut me: Process<Command>| async move {
             let outcome = self.master(&mut me, owner, started).await;
             tell_end(&me, &self.name, &outcome);
@@ -180,7 +180,7 @@ impl App {
     ) -> Outcome {
         me.trap_exits(true);
         let owner = owner.map(|owner| me.monitor(owner));
-        let options = SpawnOptions { parent: Some(me.pid()), link: Some(me.pid()) };
+        let options = SpawnOptions::linked_to(me.pid());
         let (root, starting) = self.supervisor.launch(me.node(), options)?;
         let root_end = me.monitor(root.pid());
         let mut starting = Some(pin!(starting));

@@ -136,8 +136,10 @@ impl Driver {
                 self.core.on_ended(now, exit.from, exit.reason, out);
             }
             Event::Received(Received::Info(Info::Down(down))) => {
-                if self.monitors.remove(&down.pid).is_some() {
-                    self.core.on_ended(now, down.pid, down.reason, out);
+                if let Some(pid) = down.pid()
+                    && self.monitors.remove(&pid).is_some()
+                {
+                    self.core.on_ended(now, pid, down.reason, out);
                 }
             }
             Event::Received(Received::Info(_)) => {}
@@ -164,8 +166,7 @@ impl Driver {
     }
 
     fn begin_start(&self, child: &Child) -> Starting {
-        let me = Some(self.me.pid());
-        let options = SpawnOptions { parent: me, link: me };
+        let options = SpawnOptions::linked_to(self.me.pid());
         match catch_unwind(AssertUnwindSafe(|| child.start(self.me.node(), options))) {
             Ok(starting) => starting,
             Err(payload) => {
@@ -194,9 +195,9 @@ impl Driver {
     /// known as children. The start tells its pid only when it is done.
     fn strays(&self) -> Vec<Pid> {
         let node = self.me.node();
-        let links = node.process_info(self.me.pid()).map(|info| info.links).unwrap_or_default();
+        let links = node.peek(self.me.pid()).map(|info| info.links).unwrap_or_default();
         let is_stray = |pid: &Pid| {
-            let parent = node.process_info(*pid).and_then(|info| info.parent);
+            let parent = node.peek(*pid).and_then(|info| info.parent);
             parent == Some(self.me.pid()) && !self.core.knows(*pid)
         };
         links.into_iter().filter(is_stray).collect()
@@ -232,7 +233,8 @@ impl Driver {
         if let Some(name) = &self.name
             && self.me.node().whereis(name) == Some(self.me.pid())
         {
-            self.me.node().unregister(name);
+            // Nobody else has taken it: it was this supervisor's.
+            let _ = self.me.node().unregister(name);
         }
         let _ = started.send(Err(error));
     }

@@ -145,7 +145,7 @@ impl Supervisor {
     /// Outside a process. There, use [`start_on`](Self::start_on).
     pub fn start_link(&self) -> impl Future<Output = Result<SupervisorRef, SupervisorStartError>> + Send + use<> {
         let me = this_pid();
-        self.start_on(&node(), SpawnOptions { parent: Some(me), link: Some(me) })
+        self.start_on(&node(), SpawnOptions::linked_to(me))
     }
 
     /// Starts it on `node` and waits until all children have started.
@@ -180,8 +180,8 @@ impl Supervisor {
         self.check()?;
         let (sender, started) = oneshot::channel();
         let core = Core::new(self.strategy, Intensity::new(self.restarts, self.period), self.children.clone());
-        let name = self.name.clone();
-        let address = node.spawn_process_with(options, move |me| driver::run(me, name, options.link, core, sender));
+        let (name, link) = (self.name.clone(), options.link);
+        let address = node.spawn_process_with(options, move |me| driver::run(me, name, link, core, sender));
         let started = async move {
             // Without an answer, it was killed.
             started.await.unwrap_or(Err(SupervisorStartError::Died(ExitReason::Killed)))

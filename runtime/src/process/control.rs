@@ -1,44 +1,128 @@
-//! What a process is tied to: links, monitors, its name, its timers.
+//! What a process is tied to: links, monitors, aliases, its name, timers that will fire at it.
 
+use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Weak};
 
+use super::alias::AliasEnd;
 use crate::exit::ExitReason;
 use crate::pid::Pid;
-use crate::signal::{Down, Exit, Info, MonitorRef, Signal};
-use crate::timer::TimerKey;
+use crate::signal::{Down, Exit, Info, MonitorRef, Signal, Target};
+use crate::timer::TimerRef;
 
+/// What a process is tied to.
 #[derive(Default)]
 pub(crate) struct Control {
     pub(crate) trap_exit: bool,
     pub(crate) name: Option<Arc<str>>,
+    pub(crate) label: Option<Arc<str>>,
+    pub(crate) group_leader: Option<Pid>,
     pub(crate) links: BTreeSet<Pid>,
     /// Whom this process monitors, by the number of the monitor.
-    pub(crate) monitors: BTreeMap<u64, Pid>,
+    pub(crate) monitors: BTreeMap<u64, Monitor>,
     /// Who monitors this process.
     pub(crate) monitored_by: BTreeSet<MonitorRef>,
-    pub(crate) timers: BTreeMap<u64, TimerKey>,
+    /// The aliases that stand, by number.
+    pub(crate) aliases: BTreeMap<u64, Alias>,
+    /// Timers that will fire at this process.
+    pub(crate) timers: BTreeSet<TimerRef>,
+    /// The process's own values, one for each type.
+    pub(crate) dictionary: BTreeMap<TypeId, Box<dyn Entry>>,
+    /// Where else its name stands, to be struck out when it ends.
+    pub(crate) held: Vec<Weak<dyn Holds>>,
     numbers: u64,
 }
 
+/// One monitor, at the side that is told.
+pub(crate) struct Monitor {
+    /// What was asked for.
+    pub(crate) target: Target,
+    /// The process that was meant; `None` if there was none.
+    pub(crate) pid: Option<Pid>,
+    /// What is to be made of the `Down`, if it is to come as a message of the process's own.
+    pub(crate) tag: Option<Tag>,
+}
+
+/// Makes a message of a `Down`; boxed, because the type of messages is not known here.
+pub(crate) type Tag = Box<dyn FnOnce(Down) -> Box<dyn Any + Send> + Send>;
+
+/// One alias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Alias {
+    /// When it ends by itself.
+    pub(crate) end: AliasEnd,
+    /// The monitor that it was made with.
+    pub(crate) monitor: Option<u64>,
+}
+
+/// A value of a process's dictionary.
+pub(crate) trait Entry: Any + fmt::Debug + Send {}
+
+impl<T: Any + fmt::Debug + Send> Entry for T {}
+
+/// Something that knows processes by more than their pid and forgets them before their end is announced.
+pub(crate) trait Holds: Send + Sync {
+    /// Forgets `pid`.
+    fn release(&self, pid: Pid);
+}
+
 /// What a received signal means for the process.
-#[derive(Debug, PartialEq)]
 pub(crate) enum Effect {
     /// It is done.
     Nothing,
     /// The process is told, in the signal's place in the mailbox.
     Tell(Info),
+    /// The process is told by a message of its own.
+    TellAs(Box<dyn Any + Send>),
     /// The process is asked to stop, in the signal's place in the mailbox.
     Stop(ExitReason),
     /// The process ends.
     End(ExitReason),
 }
 
+/// What becomes of a message that came by an alias.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ByAlias {
+    /// The alias stands: the message is taken.
+    Taken,
+    /// It is taken, and was the last; this monitor ends too.
+    TakenWithMonitor(u64),
+    /// The alias was revoked.
+    Dropped,
+}
+
 impl Control {
-    /// A number that names a monitor or timer of this process.
+    /// A number that names a monitor or alias of this process.
     pub(crate) fn next_number(&mut self) -> u64 {
         self.numbers += 1;
         self.numbers
+    }
+
+    /// Gives back what it has room for and does not need.
+    pub(crate) fn shrink(&mut self) {
+        self.held.retain(|held| held.strong_count() > 0);
+        self.held.shrink_to_fit();
+    }
+
+    /// Removes a monitor, and the aliases that end with it.
+    pub(crate) fn remove_monitor(&mut self, number: u64) -> Option<Monitor> {
+        let monitor = self.monitors.remove(&number)?;
+        self.aliases.retain(|_, alias| alias.monitor != Some(number) || alias.end == AliasEnd::Explicit);
+        Some(monitor)
+    }
+
+    /// Receives a message that came by the alias `number`.
+    pub(crate) fn receive_by_alias(&mut self, number: u64) -> ByAlias {
+        let Some(alias) = self.aliases.get(&number).copied() else { return ByAlias::Dropped };
+        if alias.end != AliasEnd::FirstReply {
+            return ByAlias::Taken;
+        }
+        self.aliases.remove(&number);
+        match alias.monitor.filter(|number| self.monitors.contains_key(number)) {
+            Some(monitor) => ByAlias::TakenWithMonitor(monitor),
+            None => ByAlias::Taken,
+        }
     }
 
     /// Receives `signal` as process `me`.
@@ -60,11 +144,13 @@ impl Control {
                 self.monitored_by.remove(&reference);
                 Effect::Nothing
             }
-            Signal::Down { reference, from, reason } => {
+            Signal::Down { reference, reason, .. } => {
                 // A monitor that was taken back meanwhile tells nothing.
-                match self.monitors.remove(&reference.number) {
-                    Some(_) => Effect::Tell(Info::Down(Down { reference, pid: from, reason })),
-                    None => Effect::Nothing,
+                let Some(monitor) = self.remove_monitor(reference.number) else { return Effect::Nothing };
+                let down = Down { reference, target: monitor.target, reason };
+                match monitor.tag {
+                    None => Effect::Tell(Info::Down(down)),
+                    Some(tag) => Effect::TellAs(tag(down)),
                 }
             }
             Signal::Exit { from, reason, link } => self.receive_exit(me, from, reason, link),
@@ -97,6 +183,24 @@ mod tests {
         Pid::new(NodeId::new("n", 1), slot, 0)
     }
 
+    /// An effect that can be compared.
+    #[derive(Debug, PartialEq)]
+    enum Said {
+        Nothing,
+        Tell(Info),
+        End(ExitReason),
+        Other,
+    }
+
+    fn said(effect: Effect) -> Said {
+        match effect {
+            Effect::Nothing => Said::Nothing,
+            Effect::Tell(info) => Said::Tell(info),
+            Effect::End(reason) => Said::End(reason),
+            Effect::TellAs(_) | Effect::Stop(_) => Said::Other,
+        }
+    }
+
     fn exit(from: u32, reason: ExitReason, link: bool) -> Signal {
         Signal::Exit { from: pid(from), reason, link }
     }
@@ -107,16 +211,16 @@ mod tests {
         use ExitReason as R;
         let me = pid(0);
         let mut plain = Control::default();
-        assert_eq!(plain.receive(me, exit(1, R::Shutdown, false)), Effect::End(R::Shutdown));
-        assert_eq!(plain.receive(me, exit(1, R::Normal, false)), Effect::Nothing);
-        assert_eq!(plain.receive(me, exit(0, R::Normal, false)), Effect::End(R::Normal));
-        assert_eq!(plain.receive(me, exit(1, R::Kill, false)), Effect::End(R::Killed));
+        assert_eq!(said(plain.receive(me, exit(1, R::Shutdown, false))), Said::End(R::Shutdown));
+        assert_eq!(said(plain.receive(me, exit(1, R::Normal, false))), Said::Nothing);
+        assert_eq!(said(plain.receive(me, exit(0, R::Normal, false))), Said::End(R::Normal));
+        assert_eq!(said(plain.receive(me, exit(1, R::Kill, false))), Said::End(R::Killed));
         let mut trapping = Control { trap_exit: true, ..Control::default() };
         for reason in [R::Shutdown, R::Normal] {
-            let told = Effect::Tell(Info::Exit(Exit { from: pid(1), reason: reason.clone() }));
-            assert_eq!(trapping.receive(me, exit(1, reason, false)), told);
+            let told = Said::Tell(Info::Exit(Exit { from: pid(1), reason: reason.clone() }));
+            assert_eq!(said(trapping.receive(me, exit(1, reason, false))), told);
         }
-        assert_eq!(trapping.receive(me, exit(1, R::Kill, false)), Effect::End(R::Killed));
+        assert_eq!(said(trapping.receive(me, exit(1, R::Kill, false))), Said::End(R::Killed));
     }
 
     /// EXIT-06, EXIT-08, and `kill` as a reason over a link.
@@ -125,12 +229,12 @@ mod tests {
         use ExitReason as R;
         let me = pid(0);
         let mut plain = Control::default();
-        assert_eq!(plain.receive(me, exit(1, R::Shutdown, true)), Effect::Nothing);
+        assert_eq!(said(plain.receive(me, exit(1, R::Shutdown, true))), Said::Nothing);
         plain.receive(me, Signal::Link { from: pid(1) });
-        assert_eq!(plain.receive(me, exit(1, R::Normal, true)), Effect::Nothing);
+        assert_eq!(said(plain.receive(me, exit(1, R::Normal, true))), Said::Nothing);
         assert!(plain.links.is_empty());
         plain.receive(me, Signal::Link { from: pid(1) });
-        assert_eq!(plain.receive(me, exit(1, R::Kill, true)), Effect::End(R::Kill));
+        assert_eq!(said(plain.receive(me, exit(1, R::Kill, true))), Said::End(R::Kill));
     }
 
     #[test]
@@ -139,8 +243,23 @@ mod tests {
         let reference = MonitorRef { owner: me, number: 1 };
         let down = Signal::Down { reference, from: pid(1), reason: ExitReason::Normal };
         let mut control = Control::default();
-        control.monitors.insert(1, pid(1));
+        control.monitors.insert(1, Monitor { target: Target::Pid(pid(1)), pid: Some(pid(1)), tag: None });
         assert!(matches!(control.receive(me, down.clone()), Effect::Tell(Info::Down(_))));
-        assert_eq!(control.receive(me, down), Effect::Nothing);
+        assert_eq!(said(control.receive(me, down)), Said::Nothing);
+    }
+
+    #[test]
+    fn an_alias_that_ends_with_its_first_message_takes_its_monitor_along() {
+        let mut control = Control::default();
+        control.monitors.insert(1, Monitor { target: Target::Pid(pid(1)), pid: Some(pid(1)), tag: None });
+        control.aliases.insert(2, Alias { end: AliasEnd::FirstReply, monitor: Some(1) });
+        assert_eq!(control.receive_by_alias(2), ByAlias::TakenWithMonitor(1));
+        assert_eq!(control.receive_by_alias(2), ByAlias::Dropped);
+        control.aliases.insert(3, Alias { end: AliasEnd::WithMonitor, monitor: Some(1) });
+        control.aliases.insert(4, Alias { end: AliasEnd::Explicit, monitor: Some(1) });
+        assert_eq!(control.receive_by_alias(3), ByAlias::Taken);
+        assert!(control.remove_monitor(1).is_some());
+        assert_eq!(control.receive_by_alias(3), ByAlias::Dropped);
+        assert_eq!(control.receive_by_alias(4), ByAlias::Taken);
     }
 }

@@ -1,56 +1,101 @@
 //! What a running process may do as itself. [`Context`](crate::Context) and
 //! [`Process`](crate::Process) deref to it.
+#![expect(unsafe_code, reason = "`Me` has no size: it stands where its process's cell begins")]
 
+use std::any::TypeId;
 use std::fmt;
+use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::AnyCell;
+use super::alias::{Alias, AliasEnd};
+use super::cell::{CellRef, Header};
+use super::control::{Alias as AliasEntry, Entry, Monitor, Tag};
+use super::receive;
+use super::turn;
 use crate::actor::Actor;
 use crate::address::{ActorRef, Address};
 use crate::exit::ExitReason;
+use crate::mailbox::Notice;
 use crate::node::{Node, SpawnOptions};
+use crate::panics::{self, Unwound};
 use crate::pid::Pid;
-use crate::signal::{MonitorRef, Signal};
+use crate::priority::Priority;
+use crate::signal::{Down, MonitorRef, Signal, Target};
 use crate::spec::Spawn;
+use crate::timer::TimerRef;
 
 /// The running process, seen by itself.
-pub struct Me {
-    pub(super) cell: Arc<dyn AnyCell>,
+pub struct Me(());
+
+/// The process at `header`, as itself.
+pub(crate) fn at(header: &Header) -> &Me {
+    // SAFETY: `Me` has no size, so any address will do; this one is not null.
+    unsafe { &*header.ready_ptr().as_ptr().cast::<Me>() }
+}
+
+/// The process whose cell begins at `place`, as itself.
+///
+/// # Safety
+/// A cell begins there, and lives as long as the reference is used.
+pub(crate) unsafe fn me_at<'a>(place: *const ()) -> &'a Me {
+    // SAFETY: `Me` has no size, so any address will do that is not null.
+    unsafe { &*place.cast::<Me>() }
 }
 
 impl Me {
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: a `Me` stands at the address of a cell (`at` makes all of them, and they cannot be moved:
+        // nobody has one by value), whose provenance was exposed when it was made. Whoever lends the `Me`
+        // keeps the cell alive: a `Process` by its reference, a `Context` by the turn.
+        unsafe { &*ptr::with_exposed_provenance::<Header>(ptr::from_ref(self).addr()) }
+    }
+
+    /// Whether this is the process whose code runs here.
+    fn is_here(&self) -> bool {
+        turn::with_process(|running| running.is_some_and(|(_, header)| ptr::eq(header, self.header())))
+    }
+
     /// The name of this process.
     pub fn pid(&self) -> Pid {
-        self.cell.header().pid
+        self.header().pid()
     }
 
     /// The node it runs on.
     pub fn node(&self) -> &Node {
-        &self.cell.header().node
+        self.header().node()
     }
 
-    /// The process that spawned it, if it was spawned by one.
+    /// The process that spawned it, if it was spawned by one of this node.
     pub fn parent(&self) -> Option<Pid> {
-        self.cell.header().parent
+        self.header().parent()
     }
 
-    /// Spawns a process: an actor, or a specification of one. It has this one as its parent.
+    /// Spawns a process: an actor, a specification of one, or straight-line code. It has this one as its
+    /// parent.
     pub fn spawn<S: Spawn>(&self, what: S) -> S::Ref {
-        what.spawn_on(self.node(), SpawnOptions { parent: Some(self.pid()), link: None })
+        what.spawn_on(self.node(), SpawnOptions::child_of(self.pid())).0
     }
 
     /// Spawns a process and links to it, in one step.
     pub fn spawn_link<S: Spawn>(&self, what: S) -> S::Ref {
-        what.spawn_on(self.node(), SpawnOptions { parent: Some(self.pid()), link: Some(self.pid()) })
+        what.spawn_on(self.node(), SpawnOptions::linked_to(self.pid())).0
+    }
+
+    /// Spawns a process and monitors it, in one step.
+    pub fn spawn_monitor<S: Spawn>(&self, what: S) -> (S::Ref, MonitorRef) {
+        let options = SpawnOptions { monitor: Some(self.pid()), ..SpawnOptions::child_of(self.pid()) };
+        match what.spawn_on(self.node(), options) {
+            (reference, Some(monitor)) => (reference, monitor),
+            (_, None) => unreachable!("a spawn sets the monitor that it is asked for"),
+        }
     }
 
     /// Links to `to`: the end of either reaches the other. If there is no such process, an exit
     /// signal with [`ExitReason::NoProc`] comes back. Linking twice, or to oneself, changes nothing.
     pub fn link(&self, to: impl Into<Pid>) {
         let to = to.into();
-        if to != self.pid() && self.cell.header().control.lock().links.insert(to) {
+        if to != self.pid() && self.header().extra().control.lock().links.insert(to) {
             self.node().signal(to, Signal::Link { from: self.pid() });
         }
     }
@@ -59,94 +104,235 @@ impl Me {
     /// already in the mailbox stays.
     pub fn unlink(&self, to: impl Into<Pid>) {
         let to = to.into();
-        if self.cell.header().control.lock().links.remove(&to) {
+        if self.header().extra().control.lock().links.remove(&to) {
             self.node().signal(to, Signal::Unlink { from: self.pid() });
         }
     }
 
-    /// Asks for a [`Down`](crate::Down) when `target` ends; at once, with
-    /// [`ExitReason::NoProc`], if there is no such process.
-    pub fn monitor(&self, target: impl Into<Pid>) -> MonitorRef {
-        let target = target.into();
-        let reference = {
-            let mut control = self.cell.header().control.lock();
-            let number = control.next_number();
-            control.monitors.insert(number, target);
-            MonitorRef { owner: self.pid(), number }
-        };
-        self.node().signal(target, Signal::Monitor { from: self.pid(), reference });
-        reference
+    /// Asks for a [`Down`] when `target` ends; at once, with [`ExitReason::NoProc`], if there is no such
+    /// process. A monitor of a name sticks to the process that has it now.
+    pub fn monitor(&self, target: impl Into<Target>) -> MonitorRef {
+        monitor(self, target.into(), None)
     }
 
     /// Takes a monitor back. A `Down` that is already in the mailbox stays; no other comes.
     pub fn demonitor(&self, reference: MonitorRef) {
-        if reference.owner != self.pid() {
-            return;
+        if reference.owner == self.pid() {
+            receive::demonitor(self.header(), reference.number);
         }
-        let target = self.cell.header().control.lock().monitors.remove(&reference.number);
-        if let Some(target) = target {
-            self.node().signal(target, Signal::Demonitor { reference });
-        }
+    }
+
+    /// Takes a monitor back, and its `Down` out of the mailbox if it is there already.
+    ///
+    /// # Panics
+    /// Outside this process's own code.
+    pub fn demonitor_flush(&self, reference: MonitorRef) {
+        self.demonitor(reference);
+        assert!(self.is_here(), "a process takes from its mailbox in its own code only");
+        self.header().flush_down(reference);
     }
 
     /// Sends `to` an exit signal. [`ExitReason::Kill`] cannot be trapped.
+    ///
+    /// To itself, with a reason that ends it, this does not return: what comes after it in the process's
+    /// code does not happen.
     pub fn exit(&self, to: impl Into<Pid>, reason: ExitReason) {
-        self.node().signal(to.into(), Signal::Exit { from: self.pid(), reason, link: false });
+        let to = to.into();
+        if to == self.pid() && self.is_here() {
+            let traps = self.header().extra_if_any().is_some_and(|extra| extra.control.lock().trap_exit);
+            match reason {
+                ExitReason::Kill => panics::unwind(Unwound::BySignal(ExitReason::Killed)),
+                reason if !traps => panics::unwind(Unwound::BySignal(reason)),
+                _ => {}
+            }
+        }
+        self.node().signal(to, Signal::Exit { from: self.pid(), reason, link: false });
     }
 
-    /// From now on, exit signals become [`Exit`](crate::Exit) messages (or no longer do).
-    pub fn trap_exits(&self, trap: bool) {
-        self.cell.header().control.lock().trap_exit = trap;
+    /// Ends this process with `reason`, now. An actor's `terminate` runs; the rest of the handler does not.
+    ///
+    /// # Panics
+    /// Outside this process's own code. Inside, it unwinds, quietly.
+    pub fn exit_now(&self, reason: ExitReason) -> ! {
+        assert!(self.is_here(), "a process ends itself in its own code only; elsewhere, send it an exit signal");
+        panics::unwind(Unwound::ByChoice(reason))
     }
 
-    /// Counts `n` units of work against this turn's budget; 0 left ends the turn at the next message.
+    /// From now on, exit signals become [`Exit`](crate::Exit) messages (or no longer do). Returns whether
+    /// they did before.
+    pub fn trap_exits(&self, trap: bool) -> bool {
+        std::mem::replace(&mut self.header().extra().control.lock().trap_exit, trap)
+    }
+
+    /// Sets how urgent this process's turns are, from the next one on. Returns how urgent they were.
+    pub fn set_priority(&self, priority: Priority) -> Priority {
+        self.header().set_priority(priority)
+    }
+
+    /// Counts `n` units of work against this turn's budget; if it is used up, the turn ends after this
+    /// message, or at the next `await` of something that this crate offers.
     pub fn consume_reductions(&self, n: u32) {
-        let header = self.cell.header();
-        header.reductions.fetch_add(u64::from(n), Ordering::Relaxed);
-        let left = header.budget.load(Ordering::Relaxed).saturating_sub(n);
-        header.budget.store(left, Ordering::Relaxed);
+        turn::with_process(|running| {
+            if let Some((turn, header)) = running
+                && ptr::eq(header, self.header())
+            {
+                turn.charge(n);
+            }
+        });
     }
 
-    /// Runs `action` with the client of `to` after `delay`. The timer belongs to this process and ends with it.
+    /// Gives this process a label, which lists and reports show.
+    pub fn set_label(&self, label: impl Into<Arc<str>>) {
+        self.header().extra().control.lock().label = Some(label.into());
+    }
+
+    /// The process that leads the group this one belongs to; children inherit it.
+    pub fn group_leader(&self) -> Option<Pid> {
+        self.header().extra_if_any().and_then(|extra| extra.control.lock().group_leader)
+    }
+
+    /// Puts this process, and those that it spawns from now on, into another group.
+    pub fn set_group_leader(&self, leader: impl Into<Pid>) {
+        self.header().extra().control.lock().group_leader = Some(leader.into());
+    }
+
+    /// Puts `value` into the process's own dictionary, which has one value for each type. Returns the one
+    /// before. Children do not inherit it.
+    pub fn put<T: fmt::Debug + Send + 'static>(&self, value: T) -> Option<T> {
+        let before = self.header().extra().control.lock().dictionary.insert(TypeId::of::<T>(), Box::new(value));
+        before.and_then(taken)
+    }
+
+    /// The value of this type in the process's own dictionary.
+    pub fn fetch<T: Clone + fmt::Debug + Send + 'static>(&self) -> Option<T> {
+        let extra = self.header().extra_if_any()?;
+        let control = extra.control.lock();
+        let value: &dyn std::any::Any = &**control.dictionary.get(&TypeId::of::<T>())?;
+        value.downcast_ref().cloned()
+    }
+
+    /// Takes the value of this type out of the process's own dictionary.
+    pub fn erase<T: fmt::Debug + Send + 'static>(&self) -> Option<T> {
+        let extra = self.header().extra_if_any()?;
+        let erased = extra.control.lock().dictionary.remove(&TypeId::of::<T>());
+        erased.and_then(taken)
+    }
+
+    /// Runs `action` with the client of `to` after `delay`. The timer belongs to `to` and ends with it.
     pub fn after<A: Actor>(
         &self,
         delay: Duration,
         to: &ActorRef<A>,
         action: impl FnOnce(&A::Client) + Send + 'static,
     ) -> TimerRef {
-        let to = to.clone();
-        self.set_timer(delay, move || action(&to))
+        self.node().after(delay, to, action)
     }
 
-    /// Sends `message` to `to` after `delay`. The timer belongs to this process and ends with it.
+    /// Sends `message` to `to` after `delay`. The timer belongs to `to` and ends with it.
     pub fn send_after<M: Send + 'static>(&self, delay: Duration, to: &Address<M>, message: M) -> TimerRef {
-        let to = to.clone();
-        self.set_timer(delay, move || to.cast(message))
+        self.node().send_after(delay, to, message)
     }
 
-    /// Cancels a timer. Returns whether it had not fired yet.
-    pub fn cancel_timer(&self, timer: TimerRef) -> bool {
-        let cancelled = self.cell.header().control.lock().timers.remove(&timer.0);
-        cancelled.is_some()
+    /// Sends `to`, after `delay`, what `message` makes of the timer's reference.
+    pub fn start_timer<M: Send + 'static>(
+        &self,
+        delay: Duration,
+        to: &Address<M>,
+        message: impl FnOnce(TimerRef) -> M + Send + 'static,
+    ) -> TimerRef {
+        self.node().start_timer(delay, to, message)
     }
 
-    fn set_timer(&self, delay: Duration, fire: impl FnOnce() + Send + 'static) -> TimerRef {
-        let runtime = self.node().runtime();
-        let cell = Arc::downgrade(&self.cell);
-        // Held until the key is in its place: a timer that is due at once waits here, and finds it.
-        let mut control = self.cell.header().control.lock();
+    /// Sends `to` what `message` makes, every `period` from now, until `to` ends or the timer is cancelled.
+    pub fn send_interval<M: Send + 'static>(
+        &self,
+        period: Duration,
+        to: &Address<M>,
+        message: impl FnMut() -> M + Send + 'static,
+    ) -> TimerRef {
+        self.node().send_interval(period, to, message)
+    }
+
+    /// How long it is until a timer fires; `None` if it has fired or was cancelled.
+    pub fn read_timer(&self, timer: TimerRef) -> Option<Duration> {
+        self.node().read_timer(timer)
+    }
+
+    /// Cancels a timer. Returns how long it would have been until it fired; `None` if it is too late.
+    pub fn cancel_timer(&self, timer: TimerRef) -> Option<Duration> {
+        self.node().cancel_timer(timer)
+    }
+
+    /// Gives back what is not needed while nothing happens.
+    pub(crate) fn rest(&self) {
+        if self.is_here()
+            && let Some(extra) = self.header().extra_if_any()
+        {
+            extra.control.lock().shrink();
+            self.header().set_hibernating(true);
+        }
+    }
+
+    pub(crate) fn wake_up(&self) {
+        if self.is_here() {
+            self.header().set_hibernating(false);
+        }
+    }
+}
+
+fn taken<T: 'static>(entry: Box<dyn Entry>) -> Option<T> {
+    let any: Box<dyn std::any::Any> = entry;
+    any.downcast().ok().map(|value| *value)
+}
+
+/// Sets a monitor, whose `Down` comes as the message that `tag` makes of it.
+pub(crate) fn monitor_as<M: Send + 'static>(
+    me: &Me,
+    target: Target,
+    tag: impl FnOnce(Down) -> M + Send + 'static,
+) -> MonitorRef {
+    monitor(me, target, Some(Box::new(|down| Box::new(tag(down)))))
+}
+
+fn monitor(me: &Me, target: Target, tag: Option<Tag>) -> MonitorRef {
+    let node = me.node();
+    let (target, pid) = match target {
+        Target::Pid(pid) => (Target::Pid(pid), Some(pid)),
+        Target::Name { name, .. } => {
+            let pid = node.whereis(&name);
+            (Target::Name { name, node: Some(node.id()) }, pid)
+        }
+    };
+    let reference = {
+        let mut control = me.header().extra().control.lock();
         let number = control.next_number();
-        let key = runtime.timers().at(runtime.now() + delay, move || {
-            let Some(cell) = cell.upgrade() else { return };
-            // Removed first: a timer that fires is no longer one that can be cancelled.
-            let key = cell.header().control.lock().timers.remove(&number);
-            if key.is_some() {
-                fire();
-            }
-        });
-        control.timers.insert(number, key);
-        TimerRef(number)
+        control.monitors.insert(number, Monitor { target, pid, tag });
+        MonitorRef { owner: me.pid(), number }
+    };
+    match pid {
+        Some(pid) => node.signal(pid, Signal::Monitor { from: me.pid(), reference }),
+        None => {
+            let nobody = Signal::Down { reference, from: me.pid(), reason: ExitReason::NoProc };
+            // The process that asks is alive.
+            let _ = me.header().push_notice(Notice::Signal(nobody));
+        }
     }
+    reference
+}
+
+/// Makes an alias of the process at `cell`.
+pub(crate) fn alias<M: Send + 'static>(cell: &CellRef<M>, end: AliasEnd, monitor: Option<MonitorRef>) -> Alias<M> {
+    let mut control = cell.header().extra().control.lock();
+    let number = control.next_number();
+    control.aliases.insert(number, AliasEntry { end, monitor: monitor.map(|monitor| monitor.number) });
+    drop(control);
+    Alias::new(cell.clone(), number)
+}
+
+/// Revokes `alias`, if it is one of the process at `cell`.
+pub(crate) fn unalias<M: Send + 'static>(cell: &CellRef<M>, alias: &Alias<M>) -> bool {
+    let is_own = alias.pid() == cell.header().pid();
+    is_own && cell.header().extra().control.lock().aliases.remove(&alias.number()).is_some()
 }
 
 impl fmt::Debug for Me {
@@ -154,7 +340,3 @@ impl fmt::Debug for Me {
         write!(f, "Me({})", self.pid())
     }
 }
-
-/// One timer of a process; made by [`Me::after`] and [`Me::send_after`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TimerRef(u64);

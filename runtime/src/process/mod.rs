@@ -1,41 +1,43 @@
 //! One process: its memory, its states, its turn and its end.
 //!
 //! ```text
-//!   senders (any thread)                          owner (one worker at a time)
-//!   Cell::push ──▶ mailbox.rs ──▶ state.rs        run.rs: one turn
-//!                  (the one intake)  │              1. signals that arrived are received  (signals.rs)
-//!                                    ▼              2. the body is polled                 (body.rs)
-//!                          scheduler::submit        3. idle, or submitted again; or the end (teardown.rs)
+//!   senders (any thread)                              owner (one worker at a time)
+//!   cell.rs: push ──▶ mailbox/ ──▶ state.rs           run.rs: one turn
+//!                     (the one intake)  │               1. what must be received          (receive.rs, control.rs)
+//!                                       ▼               2. the body                       (actor.rs, straight.rs)
+//!                             scheduler::submit         3. it waits, or is submitted again; or ends (teardown.rs)
 //! ```
 //!
 //! # Who may touch what
-//! - the mailbox: any sender, under its lock; only the owner takes out;
-//! - the body: the worker that holds `RUNNING` in the state word, or the teardown that it runs;
-//! - links, monitors, timers ([`Control`]): the owner, and readers of `ProcessInfo`, under a lock that
-//!   is taken after the mailbox's and never before it.
+//! Whoever has the turn of a process is its owner: it alone touches the body, takes from the mailbox, and
+//! changes what is marked as owned (`cell.rs`). That there is one at most is kept by two words: the
+//! mailbox's, when the process waits for messages alone, and the state word, when it waits for anything
+//! else. Links, monitors, aliases and the like ([`Control`]) are behind a lock; nobody holds it while it
+//! sends.
 //!
 //! # Not here
 //! Which process runs when ([`scheduler`](crate::scheduler)), and what a pid of another node means
 //! ([`Node::signal`](crate::Node::signal)).
 
-mod body;
+mod actor;
+mod alias;
 mod cell;
 mod control;
-mod mailbox;
 mod me;
+mod receive;
 mod run;
-mod signals;
 mod spawn;
 mod state;
+mod straight;
 mod table;
 mod teardown;
+pub(crate) mod turn;
 
-pub(crate) use body::run_actor;
-pub use body::{Process, Receive, ReceiveError, Received};
-pub(crate) use cell::{AnyCell, Cell, Header};
-pub(crate) use control::Control;
-pub(crate) use mailbox::{Mailbox, Pushed};
-pub use me::{Me, TimerRef};
-pub(crate) use spawn::{Launch, launch, launch_actor};
-pub use state::Status;
+pub use alias::{Alias, AliasEnd, PriorityAlias};
+pub(crate) use cell::{Activity, AnyRef, CellRef, Class, Header, Owned, Ready, SendFailed};
+pub(crate) use control::Holds;
+pub use me::Me;
+pub(crate) use me::{alias, me_at, monitor_as, unalias};
+pub(crate) use spawn::{launch_actor, launch_spec, launch_straight};
+pub use straight::{Process, Receive, ReceiveError, Received};
 pub(crate) use table::Table;

@@ -1,57 +1,163 @@
-//! One turn of a process: the signals that arrived, then its body, until the budget ends.
+//! One turn of a process: what must be received, then its body, until the turn is over.
+#![expect(unsafe_code, reason = "whoever runs a turn is the owner of the process")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::task::{Context as TaskContext, Poll, Waker};
+use std::ptr::NonNull;
 
-use super::Cell;
-use crate::ambient;
-use crate::config::REDUCTIONS_PER_TURN;
+use super::cell::{self, Activity, Body, Cell, CellRef, Header};
+use super::state::Cause;
+use super::turn::{After, Turn};
 use crate::exit::ExitReason;
+use crate::mailbox::{Position, Walked};
 use crate::panics;
-use crate::scheduler::Runnable;
 
-impl<M: Send + 'static> Runnable for Cell<M> {
-    fn run(self: Arc<Self>) {
-        let due = self.header.state.start_turn();
-        // Signals first: a process must not handle more work after it was told to end.
-        let mut end = if due.signals { self.receive_signals() } else { None };
-        // A signal may have become a message, which a body that waits for one must see.
-        let wants_told = due.signals && self.header.wants_message.load(Ordering::Relaxed);
-        let mut parked = None;
-        if end.is_none() && (due.body || wants_told) {
-            end = self.poll_body();
-            parked = Some(!self.header.wants_message.load(Ordering::Relaxed));
+/// How the body of a process stands after it has run.
+pub(crate) enum Flow {
+    /// It waits for its mailbox, which it has found empty.
+    Wait,
+    /// It awaits something.
+    Park,
+    /// It awaits something, or what comes behind this position of its mailbox.
+    ParkAt(Position),
+    /// Something must be received before it goes on. It is to be woken then.
+    Receive,
+    /// It can go on, but not in this turn.
+    Yield,
+    /// It is over.
+    End(ExitReason),
+}
+
+/// Runs one turn of the process at `raw`.
+///
+/// # Safety
+/// The caller picked it from a run queue, and its cell has this type.
+pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<Header>, turn: &Turn<'_>) -> After {
+    // SAFETY: the process is alive until `end` below, and before its turn is given away nothing is left
+    // that would use the reference.
+    let local = unsafe { CellRef::<M>::borrowed(raw) };
+    // SAFETY: the cell has this type.
+    let body = unsafe { Cell::<M, B>::body_of(raw) };
+    let header = local.header();
+    header.set_activity(Activity::Running);
+    turn.begin(header);
+    // SAFETY: whoever picked the process is its owner until it gives the turn away.
+    let reason = match unsafe { turns::<M, B>(&local, body, turn) } {
+        Ok(after) => {
+            turn.leave();
+            return after;
         }
-        match end {
-            Some(reason) => self.end(reason),
-            None => {
-                if self.header.state.end_turn(parked) {
-                    let runtime = self.header.node.runtime().clone();
-                    runtime.submit(self);
+        Err(reason) => reason,
+    };
+    // SAFETY: as above; the process has nothing to do any more.
+    unsafe { super::teardown::end::<M, B>(&local, body, reason, turn) };
+    turn.leave();
+    // SAFETY: it has ended.
+    unsafe { cell::AnyRef::ended(raw) };
+    After::Nothing
+}
+
+/// Runs the process until its turn is given away, or it is over.
+///
+/// # Safety
+/// The caller is the owner. After `Ok(After::Nothing)` it is no longer, and the cell may be gone.
+unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
+    local: &CellRef<M>,
+    body: NonNull<B>,
+    turn: &Turn<'_>,
+) -> Result<After, ExitReason> {
+    let header = local.header();
+    loop {
+        // Signals first: a process must not handle more work after it was told to end.
+        if header.state.take_receive() {
+            // SAFETY: the caller's promise.
+            match unsafe { super::receive::receive::<M, B>(local, turn) }? {
+                Walked::Hole => {
+                    let _ = header.state.note(Cause::Receive);
+                    return Ok(give_up(header, turn));
                 }
+                Walked::End | Walked::Stopped => {}
             }
         }
+        // SAFETY: the caller's promise.
+        let span = if tracing::span_enabled!(tracing::Level::INFO) { unsafe { span(header) } } else { None };
+        let flow = catch_unwind(AssertUnwindSafe(|| {
+            let _span = span.as_ref().map(tracing::Span::enter);
+            // SAFETY: the caller's promise.
+            unsafe { B::run(body, local, turn) }
+        }));
+        let flow = match flow {
+            Ok(flow) => flow,
+            // SAFETY: the caller's promise.
+            Err(payload) => unsafe { B::panicked(body, local, panics::unwound(payload), turn) },
+        };
+        // What the process did is on its account, and it rests, before somebody else may look or run it.
+        turn.account(header);
+        header.set_activity(Activity::Resting);
+        // SAFETY: the caller's promise. Nothing of the cell is touched once the turn is given away.
+        unsafe {
+            match flow {
+                Flow::Wait => {
+                    if local.mailbox.wait_empty(turn.pool(), || cell::held(header, B::position(body))) {
+                        return Ok(After::Nothing);
+                    }
+                }
+                Flow::Park => {
+                    if header.state.park() {
+                        return Ok(After::Nothing);
+                    }
+                }
+                Flow::ParkAt(at) => {
+                    if !local.mailbox.wait_at(&at, turn.pool(), || cell::held(header, B::position(body))) {
+                        let _ = header.state.note(Cause::Wake);
+                    } else if header.state.park() {
+                        return Ok(After::Nothing);
+                    }
+                }
+                Flow::Receive => {
+                    let _ = header.state.note(Cause::WakeToReceive);
+                }
+                Flow::Yield => return Ok(After::Again),
+                Flow::End(reason) => return Err(reason),
+            }
+        }
+        if turn.is_over() {
+            return Ok(After::Again);
+        }
+        header.set_activity(Activity::Running);
     }
 }
 
-impl<M: Send + 'static> Cell<M> {
-    fn poll_body(self: &Arc<Self>) -> Option<ExitReason> {
-        self.header.budget.store(REDUCTIONS_PER_TURN, Ordering::Relaxed);
-        self.header.wants_message.store(false, Ordering::Relaxed);
-        let waker = Waker::from(self.clone());
-        let mut body = self.body.lock();
-        let polled = ambient::within(&self.header.node, self.header.pid, || {
-            let body = body.as_mut()?;
-            let _span = self.header.span.enter();
-            // A panic that no handler's own net caught ends the process here.
-            Some(catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(&mut TaskContext::from_waker(&waker)))))
-        });
-        match polled? {
-            Ok(Poll::Pending) => None,
-            Ok(Poll::Ready(reason)) => Some(reason),
-            Err(payload) => Some(panics::reason(payload)),
-        }
+/// Gives the turn away without having come to an end.
+fn give_up(header: &Header, turn: &Turn<'_>) -> After {
+    turn.account(header);
+    header.set_activity(Activity::Resting);
+    After::Again
+}
+
+/// The span that the code of the process logs within; somebody listens.
+///
+/// # Safety
+/// The caller is the owner.
+#[cold]
+unsafe fn span(header: &Header) -> Option<tracing::Span> {
+    let name = header.extra().control.lock().name.clone();
+    // SAFETY: the caller's promise.
+    let owned = unsafe { header.owned() };
+    let span = owned.span.get_or_insert_with(|| {
+        tracing::info_span!(
+            parent: None,
+            "process",
+            node = header.node().name(),
+            pid = %header.pid(),
+            actor = header.actor(),
+            name = tracing::field::Empty
+        )
+    });
+    if let Some(name) = name
+        && !owned.span_has_name
+    {
+        span.record("name", &*name);
+        owned.span_has_name = true;
     }
+    Some(span.clone())
 }

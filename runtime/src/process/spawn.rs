@@ -1,171 +1,203 @@
 //! The beginning of a process.
+#![expect(unsafe_code, reason = "a body is written into its cell, and knows it")]
 
 use std::future::Future;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-use tokio::sync::oneshot;
-
-use super::body::caught;
-use super::state::{Cause, State};
-use super::{AnyCell, Cell, Control, Header, Mailbox, Process, run_actor};
-use crate::actor::{Handle, Refused};
+use super::actor::{ActorBody, Futures, Made, Starting};
+use super::cell::{Birth, Body, Cell, CellRef, Class, Extra};
+use super::control::Monitor;
+use super::run::run;
+use super::straight::{Process, Straight};
+use super::turn;
+use crate::actor::{Handle, Start};
 use crate::context::Context;
-use crate::exit::ExitReason;
+use crate::exit::{Error, ExitReason};
+use crate::mailbox::Notice;
 use crate::node::{Node, SpawnOptions};
-use crate::signal::Signal;
-use crate::spec::StartError;
+use crate::pid::Pid;
+use crate::signal::{MonitorRef, Signal, Target};
+use crate::spec::{Launching, StartError};
 
-/// What is settled before the first turn.
-pub(crate) struct Launch {
-    pub(crate) actor: &'static str,
-    pub(crate) options: SpawnOptions,
-    pub(crate) mailbox_limit: Option<usize>,
-    pub(crate) trap_exit: bool,
-}
-
-/// Makes a process of the future that `body` returns, and gives it its first turn.
-pub(crate) fn launch<M, F, Fut>(node: &Node, launch: Launch, body: F) -> Arc<Cell<M>>
-where
-    M: Send + 'static,
-    F: FnOnce(Arc<Cell<M>>) -> Fut,
-    Fut: Future<Output = ExitReason> + Send + 'static,
-{
-    let pid = node.table().reserve();
-    let mut control = Control::default();
-    control.trap_exit = launch.trap_exit;
-    // Linked before either can run: an end in the first instruction finds the link in place.
-    if let Some(parent) = launch.options.link {
-        control.links.insert(parent);
-        if let Some(parent) = node.process(parent) {
-            parent.header().control.lock().links.insert(pid);
-        }
-    }
-    let header = Header {
-        pid,
-        node: node.clone(),
-        actor: launch.actor,
-        parent: launch.options.parent,
-        state: State::idle(),
-        control: Mutex::new(control),
-        fate: OnceLock::new(),
-        reductions: AtomicU64::new(0),
-        budget: AtomicU32::new(0),
-        wants_message: AtomicBool::new(false),
-        span: tracing::info_span!(
-            "process",
-            node = node.name(),
-            %pid,
-            actor = launch.actor,
-            name = tracing::field::Empty
-        ),
-        quiet: AtomicBool::new(false),
-    };
-    let cell = Arc::new(Cell { header, mailbox: Mailbox::new(launch.mailbox_limit), body: Mutex::new(None) });
-    let future = body(cell.clone());
-    *cell.body.lock() = Some(Box::pin(future));
-    if !node.table().insert(cell.clone()) {
-        // The node is shutting down; the process is taken down before it does anything.
-        let late = Signal::Exit { from: pid, reason: ExitReason::Kill, link: false };
-        let _ = cell.clone().push_signal(late);
-    }
-    cell.notify(Cause::Wake);
-    cell
-}
-
-/// Makes a process of the actor that `make` makes in it. `started` is told when its `init` is done.
-pub(crate) fn launch_actor<A, F, Fut>(
+/// Makes a process of the body that `make` writes, and gives it its first turn.
+fn launch<M, B>(
+    class: &'static Class,
     node: &Node,
     options: SpawnOptions,
-    name: Option<Arc<str>>,
-    started: Option<oneshot::Sender<Result<(), StartError>>>,
-    make: F,
-) -> Arc<Cell<A::Msg>>
+    launching: Option<Box<Launching>>,
+    trap_exit: bool,
+    make: impl FnOnce(NonNull<B>, &CellRef<M>),
+) -> (CellRef<M>, Option<MonitorRef>)
 where
-    A: Handle,
-    F: FnOnce(Context<A>) -> Fut + Send + 'static,
-    Fut: Future<Output = (Context<A>, Result<A, Refused>)> + Send,
+    M: Send + 'static,
+    B: Body<M> + 'static,
 {
-    let settings =
-        Launch { actor: A::NAME, options, mailbox_limit: A::OPTIONS.mailbox, trap_exit: A::OPTIONS.trap_exit };
-    launch(node, settings, move |cell| async move {
-        let begun = begin(&cell, name, make).await;
-        match begun {
-            Ok((actor, cx)) => {
-                if let Some(started) = started {
-                    let _ = started.send(Ok(()));
+    let pid = node.table().reserve();
+    let mut extra: Option<Box<Extra>> = None;
+    let leader = options.group_leader.or_else(|| inherited_leader(options.parent));
+    if trap_exit || launching.is_some() || options.is_special() || leader.is_some() {
+        extra = Some(Box::default());
+    }
+    let mut monitor = None;
+    let mut orphaned = false;
+    if let Some(extra) = &mut extra {
+        let extra = &mut **extra;
+        extra.owned.get_mut().launching = launching;
+        let control = extra.control.get_mut();
+        control.trap_exit = trap_exit;
+        control.label = options.label.clone();
+        control.group_leader = leader;
+        // Linked and monitored before either can run: an end in the first instruction finds both in place.
+        if let Some(peer) = options.link {
+            control.links.insert(peer);
+            match node.process(peer) {
+                Some(peer) => {
+                    peer.extra().control.lock().links.insert(pid);
                 }
-                run_actor(actor, cx).await
+                None => orphaned = peer.node() == node.id(),
             }
-            Err(error) => refuse(&cell, error, started),
         }
+        if let Some(owner) = options.monitor
+            && let Some(owner) = node.process(owner)
+        {
+            let mut theirs = owner.extra().control.lock();
+            let number = theirs.next_number();
+            let reference = MonitorRef { owner: owner.pid(), number };
+            theirs.monitors.insert(number, Monitor { target: Target::Pid(pid), pid: Some(pid), tag: None });
+            control.monitored_by.insert(reference);
+            monitor = Some(reference);
+        }
+    }
+    let birth = Birth { node, pid, parent: options.parent, priority: options.priority, extra };
+    let cell = Cell::<M, B>::make(class, birth, make);
+    if !node.table().insert(cell.header()) {
+        // The node is shutting down; the process is taken down before it does anything.
+        let late = Signal::Exit { from: pid, reason: ExitReason::Kill, link: false };
+        let _ = cell.header().push_notice(Notice::Signal(late));
+    }
+    if let Some(from) = options.link.filter(|_| orphaned) {
+        let gone = Signal::Exit { from, reason: ExitReason::NoProc, link: true };
+        let _ = cell.header().push_notice(Notice::Signal(gone));
+    }
+    cell.header().submit();
+    (cell, monitor)
+}
+
+/// The leader of the group that the parent belongs to, if the parent is what runs here.
+fn inherited_leader(parent: Option<Pid>) -> Option<Pid> {
+    let parent = parent?;
+    turn::with_process(|running| {
+        let (_, process) = running.filter(|(_, process)| process.pid() == parent)?;
+        process.extra_if_any().and_then(|extra| extra.control.lock().group_leader)
     })
 }
 
-async fn begin<A, F, Fut>(
-    cell: &Arc<Cell<A::Msg>>,
-    name: Option<Arc<str>>,
-    make: F,
-) -> Result<(A, Context<A>), StartError>
+/// Makes a process in straight-line code.
+pub(crate) fn launch_straight<M, F, Fut>(
+    node: &Node,
+    options: SpawnOptions,
+    body: F,
+) -> (CellRef<M>, Option<MonitorRef>)
 where
-    A: Handle,
-    F: FnOnce(Context<A>) -> Fut,
-    Fut: Future<Output = (Context<A>, Result<A, Refused>)>,
+    M: Send + 'static,
+    F: FnOnce(Process<M>) -> Fut,
+    Fut: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    if let Some(name) = name {
-        cell.node().register_as(&name, cell.pid()).map_err(|taken| StartError::AlreadyStarted(taken.holder))?;
+    struct ClassOf<M, F, Fut>(PhantomData<(M, F, Fut)>);
+    impl<M, F, Fut> ClassOf<M, F, Fut>
+    where
+        M: Send + 'static,
+        Fut: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        const CLASS: Class = Cell::<M, Straight<Fut>>::class(
+            std::any::type_name::<F>,
+            &[],
+            None,
+            run::<M, Straight<Fut>>,
+        );
     }
-    let cx = Context::new(Process::new(cell.clone()));
-    let (mut cx, made) = caught(make(cx)).await.map_err(StartError::Refused)?;
-    let mut actor = made?;
-    caught(actor.init(&mut cx)).await.map_err(StartError::Refused)??;
-    Ok((actor, cx))
+    launch(&ClassOf::<M, F, Fut>::CLASS, node, options, None, false, |place, cell| {
+        let straight = Straight::new(body(Process::new(cell.clone())));
+        // SAFETY: the place is that of the body in a new cell.
+        unsafe { place.write(straight) };
+    })
 }
 
-/// Ends a process that did not start. Whoever waits for the start reports it, so the end itself is
-/// quiet and not linked; if nobody waits, it ends as any process does.
-fn refuse<M: Send + 'static>(
-    cell: &Arc<Cell<M>>,
-    error: StartError,
-    started: Option<oneshot::Sender<Result<(), StartError>>>,
-) -> ExitReason {
-    let reason = match &error {
-        StartError::Ignored => ExitReason::Normal,
-        StartError::Refused(reason) => reason.clone(),
-        other => ExitReason::error(other.clone()),
-    };
-    let Some(started) = started else { return reason };
-    let header = &cell.header;
-    header.quiet.store(true, Ordering::Relaxed);
-    // Unlinked first: whoever waits must not be ended by what it is about to be told.
-    let links = std::mem::take(&mut header.control.lock().links);
-    for peer in links {
-        header.node.signal(peer, Signal::Unlink { from: header.pid });
-        if let Some(peer) = header.node.process(peer) {
-            peer.header().control.lock().links.remove(&header.pid);
-        }
-    }
-    let _ = started.send(Err(error));
-    reason
+/// Makes a process of an actor that is there.
+pub(crate) fn launch_actor<A: Handle>(
+    node: &Node,
+    options: SpawnOptions,
+    actor: A,
+) -> (CellRef<A::Msg>, Option<MonitorRef>) {
+    launch_body(node, options, None, futures::<A>(), |cell| Origin::Born(cell, actor))
 }
 
-impl From<Refused> for StartError {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Ignore => Self::Ignored,
-            Refused::Error(reason) => Self::Refused(reason),
-        }
-    }
+/// Makes a process of an actor that is made in it, and registered before that.
+pub(crate) fn launch_spec<A: Handle + Start>(
+    node: &Node,
+    options: SpawnOptions,
+    name: Option<Arc<str>>,
+    launching: Option<Box<Launching>>,
+    args: impl FnOnce() -> A::Args + Send + 'static,
+) -> (CellRef<A::Msg>, Option<MonitorRef>) {
+    launch_body(node, options, launching, futures::<A>(), |cell| {
+        let ready = cell.header().ready();
+        let start: Starting<A> = Box::pin(async move {
+            // SAFETY: the future is a part of the body of this cell; it runs in the process's turns only.
+            let cx = unsafe { Context::<A>::within(ready.header().ready_ptr()) };
+            if let Some(name) = name {
+                let me = cx.pid();
+                cx.node().register_as(&name, me).map_err(|taken| StartError::AlreadyStarted(taken.holder))?;
+            }
+            Ok(A::start(args(), cx).await?)
+        });
+        Origin::Starting(cell, start)
+    })
 }
 
-/// A refused start as an exit reason.
-impl From<StartError> for ExitReason {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::Refused(reason) | StartError::Died(reason) => reason,
-            other => ExitReason::error(other),
-        }
+enum Origin<'a, A: Handle> {
+    Born(&'a CellRef<A::Msg>, A),
+    Starting(&'a CellRef<A::Msg>, Starting<A>),
+}
+
+fn launch_body<A: Handle, F: Futures<A>>(
+    node: &Node,
+    options: SpawnOptions,
+    launching: Option<Box<Launching>>,
+    _: F,
+    origin: impl FnOnce(&CellRef<A::Msg>) -> Origin<'_, A>,
+) -> (CellRef<A::Msg>, Option<MonitorRef>) {
+    struct ClassOf<A, F>(PhantomData<(A, F)>);
+    impl<A: Handle, F: Futures<A>> ClassOf<A, F> {
+        const CLASS: Class = Cell::<A::Msg, ActorBody<A, F>>::class(
+            || A::NAME,
+            A::HANDLERS,
+            A::OPTIONS.mailbox,
+            run::<A::Msg, ActorBody<A, F>>,
+        );
     }
+    launch(&ClassOf::<A, F>::CLASS, node, options, launching, A::OPTIONS.trap_exit, |place, cell| {
+        let body = match origin(cell) {
+            Origin::Born(cell, actor) => ActorBody::<A, F>::born(cell.header(), actor),
+            Origin::Starting(cell, start) => ActorBody::starting(cell.header(), start),
+        };
+        // SAFETY: the place is that of the body in a new cell.
+        unsafe { place.write(body) };
+    })
+}
+
+/// The types of the futures of `A`'s handlers.
+fn futures<A: Handle>() -> impl Futures<A> {
+    Made::by(
+        // SAFETY: whoever calls these (see `Futures`) sees to it that nobody else uses what the pointers lead
+        // to as long as the future lives.
+        |actor: *mut A, cx: *mut Context<A>| unsafe { (*actor).init(&mut *cx) },
+        |actor: *mut A, message, cx: *mut Context<A>| unsafe { (*actor).step(message, &mut *cx) },
+        |actor: *mut A, info, cx: *mut Context<A>| unsafe { (*actor).step_info(info, &mut *cx) },
+        |actor: *mut A, reason: *const ExitReason, cx: *mut Context<A>| unsafe {
+            (*actor).terminate(&*reason, &mut *cx)
+        },
+    )
 }

@@ -1,102 +1,270 @@
 //! From pid to process. A slot that is used again has another generation, so that an old pid finds nobody.
+//!
+//! ```text
+//!   slot = [ generation | lock ] [ process ]        in chunks that double in size and never move
+//! ```
+//!
+//! A slot is locked for a few instructions: while its process is looked up, put in or taken out. What is
+//! looked up has a reference of its own before the lock is released, so that it cannot be freed under it.
+#![expect(unsafe_code, reason = "a slot's lock guards the count of references of its process")]
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::ptr::{self, NonNull};
 use std::task::{Poll, Waker};
 
-use parking_lot::RwLock;
+use parking_lot::Mutex;
 
-use super::AnyCell;
+use super::cell::{AnyRef, Header};
 use crate::pid::{NodeId, Pid};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, spin_loop, yield_thread};
+
+/// How many slots the first chunk has.
+const FIRST: usize = 256;
+const CHUNKS: usize = 24;
+const LOCKED: u64 = 1;
+const GENERATION_SHIFT: u32 = 32;
 
 pub(crate) struct Table {
     node: NodeId,
-    slots: RwLock<Slots>,
+    chunks: [AtomicPtr<Slot>; CHUNKS],
+    /// How many slots were ever used.
+    used: AtomicU32,
+    free: Mutex<Free>,
+    closed: AtomicU32,
 }
 
 #[derive(Default)]
-struct Slots {
-    entries: Vec<Entry>,
-    /// Oldest first: a slot rests as long as possible before it is used again.
-    free: VecDeque<u32>,
-    live: usize,
-    closed: bool,
-    waiting_for_none: Vec<Waker>,
+struct Free {
+    slots: Vec<u32>,
+    /// Who waits for the end of the process in this slot.
+    waiting: Vec<(u32, Waker)>,
 }
 
-struct Entry {
-    generation: u32,
-    process: Option<Arc<dyn AnyCell>>,
+struct Slot {
+    /// Generation in the high half, lock in the lowest bit.
+    word: AtomicU64,
+    process: AtomicPtr<Header>,
 }
 
 impl Table {
     pub(crate) fn new(node: NodeId) -> Self {
-        Self { node, slots: RwLock::default() }
+        Self {
+            node,
+            chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
+            used: AtomicU32::new(0),
+            free: Mutex::default(),
+            closed: AtomicU32::new(0),
+        }
     }
 
     /// Reserves a pid. It names nobody until [`insert`](Self::insert).
     pub(crate) fn reserve(&self) -> Pid {
-        let mut slots = self.slots.write();
-        let slot = slots.free.pop_front().unwrap_or_else(|| {
-            slots.entries.push(Entry { generation: 0, process: None });
-            u32::try_from(slots.entries.len() - 1).expect("a node has fewer than 2^32 processes at once")
-        });
-        Pid::new(self.node, slot, slots.entries[slot as usize].generation)
+        let freed = self.free.lock().slots.pop();
+        let number = freed.unwrap_or_else(|| self.use_another());
+        let Some(slot) = self.slot(number) else { unreachable!("a slot that was used has a chunk") };
+        Pid::new(self.node, number, slot.generation())
     }
 
     /// Puts `process` where its pid was reserved. Returns whether the table still takes processes.
-    pub(crate) fn insert(&self, process: Arc<dyn AnyCell>) -> bool {
-        let mut slots = self.slots.write();
-        let slot = process.header().pid.slot() as usize;
-        slots.entries[slot].process = Some(process);
-        slots.live += 1;
-        !slots.closed
+    pub(crate) fn insert(&self, process: &Header) -> bool {
+        if let Some(slot) = self.slot(process.place().0) {
+            let generation = slot.lock();
+            slot.process.store(process.ready_ptr().as_ptr(), Ordering::Relaxed);
+            slot.unlock(generation);
+        }
+        self.closed.load(Ordering::SeqCst) == 0
     }
 
-    pub(crate) fn get(&self, pid: Pid) -> Option<Arc<dyn AnyCell>> {
-        let slots = self.slots.read();
-        let entry = slots.entries.get(pid.slot() as usize)?;
-        (entry.generation == pid.generation()).then(|| entry.process.clone())?
+    /// The process that `pid` names.
+    pub(crate) fn get(&self, pid: Pid) -> Option<AnyRef> {
+        let slot = self.slot(pid.slot())?;
+        if slot.generation() != pid.generation() {
+            return None;
+        }
+        slot.process_of(Some(pid.generation()))
     }
 
+    /// The pid names nobody from now on.
     pub(crate) fn remove(&self, pid: Pid) {
-        let mut slots = self.slots.write();
-        let Some(entry) = slots.entries.get_mut(pid.slot() as usize) else { return };
-        if entry.generation != pid.generation() {
+        let Some(slot) = self.slot(pid.slot()) else { return };
+        let generation = slot.lock();
+        if generation != pid.generation() {
+            slot.unlock(generation);
             return;
         }
-        let removed = entry.process.take();
+        slot.process.store(ptr::null_mut(), Ordering::Relaxed);
+        let next = generation.checked_add(1);
+        slot.unlock(next.unwrap_or(generation));
+        let mut free = self.free.lock();
         // A slot whose generations are used up is not used again.
-        if let Some(next) = entry.generation.checked_add(1) {
-            entry.generation = next;
-            slots.free.push_back(pid.slot());
+        if next.is_some() {
+            free.slots.push(pid.slot());
         }
-        slots.live -= usize::from(removed.is_some());
-        let woken = if slots.live == 0 { std::mem::take(&mut slots.waiting_for_none) } else { Vec::new() };
-        drop(slots);
-        drop(removed);
-        woken.into_iter().for_each(Waker::wake);
+        if !free.waiting.is_empty() {
+            let ended = free.waiting.extract_if(.., |(number, _)| *number == pid.slot());
+            let woken: Vec<Waker> = ended.map(|(_, waker)| waker).collect();
+            drop(free);
+            woken.into_iter().for_each(Waker::wake);
+        }
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<dyn AnyCell>> {
-        self.slots.read().entries.iter().filter_map(|entry| entry.process.clone()).collect()
+    /// All processes. One that lives all the while is among them, and none is there twice.
+    pub(crate) fn all(&self) -> Vec<AnyRef> {
+        let slots = (0..self.used.load(Ordering::Acquire)).filter_map(|number| self.slot(number));
+        slots.filter_map(|slot| slot.process_of(None)).collect()
     }
 
     /// New processes are ended before their first turn from now on.
     pub(crate) fn close(&self) {
-        self.slots.write().closed = true;
+        self.closed.store(1, Ordering::SeqCst);
     }
 
-    /// Done when no process is left.
+    /// Done when no process is left. The table must be closed.
     pub(crate) async fn none_left(&self) {
-        std::future::poll_fn(|cx| {
-            let mut slots = self.slots.write();
-            if slots.live == 0 {
-                return Poll::Ready(());
+        // Until a whole pass finds none: one that was spawned late may be in a slot that was passed.
+        loop {
+            let mut found = false;
+            let mut number = 0;
+            while number < self.used.load(Ordering::Acquire) {
+                let is_empty = |table: &Self| table.slot(number).is_none_or(Slot::is_empty);
+                std::future::poll_fn(|cx| {
+                    if is_empty(self) {
+                        return Poll::Ready(());
+                    }
+                    found = true;
+                    // Looked at again under the lock that `remove` takes afterwards.
+                    let mut free = self.free.lock();
+                    if is_empty(self) {
+                        return Poll::Ready(());
+                    }
+                    free.waiting.retain(|(waited, _)| *waited != number);
+                    free.waiting.push((number, cx.waker().clone()));
+                    Poll::Pending
+                })
+                .await;
+                number += 1;
             }
-            slots.waiting_for_none.push(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
+            if !found {
+                return;
+            }
+        }
+    }
+
+    #[cold]
+    fn use_another(&self) -> u32 {
+        // Under a lock, so that a chunk is there before the first of its slots counts as used.
+        let _free = self.free.lock();
+        let number = self.used.load(Ordering::Relaxed);
+        let (chunk, _) = place(number);
+        assert!(chunk < CHUNKS, "a node has fewer than 2^32 processes at once");
+        if self.chunks[chunk].load(Ordering::Relaxed).is_null() {
+            let slots: Box<[Slot]> = (0..FIRST << chunk).map(|_| Slot::empty()).collect();
+            self.chunks[chunk].store(Box::into_raw(slots).cast(), Ordering::Release);
+        }
+        self.used.store(number + 1, Ordering::Release);
+        number
+    }
+
+    fn slot(&self, number: u32) -> Option<&Slot> {
+        if number >= self.used.load(Ordering::Acquire) {
+            return None;
+        }
+        let (chunk, at) = place(number);
+        let slots = NonNull::new(self.chunks[chunk].load(Ordering::Acquire))?;
+        // SAFETY: the chunk has `FIRST << chunk` slots, of which this is one, and lives as long as the
+        // table.
+        Some(unsafe { slots.add(at).as_ref() })
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        for (number, chunk) in self.chunks.iter_mut().enumerate() {
+            let slots = *chunk.get_mut();
+            if !slots.is_null() {
+                // SAFETY: it was made by `use_another` with this length, and nobody refers to it any more.
+                drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(slots, FIRST << number)) });
+            }
+        }
+    }
+}
+
+/// Which chunk a slot is in, and where.
+fn place(number: u32) -> (usize, usize) {
+    let shifted = number as usize + FIRST;
+    let chunk = (shifted / FIRST).ilog2() as usize;
+    (chunk, shifted - (FIRST << chunk))
+}
+
+impl Slot {
+    fn empty() -> Self {
+        Self { word: AtomicU64::new(0), process: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    fn generation(&self) -> u32 {
+        (self.word.load(Ordering::Acquire) >> GENERATION_SHIFT) as u32
+    }
+
+    fn is_empty(&self) -> bool {
+        self.process.load(Ordering::Acquire).is_null()
+    }
+
+    /// The process here, if there is one, of this generation if one is given.
+    fn process_of(&self, generation: Option<u32>) -> Option<AnyRef> {
+        let locked = self.lock();
+        let process = self.process.load(Ordering::Relaxed);
+        let is_meant = generation.is_none_or(|generation| generation == locked);
+        // SAFETY: a process is taken out of its slot, under this lock, before it gives up the reference
+        // that it has to itself.
+        let process = unsafe { process.as_ref() }.filter(|_| is_meant).map(AnyRef::of);
+        self.unlock(locked);
+        process
+    }
+
+    fn lock(&self) -> u32 {
+        let mut tries = 0_u32;
+        loop {
+            let word = self.word.load(Ordering::Relaxed);
+            if word & LOCKED == 0
+                && self
+                    .word
+                    .compare_exchange_weak(word, word | LOCKED, Ordering::Acquire, Ordering::Relaxed)
+                    .is_ok()
+            {
+                return (word >> GENERATION_SHIFT) as u32;
+            }
+            tries += 1;
+            if tries % 64 == 0 { yield_thread() } else { spin_loop() }
+        }
+    }
+
+    fn unlock(&self, generation: u32) {
+        self.word.store(u64::from(generation) << GENERATION_SHIFT, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_number_has_a_place_of_its_own() {
+        assert_eq!(place(0), (0, 0));
+        assert_eq!(place(255), (0, 255));
+        assert_eq!(place(256), (1, 0));
+        assert_eq!(place(767), (1, 511));
+        assert_eq!(place(768), (2, 0));
+        assert!(place(u32::MAX - FIRST as u32).0 < CHUNKS);
+    }
+
+    #[test]
+    fn a_slot_that_is_used_again_has_another_generation() {
+        let table = Table::new(NodeId::new("n", 1));
+        let first = table.reserve();
+        table.remove(first);
+        let second = table.reserve();
+        assert_eq!(first.slot(), second.slot());
+        assert_ne!(first, second);
+        assert!(table.get(first).is_none());
+        assert!(table.get(second).is_none(), "it is reserved, and names nobody yet");
     }
 }

@@ -1,78 +1,132 @@
 //! The end of a process. The order is the promise: names are free, and the pid names nobody, before
 //! anybody hears of the end.
+#![expect(unsafe_code, reason = "the owner takes the process apart")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::ptr::NonNull;
 
-use super::Cell;
+use super::cell::{Activity, Body, CellRef, Header};
+use super::control::Control;
+use super::turn::Turn;
 use crate::ambient;
 use crate::call::CallFailed;
 use crate::exit::ExitReason;
+use crate::inspect::DeadLetter;
+use crate::mailbox::{Notice, Special};
 use crate::report::CrashReport;
-use crate::signal::{MonitorRef, Signal, Slot};
+use crate::signal::{MonitorRef, Signal};
 
-impl<M: Send + 'static> Cell<M> {
-    /// Ends the process with `reason`. Called by the worker that has its turn.
-    pub(super) fn end(self: Arc<Self>, reason: ExitReason) {
-        let header = &self.header;
-        let node = &header.node;
-        let report = CrashReport::of(&self, &reason);
+/// Ends the process with `reason`.
+///
+/// # Safety
+/// The caller is the owner, and `body` is the one of `local`. The body is not used any more.
+pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
+    local: &CellRef<M>,
+    body: NonNull<B>,
+    reason: ExitReason,
+    turn: &Turn<'_>,
+) {
+    let header = local.header();
+    let node = header.node().clone();
+    let pid = header.pid();
+    turn.account(header);
+    // SAFETY: the caller's promise.
+    let (launching, quiet) = unsafe { header.owned_if_any() }
+        .map_or((None, false), |owned| (owned.launching.take(), owned.quiet));
+    let report = if quiet { None } else { CrashReport::of(header, &reason) };
 
-        header.state.end();
-        let _ = header.fate.set(reason.clone());
-        let left = self.mailbox.close();
-        let unreceived = self.drop_state(&reason, left);
+    // SAFETY: the caller's promise, here and below.
+    let unreceived = ambient::abandoning(CallFailed::Died(reason.clone()), || unsafe {
+        if catch_unwind(AssertUnwindSafe(|| B::end(body, local))).is_err() {
+            tracing::error!(%pid, "the state of a process panicked while it was dropped");
+        }
+        close(local, turn)
+    });
+    unsafe { header.forget_owned() };
 
-        let mut control = std::mem::take(&mut *header.control.lock());
+    let mut control = header.extra_if_any().map(|extra| {
+        let mut control = extra.control.lock();
+        // Under the lock: who registers a name for the process afterwards sees that it has ended.
+        header.set_activity(Activity::Ended);
+        std::mem::take(&mut *control)
+    });
+    header.set_activity(Activity::Ended);
+    node.forget(pid);
+    if let Some(control) = &mut control {
         // The name goes before links are told: a supervisor that restarts at once must find it free.
         if let Some(name) = control.name.take() {
-            node.names().remove(&name, header.pid);
+            node.names().remove(&name, pid);
         }
-        node.forget(header.pid);
-        if let Some(report) = report {
-            node.report_crash(&report);
-        }
-
-        // Links and monitors that came too late to be received are told like the others.
-        for signal in unreceived {
-            node.answer_for_the_dead(header.pid, signal, &reason);
-        }
-        for peer in control.links {
-            node.signal(peer, Signal::Exit { from: header.pid, reason: reason.clone(), link: true });
-        }
-        for reference in control.monitored_by {
-            node.signal(reference.owner, Signal::Down { reference, from: header.pid, reason: reason.clone() });
-        }
-        for (number, target) in control.monitors {
-            node.signal(target, Signal::Demonitor { reference: MonitorRef { owner: header.pid, number } });
-        }
-    }
-
-    /// Drops the body and what was left in the mailbox, but for signals, which it returns. Calls that
-    /// waited in either learn the reason.
-    fn drop_state(&self, reason: &ExitReason, left: Vec<Slot<M>>) -> Vec<Signal> {
-        let body = self.body.lock().take();
-        let dropped = ambient::within(&self.header.node, self.header.pid, || {
-            ambient::abandoning(CallFailed::Died(reason.clone()), || catch_unwind(AssertUnwindSafe(|| drop(body))))
-        });
-        if dropped.is_err() {
-            tracing::error!(pid = %self.header.pid, "the state of a process panicked while it was dropped");
-        }
-        let mut undelivered = 0;
-        let mut unreceived = Vec::new();
-        for slot in left {
-            match slot {
-                Slot::Message(message) => {
-                    undelivered += 1;
-                    let _ = ambient::abandoning(CallFailed::Died(reason.clone()), || {
-                        catch_unwind(AssertUnwindSafe(|| drop(message)))
-                    });
-                }
-                Slot::Signal(signal) => unreceived.push(signal),
-                Slot::Info(_) | Slot::Request(_) => {}
+        for held in std::mem::take(&mut control.held) {
+            if let Some(held) = held.upgrade() {
+                held.release(pid);
             }
         }
-        self.count_undelivered(undelivered);
-        unreceived
+        for timer in std::mem::take(&mut control.timers) {
+            node.runtime().timers().cancel(timer);
+        }
     }
+    if let Some(timer) = header.extra_if_any().and_then(|_| header.exchange_alarm(None)) {
+        node.runtime().timers().cancel(timer);
+    }
+    if let Some(report) = report {
+        node.report_crash(&report);
+    }
+
+    // Links and monitors that came too late to be received are told like the others.
+    for signal in unreceived {
+        node.answer_for_the_dead(pid, signal, &reason);
+    }
+    if let Some(control) = control {
+        announce(header, control, &reason);
+    }
+    // Whoever waits for a start that failed hears of it when nothing of it is left.
+    if let Some(launching) = launching {
+        launching.ended(reason);
+    }
+}
+
+fn announce(header: &Header, control: Control, reason: &ExitReason) {
+    let (node, pid) = (header.node(), header.pid());
+    for peer in control.links {
+        node.signal(peer, Signal::Exit { from: pid, reason: reason.clone(), link: true });
+    }
+    for reference in control.monitored_by {
+        node.signal(reference.owner, Signal::Down { reference, from: pid, reason: reason.clone() });
+    }
+    for (number, monitor) in control.monitors {
+        if let Some(target) = monitor.pid {
+            node.signal(target, Signal::Demonitor { reference: MonitorRef { owner: pid, number } });
+        }
+    }
+}
+
+/// Closes the mailbox and drops what was left in it, but for signals, which it returns.
+///
+/// # Safety
+/// The caller is the owner, for the last time.
+unsafe fn close<M: Send + 'static>(local: &CellRef<M>, turn: &Turn<'_>) -> Vec<Signal> {
+    let mut undelivered = 0;
+    let mut unreceived = Vec::new();
+    let left = |left| match left {
+        Ok(message) => {
+            undelivered += 1;
+            drop_quietly(message);
+        }
+        Err(Special::ByAlias { message, .. }) => drop_quietly(message),
+        Err(Special::Notice(Notice::Signal(signal))) => unreceived.push(signal),
+        Err(Special::Notice(notice)) => drop_quietly(notice),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { local.mailbox.close(turn.pool(), left) };
+    let node = local.header().node();
+    for _ in 0..undelivered {
+        node.count_dead_letter(DeadLetter::Stopped);
+    }
+    unreceived
+}
+
+/// Drops a value of the user's, whose drop may panic.
+fn drop_quietly<T>(value: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }

@@ -1,31 +1,37 @@
 //! Who runs next.
 //!
 //! ```text
-//!   process::Cell ── submit ──▶ Scheduler ── pick ──▶ Runnable::run   (one turn)
-//!                               ├─ workers.rs   threads and one shared run queue
-//!                               └─ seeded.rs    one thread, the order drawn from a seed
+//!                          ┌─ own run queue (FIFO) ◀── steal ── other workers
+//!   process ── submit ──▶ ─┼─ strict.rs   max, then high: one queue each for all workers
+//!                          └─ injector    from threads that are no workers
+//!                                │
+//!   worker.rs:  pick ──▶ process::run (one turn) ──▶ again? to the back
+//!                │ nothing to do
+//!                ▼
+//!   idle.rs: who sleeps, who searches    park.rs, io.rs: sleeping, one of them among the sockets
+//!
+//!   ticker.rs: once a millisecond, while anybody is awake: timers, long turns, blocked workers
+//!   seeded.rs: instead of all this one thread, whose order is drawn from a seed
 //! ```
 //!
-//! A process knows the scheduler only as [`Submit`], so that its own parts can be tested without
-//! threads. The run queue is one queue for all workers, first in, first out: plain, fair, and the part
-//! that will be replaced first.
+//! # What is promised
+//! - A process is on one run queue at most, and only one worker has its turn.
+//! - While a process of a strict priority is ready, no worker picks one of a lower priority.
+//! - Work that is ready is picked as long as a worker is awake, and one is awake as long as there is work.
+//! - When nothing can run, no thread runs.
+//!
+//! # Not here
+//! What a turn does, and when it is over ([`process::turn`](crate::process::turn)).
 
+mod idle;
+mod io;
+mod park;
 mod seeded;
-mod workers;
+mod strict;
+mod ticker;
+mod worker;
 
-use std::sync::Arc;
-
+pub(crate) use io::Io;
 pub(crate) use seeded::Seeded;
-pub(crate) use workers::Workers;
-
-/// Something that can have a turn: a process.
-pub(crate) trait Runnable: Send + Sync {
-    /// One turn. Afterwards it is idle, or has submitted itself again.
-    fn run(self: Arc<Self>);
-}
-
-/// Where a process goes when it has something to do.
-pub(crate) trait Submit: Send + Sync {
-    /// Puts `process` at the back of a run queue; exactly one worker will run it.
-    fn submit(&self, process: Arc<dyn Runnable>);
-}
+pub use worker::{RuntimeStats, WorkerStats};
+pub(crate) use worker::{Directory, Settings, Workers};

@@ -60,7 +60,7 @@ fn proc_04_spawn_link_is_atomic_with_the_link() {
             me.trap_exits(true);
             for n in 0..50_u32 {
                 let child = me.node().spawn_process_with(
-                    biotope_runtime::SpawnOptions { parent: Some(me.pid()), link: Some(me.pid()) },
+                    biotope_runtime::SpawnOptions::linked_to(me.pid()),
                     async move |_: Process<()>| Err(ExitReason::value(n).into()),
                 );
                 let exit = me.receive_info(|info| match info {
@@ -84,7 +84,7 @@ fn proc_07_an_ended_process_is_answered_for() {
             dead.cast(Msg::Stop(ExitReason::Normal));
             end_of(&mut me, dead.pid()).await?;
             assert!(!node().is_alive(dead.pid()));
-            assert_eq!(node().process_info(dead.pid()), None);
+            assert_eq!(node().peek(dead.pid()), None);
             dead.cast(Msg::Number(1));
             node().exit(dead.pid(), ExitReason::Shutdown);
             watcher.cast(Msg::Trap(true));
@@ -100,7 +100,7 @@ fn proc_07_an_ended_process_is_answered_for() {
                 }
             };
             assert!(told.contains(&Seen::Down(ExitReason::NoProc)), "{told:?}");
-            assert_eq!(node().process_info(watcher.pid()).map(|info| info.links), Some(vec![]));
+            assert_eq!(node().peek(watcher.pid()).map(|info| info.links), Some(vec![]));
             Ok(())
         })
     });
@@ -192,7 +192,7 @@ fn link_03_either_side_may_unlink() {
             a.cast(Msg::Link(b.pid()));
             seen(&a).await?;
             seen(&b).await?;
-            let links = |of: &Address<Msg>| node().process_info(of.pid()).map(|info| info.links);
+            let links = |of: &Address<Msg>| node().peek(of.pid()).map(|info| info.links);
             assert_eq!((links(&a), links(&b)), (Some(vec![b.pid()]), Some(vec![a.pid()])));
             b.cast(Msg::Unlink(a.pid()));
             seen(&b).await?;

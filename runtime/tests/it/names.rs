@@ -24,7 +24,7 @@ fn a_name_is_one_process_and_is_free_when_its_end_is_known() {
             a.cast(Msg::Stop(ExitReason::Normal));
             end_of(&mut me, a.pid()).await?;
             node().register("n", &b)?;
-            assert!(node().unregister("n"));
+            assert_eq!(node().unregister("n"), Ok(()));
             assert_eq!(node().whereis("n"), None);
             assert_eq!(node().register("n", &a), Err(RegisterError::NoProc));
             Ok(())

@@ -53,7 +53,7 @@ impl Handle for Probe {
             Msg::Link(to) => cx.link(to),
             Msg::Unlink(to) => cx.unlink(to),
             Msg::Monitor(to) => drop(cx.monitor(to)),
-            Msg::Trap(trap) => cx.trap_exits(trap),
+            Msg::Trap(trap) => drop(cx.trap_exits(trap)),
             Msg::Seen(reply) => reply.send(self.seen.clone()),
             Msg::Hold(reply) => self.held = Some(reply),
             Msg::DropReply(reply) => drop(reply),

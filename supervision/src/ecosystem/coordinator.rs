@@ -132,7 +132,7 @@ impl Handle for Coordinator {
 
     async fn info(&mut self, info: Info, _cx: &mut Context<Self>) {
         if let Info::Down(down) = info
-            && let Some(number) = self.number_of(down.pid)
+            && let Some(number) = down.pid().and_then(|pid| self.number_of(pid))
         {
             tracing::warn!(member = number, reason = %down.reason, "a member of the ecosystem is lost");
             self.lose(number);

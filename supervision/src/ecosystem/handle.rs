@@ -160,7 +160,7 @@ where
         let supervisor = Supervisor::one_for_one()
             .intensity(0, Duration::from_secs(1))
             .child(Spec::<Coordinator>::new(move || topology).named(coordinator_name.clone()).id("coordinator"))
-            .start_on(&node, SpawnOptions { parent: Some(me), link: Some(me) })
+            .start_on(&node, SpawnOptions::linked_to(me))
             .await?;
         let coordinator = node.lookup::<Coordinator>(&coordinator_name);
         let coordinator = coordinator.ok_or(EcosystemError::Members(CallFailed::NoProc))?;

@@ -117,7 +117,7 @@ where
     type Args = SiteArgs<W::Args>;
 
     async fn start(args: Self::Args, cx: &mut Context<Self>) -> Result<Self, Refused> {
-        let own = SpawnOptions { parent: Some(cx.pid()), link: Some(cx.pid()) };
+        let own = SpawnOptions::linked_to(cx.pid());
         let tree = tree::<W>(&args).start_on(cx.node(), own).await?;
         Ok(Self { tree, worker: PhantomData })
     }

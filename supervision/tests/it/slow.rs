@@ -110,8 +110,9 @@ fn a_child_that_took_its_link_back_is_still_waited_for() {
         let naughty = Child::with("naughty", move |node, options| {
             let stage = told.clone();
             async move {
+                let link = options.link;
                 let process = node.spawn_process_with(options, async move |mut me: Process<()>| {
-                    me.unlink(options.link.unwrap());
+                    me.unlink(link.unwrap());
                     stage.tell("unlinked");
                     me.receive().await?;
                     Ok(())

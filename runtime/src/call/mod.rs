@@ -1,0 +1,611 @@
+//! Calls: a message with a place for its reply, and what can go wrong between the two.
+//!
+//! A [`Call`] is a future that sends nothing until it is polled. Its reply never goes through the caller's
+//! mailbox, so a late one is dropped and cannot be taken for another's. A process lends the place of the
+//! one call that it awaits to whoever replies ([`word`]), which needs no memory; further calls, and calls
+//! from outside processes, have a slot of their own ([`slot`]). A [`ReplyTo`] that is dropped without an
+//! answer says so to the caller: a process that ends while callers wait tells each of them its exit reason
+//! at once.
+#![expect(unsafe_code, reason = "a reply is written into the place that its caller lends")]
+
+mod slot;
+mod word;
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomPinned;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::pin::Pin;
+use std::ptr;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use slot::Slot;
+use word::{Claim, GaveUp};
+pub(crate) use word::ReplyWord;
+
+use crate::address::{Address, SendError};
+use crate::ambient;
+use crate::config::{COARSE, DEFAULT_CALL_TIMEOUT};
+use crate::exit::ExitReason;
+use crate::gateway::{FarReply, Wire};
+use crate::inspect::DeadLetter;
+use crate::process::{AnyRef, turn};
+use crate::sync::{UnsafeCell, yield_thread};
+use crate::time::{Sleep, sleep_on};
+use crate::timer::{Action, TimerRef};
+
+/// Why a call has no reply.
+#[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum CallFailed {
+    /// There is no such process. The message was not delivered; calling again cannot help.
+    #[error("noproc: there is no such process")]
+    NoProc,
+    /// The connection to the process's node is lost or was never there. The message may have been handled.
+    #[error("noconnection: the node of the process is not connected; the message may have been handled")]
+    NoConnection,
+    /// The mailbox or the way to it is full. The message was not delivered; trying later may help.
+    #[error("the mailbox is full: the message was not delivered")]
+    Full,
+    /// No reply came before the deadline. The message may still be handled.
+    #[error("timeout: no reply before the deadline; the message may still be handled")]
+    Timeout,
+    /// The process ended before it replied. The message may have been handled.
+    #[error("the process ended before it replied: {0}")]
+    Died(ExitReason),
+    /// The handler ended without replying: it dropped its `ReplyTo`.
+    #[error("the handler dropped the reply")]
+    NoReply,
+    /// The process called itself and would wait for ever. Nothing was sent.
+    #[error("a process called itself: it would wait for ever for its own reply")]
+    SelfCall,
+    /// The other node's actor has no such method. The nodes run different versions.
+    #[error("the actor on the other node has no such method")]
+    UnknownMethod,
+    /// Arguments or reply could not be encoded or decoded.
+    #[error("malformed: {0}")]
+    Malformed(String),
+}
+
+impl CallFailed {
+    /// The failure as the reason of a process that gives up over it.
+    pub fn into_reason(self) -> ExitReason {
+        match self {
+            Self::NoProc => ExitReason::NoProc,
+            Self::NoConnection => ExitReason::NoConnection,
+            Self::Timeout => ExitReason::Timeout,
+            Self::Died(reason) => reason,
+            other => ExitReason::error(other),
+        }
+    }
+}
+
+/// What a call to a handler that returns a `Result` fails with.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum CallError<E> {
+    /// The call itself failed.
+    #[error(transparent)]
+    Failed(#[from] CallFailed),
+    /// The handler replied with an error.
+    #[error("{0}")]
+    Reply(E),
+}
+
+impl<E> CallError<E> {
+    /// One error type for both, if the handler's own can hold a failed call.
+    pub fn flat(self) -> E
+    where
+        E: From<CallFailed>,
+    {
+        match self {
+            Self::Failed(failed) => failed.into(),
+            Self::Reply(error) => error,
+        }
+    }
+}
+
+/// A call that has not been sent: `cart.add(item).await` sends it and waits for the reply.
+///
+/// `T` and `E` are what awaiting it gives; `R` is what the handler returns.
+///
+/// # Delivery
+/// At most once. It is sent when the future is first polled, or by [`send`](Self::send).
+///
+/// # Errors
+/// [`CallFailed`]; for handlers that return a `Result`, [`CallError`].
+///
+/// # Cancel safety
+/// Dropping it before it was polled sends nothing. Dropping it later gives up the reply, not the
+/// request; a late reply is discarded.
+///
+/// # Examples
+/// ```
+/// use biotope::prelude::*;
+///
+/// #[derive(Actor, Default)]
+/// struct Adder(u64);
+///
+/// #[handlers]
+/// impl Adder {
+///     pub fn add(&mut self, n: u64) -> u64 {
+///         self.0 += n;
+///         self.0
+///     }
+/// }
+///
+/// #[biotope::main]
+/// async fn main() -> biotope::Result<()> {
+///     let adder = spawn(Adder::default());
+///     assert_eq!(adder.add(2).await?, 2);
+///     assert_eq!(adder.add(3).timeout(secs(1)).await?, 5);
+///     Ok(())
+/// }
+/// ```
+#[must_use = "a call is not sent until it is awaited or `.send()` is called"]
+pub struct Call<'a, M, R, T = R, E = CallFailed> {
+    address: &'a Address<M>,
+    message: Option<M>,
+    deadline: Deadline,
+    waiting: Waiting<R>,
+    outcome: fn(Result<R, CallFailed>) -> Result<T, E>,
+    /// Where the reply goes, if the process lends its word.
+    place: Place<R>,
+    /// Whoever replies knows where the place is.
+    _pinned: PhantomPinned,
+}
+
+/// A call that has been sent and whose reply is awaited.
+#[must_use = "dropping a request gives up its reply"]
+pub struct Request<R, T = R, E = CallFailed> {
+    waiting: Waiting<R>,
+    outcome: fn(Result<R, CallFailed>) -> Result<T, E>,
+}
+
+#[derive(Clone, Copy)]
+enum Deadline {
+    Default,
+    In(Duration),
+    At(Instant),
+}
+
+type Place<R> = UnsafeCell<MaybeUninit<Result<R, CallFailed>>>;
+
+impl<'a, M, R> Call<'a, M, R>
+where
+    M: Send + 'static,
+    R: Send + 'static,
+{
+    /// A call of the process at `address`, with the message that `message` makes around the reply's place.
+    pub fn new(address: &'a Address<M>, message: impl FnOnce(ReplyTo<R>) -> M) -> Self {
+        Self::with(address, message, |outcome| outcome)
+    }
+}
+
+impl<'a, M, T, E> Call<'a, M, Result<T, E>, T, CallError<E>>
+where
+    M: Send + 'static,
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    /// Like [`new`](Call::new), for a handler that returns a `Result`.
+    pub fn fallible(address: &'a Address<M>, message: impl FnOnce(ReplyTo<Result<T, E>>) -> M) -> Self {
+        Self::with(address, message, |outcome| match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(CallError::Reply(error)),
+            Err(failed) => Err(CallError::Failed(failed)),
+        })
+    }
+}
+
+impl<'a, M, R, T, E> Call<'a, M, R, T, E>
+where
+    M: Send + 'static,
+    R: Send + 'static,
+{
+    #[inline]
+    fn with(
+        address: &'a Address<M>,
+        message: impl FnOnce(ReplyTo<R>) -> M,
+        outcome: fn(Result<R, CallFailed>) -> Result<T, E>,
+    ) -> Self {
+        let (waiting, reply) = Waiting::new();
+        Self {
+            address,
+            message: Some(message(reply)),
+            deadline: Deadline::Default,
+            waiting,
+            outcome,
+            place: UnsafeCell::new(MaybeUninit::uninit()),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    /// Waits for at most `timeout` from when it is sent; without this, for 5 seconds.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.deadline = Deadline::In(timeout);
+        self
+    }
+
+    /// Waits until `deadline` at most.
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Deadline::At(deadline);
+        self
+    }
+
+    /// Sends it now; the reply is awaited through what this returns.
+    pub fn send(mut self) -> Request<R, T, E> {
+        if let Some(message) = self.message.take() {
+            self.waiting.start(self.address, message, self.deadline);
+        }
+        Request { waiting: self.waiting, outcome: self.outcome }
+    }
+
+    /// The message itself, for something that delivers it by another way than the address.
+    ///
+    /// # Panics
+    /// If it was polled.
+    pub fn into_parts(self) -> (M, Request<R, T, E>) {
+        let message = self.message.expect("a call that was polled is not taken apart");
+        (message, Request { waiting: self.waiting, outcome: self.outcome })
+    }
+}
+
+impl<M, R, T, E> Future for Call<'_, M, R, T, E>
+where
+    M: Send + 'static,
+    R: Send + 'static,
+{
+    type Output = Result<T, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        // SAFETY: the place is not moved; all else is not pinned.
+        let this = unsafe { self.get_unchecked_mut() };
+        if let Some(message) = this.message.take() {
+            this.waiting.lend(&this.place);
+            this.waiting.start(this.address, message, this.deadline);
+        }
+        this.waiting.poll(cx).map(this.outcome)
+    }
+}
+
+impl<R, T, E> Future for Request<R, T, E> {
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let outcome = self.outcome;
+        self.waiting.poll(cx).map(outcome)
+    }
+}
+
+/// A place for a reply, and what waits for it, without a call and without a deadline.
+pub(crate) fn place<R: Send + 'static>() -> (Request<R>, ReplyTo<R>) {
+    let (waiting, reply) = Waiting::new();
+    (Request { waiting, outcome: |outcome| outcome }, reply)
+}
+
+/// The caller's side of a call.
+struct Waiting<R> {
+    by: By<R>,
+    /// When it gives up; set when the call is sent.
+    deadline: Option<Instant>,
+    /// The clock was not looked at yet: the call was sent just now.
+    is_fresh: bool,
+}
+
+/// How the reply comes.
+enum By<R> {
+    /// By the word of the process that made the call. The timer is for a caller that is not the process
+    /// itself.
+    Word { process: AnyRef, claim: Claim, sleep: Option<Box<Sleep>> },
+    /// By a slot of its own; its timer.
+    Slot { slot: Arc<Slot<R>>, timer: Option<(crate::Runtime, TimerRef)> },
+    /// It came.
+    Nothing,
+}
+
+impl<R: Send + 'static> Waiting<R> {
+    #[inline]
+    fn new() -> (Self, ReplyTo<R>) {
+        let claimed = turn::with_process(|running| {
+            let (_, header) = running?;
+            let extra = header.extra();
+            let claim = extra.reply.claim()?;
+            extra.place.store(ptr::null_mut(), crate::sync::Ordering::Relaxed);
+            Some((AnyRef::of(header), claim))
+        });
+        let (by, sink) = match claimed {
+            Some((process, claim)) => {
+                let sink = Sink::Word(process.clone(), claim);
+                (By::Word { process, claim, sleep: None }, sink)
+            }
+            None => {
+                let slot = Arc::new(Slot::new());
+                (By::Slot { slot: slot.clone(), timer: None }, Sink::Other(Box::new(Other::Slot(slot))))
+            }
+        };
+        (Self { by, deadline: None, is_fresh: false }, ReplyTo(ManuallyDrop::new(sink)))
+    }
+
+    /// Lends `place` to whoever replies. It stays where it is until this is dropped.
+    #[inline]
+    fn lend(&self, place: &Place<R>) {
+        if let By::Word { process, .. } = &self.by {
+            let place = ptr::from_ref(place).cast_mut().cast();
+            // Relaxed: whoever replies has the message, which is sent after this.
+            process.extra().place.store(place, crate::sync::Ordering::Relaxed);
+        }
+    }
+
+    /// Sends `message`.
+    #[inline]
+    fn start<M: Send + 'static>(&mut self, address: &Address<M>, message: M, deadline: Deadline) {
+        if ambient::is_current(address.pid()) {
+            return ambient::abandoning(CallFailed::SelfCall, || drop(message));
+        }
+        let node = address.node();
+        let runtime = node.runtime();
+        let deadline = match deadline {
+            Deadline::In(timeout) => runtime.now() + timeout,
+            Deadline::At(deadline) => deadline,
+            // The coarse clock is cheap, and never ahead.
+            Deadline::Default if runtime.is_seeded() => runtime.now() + DEFAULT_CALL_TIMEOUT,
+            Deadline::Default => runtime.coarse_now() + DEFAULT_CALL_TIMEOUT + COARSE,
+        };
+        self.deadline = Some(deadline);
+        self.is_fresh = true;
+        if let By::Slot { slot, timer } = &mut self.by {
+            let slot = Arc::downgrade(slot);
+            let fire = Box::new(move |_| {
+                if let Some(slot) = slot.upgrade() {
+                    slot.complete(Err(CallFailed::Timeout));
+                }
+            });
+            *timer = Some((runtime.clone(), runtime.timers().at(deadline, Action::Fire(None, fire))));
+        }
+        let (failed, why, message) = match address.push(message) {
+            Ok(()) => return,
+            Err(SendError::NoProc(message)) => (CallFailed::NoProc, DeadLetter::NoProc, message),
+            Err(SendError::Full(message)) => (CallFailed::Full, DeadLetter::Full, message),
+        };
+        node.count_dead_letter(why);
+        ambient::abandoning(failed, || drop(message));
+    }
+
+}
+
+impl<R> Waiting<R> {
+    #[inline]
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<R, CallFailed>> {
+        let outcome = match &mut self.by {
+            By::Word { process, claim, .. } => {
+                let extra = process.extra();
+                if extra.reply.is_written(*claim) {
+                    // SAFETY: it is written, and this is the one that awaits it.
+                    let outcome = unsafe { take_written(process) };
+                    extra.reply.take(*claim);
+                    Some(outcome)
+                } else {
+                    self.wait(cx)
+                }
+            }
+            By::Slot { slot, .. } => slot.poll(cx),
+            By::Nothing => panic!("a call was polled after it had given its reply"),
+        };
+        match outcome {
+            None => Poll::Pending,
+            Some(outcome) => {
+                self.cancel_timer();
+                self.by = By::Nothing;
+                Poll::Ready(outcome)
+            }
+        }
+    }
+
+    /// The reply is not there yet. Returns the outcome if there is one now.
+    #[cold]
+    fn wait(&mut self, cx: &mut TaskContext<'_>) -> Option<Result<R, CallFailed>> {
+        let By::Word { process, claim, sleep } = &mut self.by else { return None };
+        let (extra, claim) = (process.extra(), *claim);
+        let runtime = process.node().runtime();
+        let deadline = self.deadline;
+        let is_fresh = std::mem::take(&mut self.is_fresh);
+        if let Some(deadline) = deadline
+            && !is_fresh
+            && runtime.now() >= deadline
+        {
+            return Some(match extra.reply.give_up(claim) {
+                GaveUp::Unanswered => Err(CallFailed::Timeout),
+                // SAFETY: it is written, and this is the one that awaits it.
+                GaveUp::Answered => unsafe { take_written(process) },
+            });
+        }
+        if process.is_woken_by(cx.waker()) {
+            if let Some(deadline) = deadline {
+                process.set_alarm(deadline);
+            }
+            return None;
+        }
+        // Somebody else awaits it than the process that made the call.
+        *extra.waiter.lock() = Some(cx.waker().clone());
+        if !extra.reply.watch(claim) {
+            while !extra.reply.is_written(claim) {
+                yield_thread();
+            }
+            // SAFETY: as above.
+            let outcome = unsafe { take_written(process) };
+            extra.reply.take(claim);
+            return Some(outcome);
+        }
+        if let Some(deadline) = deadline {
+            let sleep = sleep.get_or_insert_with(|| Box::new(sleep_on(runtime, deadline)));
+            if Pin::new(&mut **sleep).poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        None
+    }
+
+    fn cancel_timer(&mut self) {
+        if let By::Slot { timer, .. } = &mut self.by
+            && let Some((runtime, timer)) = timer.take()
+        {
+            runtime.timers().cancel(timer);
+        }
+    }
+}
+
+/// The reply that was written for the process's call: into the place that was lent, or into a box if none
+/// was.
+///
+/// # Safety
+/// The word says that it is written; it is taken once, by whoever has the claim, whose reply is an `R`.
+unsafe fn take_written<R>(process: &AnyRef) -> Result<R, CallFailed> {
+    let extra = process.extra();
+    let place = extra.place.load(crate::sync::Ordering::Relaxed);
+    if extra.is_boxed.load(crate::sync::Ordering::Relaxed) != 0 {
+        // SAFETY: whoever replied found no place and left a box.
+        return unsafe { *Box::from_raw(place.cast::<Result<R, CallFailed>>()) };
+    }
+    let place = place.cast::<Place<R>>();
+    // SAFETY: the place was lent for this claim, and is written.
+    unsafe { (*place).with(|place| (*place).assume_init_read()) }
+}
+
+impl<R> Drop for Waiting<R> {
+    fn drop(&mut self) {
+        match &mut self.by {
+            By::Word { process, claim, .. } => {
+                if process.extra().reply.give_up(*claim) == GaveUp::Answered {
+                    // SAFETY: it is written, and nobody else takes it.
+                    drop(unsafe { take_written::<R>(process) });
+                }
+            }
+            By::Slot { timer, .. } => {
+                if let Some((runtime, timer)) = timer.take() {
+                    runtime.timers().cancel(timer);
+                }
+            }
+            By::Nothing => {}
+        }
+    }
+}
+
+/// Where the reply to a call goes. A handler that takes it by argument may answer later, or hand it on.
+///
+/// Dropped without an answer, it tells the caller: [`CallFailed::Died`] if the process that held it is
+/// ending, else [`CallFailed::NoReply`].
+#[must_use = "the caller waits for this reply"]
+pub struct ReplyTo<R>(ManuallyDrop<Sink<R>>);
+
+enum Sink<R> {
+    /// The word of the process that calls.
+    Word(AnyRef, Claim),
+    Other(Box<Other<R>>),
+}
+
+enum Other<R> {
+    Slot(Arc<Slot<R>>),
+    Far(Box<dyn FnOnce(Result<R, CallFailed>) + Send>),
+}
+
+impl<R> ReplyTo<R> {
+    /// Answers the caller. If it no longer waits, the reply is dropped.
+    #[inline]
+    pub fn send(self, reply: R) {
+        self.complete(Ok(reply));
+    }
+
+    /// Tells the caller that there will be no reply.
+    pub fn fail(self, failed: CallFailed) {
+        self.complete(Err(failed));
+    }
+
+    /// Whether the caller has given up: nothing that is sent here will be read.
+    pub fn is_abandoned(&self) -> bool {
+        match &*self.0 {
+            Sink::Word(process, claim) => !process.extra().reply.is_awaited(*claim),
+            Sink::Other(other) => match &**other {
+                Other::Slot(slot) => Slot::is_abandoned(slot),
+                Other::Far(_) => false,
+            },
+        }
+    }
+
+    /// A place for a reply that `complete` takes.
+    pub fn from_fn(complete: impl FnOnce(Result<R, CallFailed>) + Send + 'static) -> Self {
+        Self(ManuallyDrop::new(Sink::Other(Box::new(Other::Far(Box::new(complete))))))
+    }
+
+    /// A place for a reply to a caller on another node.
+    pub(crate) fn far(reply: FarReply) -> Self
+    where
+        R: Wire,
+    {
+        Self::from_fn(move |outcome| match outcome {
+            Ok(value) => reply(Ok(&value)),
+            Err(failed) => reply(Err(failed)),
+        })
+    }
+
+    #[inline]
+    fn complete(self, outcome: Result<R, CallFailed>) {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: what is taken out is not dropped again: `this` is not.
+        unsafe { ManuallyDrop::take(&mut this.0) }.complete(outcome);
+    }
+}
+
+impl<R> Sink<R> {
+    #[inline]
+    fn complete(self, outcome: Result<R, CallFailed>) {
+        let other = match self {
+            Self::Word(process, claim) => return answer(&process, claim, outcome),
+            Self::Other(other) => *other,
+        };
+        match other {
+            Other::Slot(slot) => slot.complete(outcome),
+            Other::Far(complete) => complete(outcome),
+        }
+    }
+}
+
+/// Writes the reply where the process has lent a place for it, and wakes whoever waits.
+#[inline]
+fn answer<R>(process: &AnyRef, claim: Claim, outcome: Result<R, CallFailed>) {
+    let extra = process.extra();
+    let Some(writing) = extra.reply.begin_write(claim) else { return };
+    let place = extra.place.load(crate::sync::Ordering::Relaxed);
+    if place.is_null() {
+        extra.place.store(Box::into_raw(Box::new(outcome)).cast(), crate::sync::Ordering::Relaxed);
+        extra.is_boxed.store(1, crate::sync::Ordering::Relaxed);
+    } else {
+        extra.is_boxed.store(0, crate::sync::Ordering::Relaxed);
+        // SAFETY: the claim stands, so the place that was lent for it is there, and is ours to write.
+        unsafe { (*place.cast::<Place<R>>()).with_mut(|place| (*place).write(outcome)) };
+    }
+    extra.reply.end_write(claim);
+    if writing.is_watched {
+        let waiter = extra.waiter.lock().take();
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
+    }
+    process.note_wake();
+}
+
+impl<R> Drop for ReplyTo<R> {
+    fn drop(&mut self) {
+        // SAFETY: taken once: this is the drop, and `complete` does not drop what it takes.
+        unsafe { ManuallyDrop::take(&mut self.0) }.complete(Err(ambient::why_abandoned()));
+    }
+}
+
+impl<R> fmt::Debug for ReplyTo<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplyTo")
+    }
+}

@@ -1,0 +1,59 @@
+//! A place for a reply of its own: for calls from outside processes, and for more than one at a time.
+
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Waker};
+
+use parking_lot::Mutex;
+
+use super::CallFailed;
+
+pub(super) struct Slot<R> {
+    state: Mutex<State<R>>,
+}
+
+enum State<R> {
+    Empty,
+    Waiting(Waker),
+    Done(Result<R, CallFailed>),
+    Taken,
+}
+
+impl<R> Slot<R> {
+    pub(super) fn new() -> Self {
+        Self { state: Mutex::new(State::Empty) }
+    }
+
+    /// The outcome, once; until it is there, the task is woken for it.
+    pub(super) fn poll(&self, cx: &TaskContext<'_>) -> Option<Result<R, CallFailed>> {
+        let mut state = self.state.lock();
+        match std::mem::replace(&mut *state, State::Taken) {
+            State::Done(outcome) => Some(outcome),
+            State::Taken => None,
+            State::Empty | State::Waiting(_) => {
+                *state = State::Waiting(cx.waker().clone());
+                None
+            }
+        }
+    }
+
+    /// Keeps the first outcome; later ones are dropped.
+    pub(super) fn complete(&self, outcome: Result<R, CallFailed>) {
+        let mut state = self.state.lock();
+        match &*state {
+            State::Empty => *state = State::Done(outcome),
+            State::Waiting(_) => {
+                let waiting = std::mem::replace(&mut *state, State::Done(outcome));
+                drop(state);
+                if let State::Waiting(waker) = waiting {
+                    waker.wake();
+                }
+            }
+            State::Done(_) | State::Taken => {}
+        }
+    }
+
+    /// Whether nobody will read what is sent here: the caller holds the other handle while it waits.
+    pub(super) fn is_abandoned(slot: &Arc<Self>) -> bool {
+        Arc::strong_count(slot) == 1 || matches!(*slot.state.lock(), State::Done(_) | State::Taken)
+    }
+}

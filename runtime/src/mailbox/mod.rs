@@ -1,0 +1,368 @@
+//! Where everything that is sent to a process waits, in order of arrival.
+//!
+//! ```text
+//!   senders (any thread)                                  owner (one worker at a time)
+//!   push(message) ─┐                                 ┌──▶ next()              the first, for actors
+//!   push_special() ┴──▶ queue.rs ───────────────────┴──▶ walk(), wait_at()   selective receive
+//!                       one intake, no lock          └──▶ receive()           signals, wherever they are
+//! ```
+//!
+//! A message lies in its place as it is. Everything else is a [`Special`] in a box of its own. Of these,
+//! infos and requests wait for their turn among the messages; the others are *received*: they act at the
+//! owner's next turn, however many messages lie before them, and nothing behind one is taken before it.
+//!
+//! # Not here
+//! The mailbox never schedules its owner. It answers [`Pushed`], and the sender acts on it.
+#![expect(unsafe_code, reason = "a place holds a message or a box, and its kind says which")]
+
+mod queue;
+
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+pub(crate) use queue::{Held, Position, Pushed, Walked};
+use queue::{Kind, Look, Queue, Visit};
+
+use crate::inspect::ProcessInfo;
+use crate::memory::Memory;
+use crate::signal::{Info, Request, Signal};
+use crate::ReplyTo;
+
+/// The intake of one process.
+pub(crate) struct Mailbox<M>(Queue<Place<M>>);
+
+/// What is in a place: its kind says which.
+union Place<M> {
+    /// `Kind::ORDINARY`.
+    message: ManuallyDrop<M>,
+    /// All other kinds.
+    special: ManuallyDrop<Box<Special<M>>>,
+}
+
+/// What may be sent beside a message.
+pub(crate) enum Special<M> {
+    /// What does not depend on the type of messages.
+    Notice(Notice),
+    /// A message that came by an alias, which must still stand when it is received.
+    ByAlias {
+        /// Which alias.
+        number: u64,
+        /// The message.
+        message: M,
+        /// Whether it is read before all that came the ordinary way.
+        urgent: bool,
+    },
+}
+
+/// What may be sent to any process, whatever its messages.
+pub(crate) enum Notice {
+    /// Acts when it is received.
+    Signal(Signal),
+    /// A question that is answered when it is received.
+    Inspect(ReplyTo<ProcessInfo>),
+    /// Waits for its turn, and is then handled.
+    Info(Info),
+    /// Waits for its turn, and is then done by the engine.
+    Request(Request),
+}
+
+impl Notice {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Signal(_) | Self::Inspect(_) => Kind::URGENT,
+            Self::Info(_) | Self::Request(_) => Kind::SYSTEM,
+        }
+    }
+
+    /// Whether it is received rather than taken.
+    pub(crate) fn is_received(&self) -> bool {
+        self.kind() == Kind::URGENT
+    }
+}
+
+/// What the owner takes out. Public for the types of receives, and not reachable by name.
+pub enum Taken<M> {
+    /// A message.
+    Message(M),
+    /// Something of ours that is handled like one.
+    Info(Info),
+    /// Something that the engine does.
+    Request(Request),
+}
+
+/// What is next for the owner.
+pub(crate) enum Next<M> {
+    /// This; it has been taken out.
+    Taken(Taken<M>),
+    /// Something that must be received first.
+    ReceiveFirst,
+    /// Nothing.
+    Empty,
+    /// A sender is about to write it. Try again later.
+    NotYet,
+}
+
+/// What becomes of something that was received.
+pub(crate) enum Becomes<M> {
+    /// It is done.
+    Nothing,
+    /// It takes its place among the messages.
+    Taken(Taken<M>),
+}
+
+impl<M> Mailbox<M> {
+    /// An empty mailbox whose owner is not waiting.
+    pub(crate) fn new() -> Self {
+        Self(Queue::new())
+    }
+
+    /// Puts a message at the back.
+    #[inline]
+    pub(crate) fn push(&self, message: M, memory: &impl Memory) -> Pushed<M> {
+        match self.0.push(Kind::ORDINARY, Place { message: ManuallyDrop::new(message) }, memory) {
+            Pushed::Queued => Pushed::Queued,
+            Pushed::Schedule => Pushed::Schedule,
+            Pushed::Wake => Pushed::Wake,
+            // SAFETY: what is handed back is what was pushed.
+            Pushed::Closed(place) => Pushed::Closed(ManuallyDrop::into_inner(unsafe { place.message })),
+        }
+    }
+
+    /// Puts something else at the back.
+    pub(crate) fn push_special(&self, special: Special<M>, memory: &impl Memory) -> Pushed<Special<M>> {
+        let kind = match &special {
+            Special::Notice(notice) => notice.kind(),
+            Special::ByAlias { .. } => Kind::URGENT,
+        };
+        match self.0.push(kind, Place { special: ManuallyDrop::new(Box::new(special)) }, memory) {
+            Pushed::Queued => Pushed::Queued,
+            Pushed::Schedule => Pushed::Schedule,
+            Pushed::Wake => Pushed::Wake,
+            // SAFETY: what is handed back is what was pushed.
+            Pushed::Closed(place) => Pushed::Closed(*ManuallyDrop::into_inner(unsafe { place.special })),
+        }
+    }
+
+    /// About how many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the owner waits for the next push.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.is_waiting()
+    }
+
+    /// Refuses messages from now on, but not what else there is.
+    pub(crate) fn drain(&self) {
+        self.0.drain();
+    }
+}
+
+/// For the owner alone: each of these methods asks that nobody else calls one of them meanwhile.
+impl<M> Mailbox<M> {
+    /// Takes the first.
+    ///
+    /// # Safety
+    /// The caller is the owner.
+    #[inline]
+    pub(crate) unsafe fn next<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> Next<M> {
+        // SAFETY: the caller's promise.
+        match unsafe { self.0.pop(memory, held) } {
+            // SAFETY: the kind says what is in the place.
+            Look::Value(kind, place) => Next::Taken(unsafe { taken(kind, place) }),
+            Look::Urgent => Next::ReceiveFirst,
+            Look::End => Next::Empty,
+            Look::Hole => Next::NotYet,
+        }
+    }
+
+    /// Moves the head over what was taken out of order. To be called before a take from the head.
+    ///
+    /// # Safety
+    /// The caller is the owner.
+    #[inline]
+    pub(crate) unsafe fn trim<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.trim(memory, held) };
+    }
+
+    /// Takes the first, from `from` on, that `wants` turns into something; what it hands back stays. `Err`
+    /// says how the walk ended without.
+    ///
+    /// # Safety
+    /// The caller is the owner; `from` was held in every call since its last walk.
+    pub(crate) unsafe fn take<T>(
+        &self,
+        from: &mut Position,
+        mut wants: impl FnMut(Taken<M>) -> Result<T, Taken<M>>,
+    ) -> Result<T, Walked> {
+        let mut found = None;
+        let visit = |kind: Kind, place: &mut MaybeUninit<Place<M>>| {
+            if found.is_some() || kind == Kind::URGENT {
+                return Visit::Stop;
+            }
+            // SAFETY: the place is written, and the kind says with what. It counts as used up until it is
+            // written again below.
+            let value = unsafe { taken(kind, place.assume_init_read()) };
+            match wants(value) {
+                Ok(value) => {
+                    found = Some(value);
+                    Visit::Take
+                }
+                Err(value) => Visit::Keep(put(value, place)),
+            }
+        };
+        // SAFETY: the caller's promise.
+        let walked = unsafe { self.0.walk(from, visit) };
+        found.ok_or(walked)
+    }
+
+    /// Receives what must be received, from `from` on: `receive` says what becomes of each; it may say
+    /// that it is the last.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take). `receive` may look at the mailbox with [`look`](Self::look).
+    pub(crate) unsafe fn receive<E>(
+        &self,
+        from: &mut Position,
+        mut receive: impl FnMut(Special<M>) -> Result<Becomes<M>, E>,
+    ) -> Result<Walked, E> {
+        let mut last = None;
+        let visit = |kind: Kind, place: &mut MaybeUninit<Place<M>>| {
+            if last.is_some() {
+                return Visit::Stop;
+            }
+            if kind != Kind::URGENT {
+                return Visit::Keep(kind);
+            }
+            // SAFETY: the place is written, and the kind says with a box. It counts as used up until it is
+            // written again below.
+            let special = ManuallyDrop::into_inner(unsafe { place.assume_init_read().special });
+            match receive(*special) {
+                Ok(Becomes::Nothing) => Visit::Take,
+                Ok(Becomes::Taken(value)) => Visit::Keep(put(value, place)),
+                Err(end) => {
+                    last = Some(end);
+                    Visit::Take
+                }
+            }
+        };
+        // SAFETY: the caller's promise.
+        let walked = unsafe { self.0.walk(from, visit) };
+        match last {
+            Some(end) => Err(end),
+            None => Ok(walked),
+        }
+    }
+
+    /// Shows all messages that wait, in order.
+    ///
+    /// # Safety
+    /// The caller is the owner.
+    pub(crate) unsafe fn look(&self, mut see: impl FnMut(&M)) {
+        let mut from = Position::HEAD;
+        let visit = |kind: Kind, place: &mut MaybeUninit<Place<M>>| {
+            if kind == Kind::ORDINARY {
+                // SAFETY: the place is written, and the kind says with a message.
+                see(unsafe { &place.assume_init_ref().message });
+            }
+            Visit::Keep(kind)
+        };
+        // SAFETY: the caller's promise.
+        let _ = unsafe { self.0.walk(&mut from, visit) };
+    }
+
+    /// Says that the owner waits for anything, if there is nothing.
+    ///
+    /// # Safety
+    /// The caller is the owner, and no longer if this returns true.
+    #[inline]
+    pub(crate) unsafe fn wait_empty<'p>(&self, memory: &impl Memory, held: impl FnOnce() -> Held<'p>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.wait_empty(false, memory, held) }
+    }
+
+    /// Says that the owner waits, parked, for what comes behind `at`. It stays the owner.
+    ///
+    /// # Safety
+    /// The caller is the owner; a [`take`](Self::take) has ended at `at` with [`Walked::End`]. That the
+    /// owner is woken, and not scheduled, is what makes it stay the owner until it is parked.
+    pub(crate) unsafe fn wait_at<'p>(
+        &self,
+        at: &Position,
+        memory: &impl Memory,
+        held: impl Fn() -> Held<'p>,
+    ) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.wait_at(at, memory, held) }
+    }
+
+    /// Whether `position` is in another block than the head.
+    pub(crate) fn is_behind(&self, position: &Position) -> bool {
+        self.0.is_behind(position)
+    }
+
+    /// Gives memory back behind messages that nobody has taken.
+    ///
+    /// # Safety
+    /// The caller is the owner.
+    pub(crate) unsafe fn sweep(&self, memory: &impl Memory, held: &mut Held<'_>) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.sweep(memory, held) }
+    }
+
+    /// Refuses everything from now on, and hands over what is left.
+    ///
+    /// # Safety
+    /// The caller is the owner, now and for ever.
+    pub(crate) unsafe fn close(&self, memory: &impl Memory, mut left: impl FnMut(Result<M, Special<M>>)) {
+        let take = |kind: Kind, place: Place<M>| {
+            // SAFETY: the kind says what is in the place.
+            left(match kind {
+                Kind::ORDINARY => Ok(ManuallyDrop::into_inner(unsafe { place.message })),
+                // SAFETY: as above.
+                _ => Err(*ManuallyDrop::into_inner(unsafe { place.special })),
+            });
+        };
+        // SAFETY: the caller's promise.
+        unsafe { self.0.close(memory, take) }
+    }
+}
+
+/// # Safety
+/// `kind` says what is in `place`, and is not urgent.
+#[inline]
+unsafe fn taken<M>(kind: Kind, place: Place<M>) -> Taken<M> {
+    if kind == Kind::ORDINARY {
+        // SAFETY: the caller's promise.
+        return Taken::Message(ManuallyDrop::into_inner(unsafe { place.message }));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { taken_special(place) }
+}
+
+/// # Safety
+/// A box is in `place`, with an info or a request.
+#[cold]
+unsafe fn taken_special<M>(place: Place<M>) -> Taken<M> {
+    // SAFETY: the caller's promise.
+    match *ManuallyDrop::into_inner(unsafe { place.special }) {
+        Special::Notice(Notice::Info(info)) => Taken::Info(info),
+        Special::Notice(Notice::Request(request)) => Taken::Request(request),
+        Special::Notice(_) | Special::ByAlias { .. } => unreachable!("what is received is not taken"),
+    }
+}
+
+/// Writes `value` into `place`; returns its kind.
+fn put<M>(value: Taken<M>, place: &mut MaybeUninit<Place<M>>) -> Kind {
+    let notice = match value {
+        Taken::Message(message) => {
+            place.write(Place { message: ManuallyDrop::new(message) });
+            return Kind::ORDINARY;
+        }
+        Taken::Info(info) => Notice::Info(info),
+        Taken::Request(request) => Notice::Request(request),
+    };
+    place.write(Place { special: ManuallyDrop::new(Box::new(Special::Notice(notice))) });
+    Kind::SYSTEM
+}

@@ -1,0 +1,770 @@
+//! The intake: many senders, one owner, no lock.
+//!
+//! ```text
+//!   word  = the newest block and how many of its places are claimed, and what the owner is waiting for
+//!   head  = the oldest block and how many of its places are used up        (the owner's)
+//!
+//!   head ──▶ block ──next──▶ block ──next──▶ block ◀── word
+//!            ▒▒▒▒▓▓▓▓         ▓▓▓▓▓▓▓▓        ▓▓▓▓····
+//!            used  waiting                        free
+//! ```
+//!
+//! A sender claims the next place by one compare-and-swap of the word, writes its value there, and then
+//! marks the place as written. If the block is full it brings a new one, which becomes the newest by the
+//! same step. So the word alone says in which order values came, whether there is anything that the
+//! owner has not seen, and whether somebody must schedule the owner.
+//!
+//! # Who may touch what
+//! - `word`: anybody, by compare-and-swap.
+//! - a place: whoever claimed it, until it is marked as written; then the owner.
+//! - `head`: the owner, and, while it is null, the sender that brings the first block.
+//! - `next` of a block: the sender that brought the following block, once.
+//!
+//! # What is promised
+//! - Values are found in the order in which their places were claimed.
+//! - Of all senders that push after the owner said that it waits, exactly one is told so.
+//! - The owner can only say that it waits if it has looked at every claimed place.
+//! - A block is given back when all its places are used up, the last one when the owner waits.
+//!
+//! # Not here
+//! What the values mean, and who schedules the owner. A place that is claimed and not yet written is a
+//! [`Look::Hole`]: its sender was interrupted between two instructions. The owner tries again later.
+#![expect(unsafe_code, reason = "places are written by whoever claimed them")]
+
+use std::alloc::Layout;
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+use crate::memory::Memory;
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, spin_loop, yield_thread};
+
+/// The owner has looked at everything and is to be scheduled by whoever pushes next.
+const WAITING: u64 = 1;
+/// ... and it waits for more than messages: it is to be woken, not just scheduled.
+const PARKED: u64 = 1 << 1;
+/// The newest block is a large one.
+const LARGE: u64 = 1 << 2;
+/// Values of the ordinary kind are no longer taken.
+const DRAINING: u64 = 1 << 3;
+/// Nothing is taken any more: the owner has ended.
+const CLOSED: u64 = LARGE;
+
+const FLAGS: u64 = WAITING | PARKED | LARGE | DRAINING;
+const COUNT_SHIFT: u32 = 48;
+const ADDRESS: u64 = (1 << COUNT_SHIFT) - 1 & !FLAGS;
+
+/// How many places the first block of an empty queue has.
+const FEW: usize = 8;
+
+/// What a place holds, or `EMPTY` before it is written and `USED` when it is used up.
+const EMPTY: u8 = 0;
+const USED: u8 = 1;
+
+/// What sort of value is in a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Kind(u8);
+
+impl Kind {
+    /// A value that a draining queue refuses.
+    pub(crate) const ORDINARY: Self = Self(2);
+    /// A value that waits its turn among the ordinary ones, and is never refused while the owner lives.
+    pub(crate) const SYSTEM: Self = Self(3);
+    /// A value that the owner must look at before it takes anything behind it.
+    pub(crate) const URGENT: Self = Self(4);
+}
+
+pub(crate) struct Queue<T> {
+    word: AtomicU64,
+    head: AtomicU64,
+    /// How many places the blocks have that come before the newest, for [`len`](Self::len).
+    before: AtomicU32,
+    values: PhantomData<T>,
+}
+
+// SAFETY: values go from the sender's thread to the owner's; the queue is shared by design.
+unsafe impl<T: Send> Send for Queue<T> {}
+// SAFETY: as above; nobody but the owner sees a value by reference.
+unsafe impl<T: Send> Sync for Queue<T> {}
+
+/// What a push brought about.
+#[must_use = "an owner that waits stays idle unless the sender schedules it"]
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pushed<T> {
+    /// The owner is running or scheduled already. Nothing is owed.
+    Queued,
+    /// The owner waits for this: schedule it.
+    Schedule,
+    /// The owner waits for this among other things: wake it.
+    Wake,
+    /// The owner has ended, or takes no more of this kind. Nothing was queued.
+    Closed(T),
+}
+
+/// What the owner found at a place.
+pub(crate) enum Look<T> {
+    /// The first value that is not used up; it is now the caller's.
+    Value(Kind, T),
+    /// An urgent value comes next. It is still in its place.
+    Urgent,
+    /// Everything claimed has been looked at.
+    End,
+    /// The next place is claimed and not written.
+    Hole,
+}
+
+/// What is to become of a value that a walk has come to.
+pub(crate) enum Visit {
+    /// It stays where it is, as this kind.
+    Keep(Kind),
+    /// The visitor has taken it.
+    Take,
+    /// It stays, and the walk ends here.
+    Stop,
+}
+
+/// How a walk ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Walked {
+    /// The visitor said so.
+    Stopped,
+    /// Everything claimed has been looked at.
+    End,
+    /// The next place is claimed and not written.
+    Hole,
+}
+
+/// A place in the queue that a walk has come to; at the head before any walk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Position {
+    /// Null at the head.
+    block: *mut (),
+    place: usize,
+}
+
+// SAFETY: a position is an address that only the owner uses, and only together with the queue.
+unsafe impl Send for Position {}
+
+/// The positions that outlive a call. They go back to the head when their block is given back.
+#[derive(Default)]
+pub(crate) struct Held<'a>(pub(crate) [Option<&'a mut Position>; 2]);
+
+impl Held<'_> {
+    fn forget(&mut self, block: *mut ()) {
+        for position in self.0.iter_mut().flatten().filter(|position| position.block == block) {
+            **position = Position::HEAD;
+        }
+    }
+
+    fn all(self) {
+        for position in self.0.into_iter().flatten() {
+            *position = Position::HEAD;
+        }
+    }
+}
+
+/// The beginning of a block. Behind it are the kinds of `FEW` or `MANY` places, and then their values.
+struct Block<T> {
+    next: AtomicPtr<Block<T>>,
+    large: bool,
+    values: PhantomData<T>,
+}
+
+/// The layout of a block: its head, then the kinds, then the values.
+struct Shape {
+    layout: Layout,
+    kinds: usize,
+    values: usize,
+    places: usize,
+}
+
+impl<T> Block<T> {
+    /// Large values make small blocks.
+    const MANY: usize = if size_of::<T>() <= 128 { 32 } else { FEW };
+    const SMALL_SHAPE: Shape = Self::shape(FEW);
+    const LARGE_SHAPE: Shape = Self::shape(Self::MANY);
+
+    const fn shape(places: usize) -> Shape {
+        let Ok((layout, kinds)) = Layout::new::<Self>().extend(match Layout::array::<AtomicU8>(places) {
+            Ok(layout) => layout,
+            Err(_) => panic!("a block is too large"),
+        }) else {
+            panic!("a block is too large")
+        };
+        let Ok((layout, values)) = layout.extend(match Layout::array::<UnsafeCell<MaybeUninit<T>>>(places) {
+            Ok(layout) => layout,
+            Err(_) => panic!("a value is too large for a mailbox"),
+        }) else {
+            panic!("a value is too large for a mailbox")
+        };
+        // The word has no room for the low bits of a block's address.
+        let Ok(layout) = layout.align_to(FLAGS as usize + 1) else { panic!("a block is too large") };
+        Shape { layout: layout.pad_to_align(), kinds, values, places }
+    }
+
+    const fn shape_of(large: bool) -> &'static Shape {
+        const { assert!(FLAGS == 15, "a block's address has room for the flags") };
+        if large { &Self::LARGE_SHAPE } else { &Self::SMALL_SHAPE }
+    }
+
+    fn new(large: bool, memory: &impl Memory) -> NonNull<Self> {
+        let shape = Self::shape_of(large);
+        let piece = memory.allocate(shape.layout);
+        debug_assert_eq!(piece.as_ptr().expose_provenance() as u64 & !ADDRESS, 0, "an address has 48 bits");
+        let block = piece.cast::<Self>();
+        // SAFETY: the piece has this layout and nobody else knows it.
+        unsafe {
+            block.write(Self { next: AtomicPtr::new(ptr::null_mut()), large, values: PhantomData });
+            let kinds = piece.byte_add(shape.kinds).cast::<AtomicU8>();
+            let values = piece.byte_add(shape.values).cast::<UnsafeCell<MaybeUninit<T>>>();
+            for place in 0..shape.places {
+                kinds.add(place).write(AtomicU8::new(EMPTY));
+                values.add(place).write(UnsafeCell::new(MaybeUninit::uninit()));
+            }
+        }
+        block
+    }
+
+    /// # Safety
+    /// The block is live, and `place` is less than its number of places.
+    #[inline]
+    unsafe fn kind<'a>(block: *mut Self, large: bool, place: usize) -> &'a AtomicU8 {
+        // SAFETY: the caller's promise; the kinds were written when the block was made.
+        unsafe { &*block.byte_add(Self::shape_of(large).kinds).cast::<AtomicU8>().add(place) }
+    }
+
+    /// # Safety
+    /// As for [`kind`](Self::kind).
+    #[inline]
+    unsafe fn value<'a>(block: *mut Self, large: bool, place: usize) -> &'a UnsafeCell<MaybeUninit<T>> {
+        // SAFETY: the caller's promise; the cells were written when the block was made.
+        unsafe { &*block.byte_add(Self::shape_of(large).values).cast::<UnsafeCell<MaybeUninit<T>>>().add(place) }
+    }
+
+    /// # Safety
+    /// The block is live.
+    #[inline]
+    unsafe fn places(block: *mut Self) -> usize {
+        // SAFETY: the caller's promise.
+        Self::shape_of(unsafe { (*block).large }).places
+    }
+
+    /// # Safety
+    /// The block came from the same memory, all its places are used up, and nobody knows it any more.
+    unsafe fn give_back(block: *mut Self, memory: &impl Memory) {
+        // SAFETY: the caller's promise. Atomics and cells have nothing to drop, but for those of models.
+        unsafe {
+            let large = (*block).large;
+            for place in 0..Self::places(block) {
+                ptr::drop_in_place(ptr::from_ref(Self::kind(block, large, place)).cast_mut());
+                ptr::drop_in_place(ptr::from_ref(Self::value(block, large, place)).cast_mut());
+            }
+            ptr::drop_in_place(block);
+            memory.release(NonNull::new_unchecked(block.cast()), Self::shape_of(large).layout);
+        }
+    }
+}
+
+#[inline]
+fn count(word: u64) -> usize {
+    (word >> COUNT_SHIFT) as usize
+}
+
+#[inline]
+fn block<T>(word: u64) -> *mut Block<T> {
+    match word & ADDRESS {
+        0 => ptr::null_mut(),
+        address => ptr::with_exposed_provenance_mut(address as usize),
+    }
+}
+
+#[inline]
+fn pack<T>(block: *mut Block<T>, count: usize, flags: u64) -> u64 {
+    block.expose_provenance() as u64 | (count as u64) << COUNT_SHIFT | flags
+}
+
+impl<T> Queue<T> {
+    /// An empty queue whose owner is not waiting.
+    pub(crate) fn new() -> Self {
+        Self { word: AtomicU64::new(0), head: AtomicU64::new(0), before: AtomicU32::new(0), values: PhantomData }
+    }
+
+    /// Puts `value` at the back.
+    #[inline]
+    pub(crate) fn push(&self, kind: Kind, value: T, memory: &impl Memory) -> Pushed<T> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        let mut brought: Option<NonNull<Block<T>>> = None;
+        loop {
+            let newest: *mut Block<T> = block(word);
+            let large = word & LARGE != 0;
+            let flags = word & (LARGE | DRAINING);
+            let claimed = count(word);
+            let fits = !newest.is_null() && claimed < Block::<T>::shape_of(large).places;
+            let new = if fits {
+                if flags & DRAINING != 0 && kind == Kind::ORDINARY {
+                    break;
+                }
+                pack(newest, claimed + 1, flags)
+            } else {
+                if word == CLOSED || (flags & DRAINING != 0 && kind == Kind::ORDINARY) {
+                    break;
+                }
+                // The first block of a queue is a small one: most mailboxes never need more.
+                let large = !newest.is_null();
+                let fresh = *brought.get_or_insert_with(|| Block::new(large, memory));
+                // SAFETY: nobody else knows the block yet.
+                if unsafe { fresh.as_ref() }.large != large {
+                    // SAFETY: as above; it is put away for one of the other size.
+                    unsafe { Block::give_back(fresh.as_ptr(), memory) };
+                    brought = None;
+                    continue;
+                }
+                pack(fresh.as_ptr(), 1, flags & DRAINING | if large { LARGE } else { 0 })
+            };
+            // AcqRel: Release for the fresh block's contents, and with Acquire so that a sender which ends
+            // the owner's wait sees all that the owner did before.
+            match self.word.compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Relaxed) {
+                Err(now) => word = now,
+                Ok(_) => {
+                    let (target, large, place) = if fits {
+                        (newest, large, claimed)
+                    } else {
+                        let Some(fresh) = brought.take() else { unreachable!("a block was brought") };
+                        self.link(newest, fresh.as_ptr());
+                        (fresh.as_ptr(), new & LARGE != 0, 0)
+                    };
+                    if let Some(spare) = brought {
+                        // SAFETY: nobody else knows it.
+                        unsafe { Block::give_back(spare.as_ptr(), memory) };
+                    }
+                    // SAFETY: the compare-and-swap gave this place to us alone, and the owner keeps the
+                    // block until the place has been marked as written, and used up.
+                    unsafe {
+                        Block::value(target, large, place).with_mut(|cell| (*cell).write(value));
+                        // Release: the owner reads the value after it has seen this.
+                        Block::kind(target, large, place).store(kind.0, Ordering::Release);
+                    }
+                    return match word & (WAITING | PARKED) {
+                        0 => Pushed::Queued,
+                        WAITING => Pushed::Schedule,
+                        _ => Pushed::Wake,
+                    };
+                }
+            }
+        }
+        if let Some(spare) = brought {
+            // SAFETY: nobody else knows it.
+            unsafe { Block::give_back(spare.as_ptr(), memory) };
+        }
+        Pushed::Closed(value)
+    }
+
+    /// Tells the owner where `fresh` is: behind `newest`, or at the head of the queue, which was empty.
+    #[cold]
+    fn link(&self, newest: *mut Block<T>, fresh: *mut Block<T>) {
+        if newest.is_null() {
+            // Release: pairs with the owner's Acquire when it finds no head.
+            self.head.store(pack(fresh, 0, 0), Ordering::Release);
+        } else {
+            // SAFETY: the owner does not give a block back before it has found the one behind it.
+            unsafe {
+                self.before.fetch_add(Block::places(newest) as u32, Ordering::Relaxed);
+                (*newest).next.store(fresh, Ordering::Release);
+            }
+        }
+    }
+
+    /// About how many values wait; exact if nobody pushes and the owner has taken none from the middle.
+    pub(crate) fn len(&self) -> usize {
+        let before = self.before.load(Ordering::Relaxed) as usize;
+        let (word, head) = (self.word.load(Ordering::Relaxed), self.head.load(Ordering::Relaxed));
+        if block::<T>(word).is_null() { 0 } else { (before + count(word)).saturating_sub(count(head)) }
+    }
+
+    /// Whether the owner has said that it waits.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & WAITING != 0
+    }
+
+    /// From now on, values of the ordinary kind are refused.
+    pub(crate) fn drain(&self) {
+        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
+            (word != CLOSED).then_some(word | DRAINING)
+        });
+    }
+}
+
+/// For the owner alone.
+impl<T> Queue<T> {
+    /// Takes the first value that is not used up, unless it is urgent. A position that is `held` goes back
+    /// to the head if its block is given back.
+    ///
+    /// # Safety
+    /// The caller is the owner: nobody else calls a method of this block meanwhile.
+    #[inline]
+    pub(crate) unsafe fn pop<'p>(
+        &self,
+        memory: &impl Memory,
+        held: impl Fn() -> Held<'p>,
+    ) -> Look<T> {
+        loop {
+            let head = self.head.load(Ordering::Acquire);
+            let oldest: *mut Block<T> = block(head);
+            if oldest.is_null() {
+                return self.without_head();
+            }
+            let (place, large) = (count(head), head & LARGE != 0);
+            // SAFETY: the oldest block is live until the owner, who is here, gives it back.
+            unsafe {
+                if place == Block::<T>::shape_of(large).places {
+                    match self.advance(oldest, memory, &mut held()) {
+                        Ok(()) => continue,
+                        Err(look) => return look,
+                    }
+                }
+                // Acquire: pairs with the Release that marked the place as written.
+                let kind = Block::kind(oldest, large, place).load(Ordering::Acquire);
+                let used_up = pack(oldest, place + 1, head & LARGE);
+                match Kind(kind) {
+                    Kind(EMPTY) => return self.unwritten(oldest, place),
+                    Kind(USED) => self.head.store(used_up, Ordering::Relaxed),
+                    Kind::URGENT => return Look::Urgent,
+                    kind => {
+                        self.head.store(used_up, Ordering::Relaxed);
+                        let value = Block::value(oldest, large, place).with(|cell| (*cell).assume_init_read());
+                        return Look::Value(kind, value);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at each value from `from` on, in order, until `visit` stops or there are no more. Moves `from`
+    /// along, to behind the last value that was looked at. A value whose visit panics is used up.
+    ///
+    /// # Safety
+    /// As for [`pop`](Self::pop). `from` is at the head, or comes from a walk of this queue and was `held`
+    /// in every call since.
+    pub(crate) unsafe fn walk(
+        &self,
+        from: &mut Position,
+        mut visit: impl FnMut(Kind, &mut MaybeUninit<T>) -> Visit,
+    ) -> Walked {
+        if from.block.is_null() {
+            let head = self.head.load(Ordering::Acquire);
+            if block::<T>(head).is_null() {
+                return match self.without_head() {
+                    Look::Hole => Walked::Hole,
+                    _ => Walked::End,
+                };
+            }
+            *from = Position { block: block::<T>(head).cast(), place: count(head) };
+        }
+        loop {
+            let at = from.block.cast::<Block<T>>();
+            // SAFETY: the position is in a live block: the head's, or one behind it. The owner, who is
+            // here, is the only one to give blocks back.
+            unsafe {
+                let large = (*at).large;
+                if from.place == Block::<T>::shape_of(large).places {
+                    let next = (*at).next.load(Ordering::Acquire);
+                    if next.is_null() {
+                        return match self.unlinked(at) {
+                            Look::Hole => Walked::Hole,
+                            _ => Walked::End,
+                        };
+                    }
+                    *from = Position { block: next.cast(), place: 0 };
+                    continue;
+                }
+                let mark = Block::kind(at, large, from.place);
+                match mark.load(Ordering::Acquire) {
+                    EMPTY => {
+                        return match self.unwritten(at, from.place) {
+                            Look::Hole => Walked::Hole,
+                            _ => Walked::End,
+                        };
+                    }
+                    USED => {}
+                    kind => {
+                        // Used up until the visitor says otherwise, so that its panic leaves no value that
+                        // would be dropped twice.
+                        mark.store(USED, Ordering::Relaxed);
+                        match Block::value(at, large, from.place).with_mut(|cell| visit(Kind(kind), &mut *cell)) {
+                            Visit::Keep(kind) => mark.store(kind.0, Ordering::Relaxed),
+                            Visit::Take => {}
+                            Visit::Stop => {
+                                mark.store(kind, Ordering::Relaxed);
+                                return Walked::Stopped;
+                            }
+                        }
+                    }
+                }
+                from.place += 1;
+            }
+        }
+    }
+
+    /// Gives back blocks whose places are all used up, also behind a value that nobody wants: there, used
+    /// ones would pile up without end. A position that is `held` goes back to the head if it was in one.
+    ///
+    /// # Safety
+    /// As for [`pop`](Self::pop).
+    pub(crate) unsafe fn sweep(&self, memory: &impl Memory, held: &mut Held<'_>) {
+        let head = self.head.load(Ordering::Acquire);
+        let mut behind: *mut Block<T> = block(head);
+        if behind.is_null() {
+            return;
+        }
+        // SAFETY: the blocks from the head on are live, and the owner is here.
+        unsafe {
+            loop {
+                let at = (*behind).next.load(Ordering::Acquire);
+                if at.is_null() {
+                    return;
+                }
+                let next = (*at).next.load(Ordering::Acquire);
+                if next.is_null() || !self.is_used_up(at) {
+                    behind = at;
+                    continue;
+                }
+                (*behind).next.store(next, Ordering::Relaxed);
+                self.give_back(at, memory, held);
+            }
+        }
+    }
+
+    /// Says that the owner waits, if everything that was claimed has been used up. Then the last block is
+    /// given back; and from the moment this returns true, the owner may be running elsewhere.
+    ///
+    /// # Safety
+    /// As for [`pop`](Self::pop). If it returns true, the caller is the owner no more.
+    #[inline]
+    pub(crate) unsafe fn wait_empty<'p>(
+        &self,
+        parked: bool,
+        memory: &impl Memory,
+        held: impl FnOnce() -> Held<'p>,
+    ) -> bool {
+        let waiting = WAITING | if parked { PARKED } else { 0 };
+        let word = self.word.load(Ordering::Relaxed);
+        let newest: *mut Block<T> = block(word);
+        let head = self.head.load(Ordering::Relaxed);
+        if newest != block(head) || count(word) != count(head) {
+            return false;
+        }
+        // Before the word: afterwards the owner may be elsewhere, and whoever pushes next brings a first
+        // block and stores it in the head.
+        held().all();
+        self.head.store(0, Ordering::Relaxed);
+        // Release: whoever ends the wait sees all that the owner did before.
+        let new = word & DRAINING | waiting;
+        match self.word.compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => {
+                if !newest.is_null() {
+                    // SAFETY: all its places are used up, and neither word nor head leads to it any more.
+                    unsafe { Block::give_back(newest, memory) };
+                }
+                true
+            }
+            Err(_) => {
+                self.head.store(head, Ordering::Relaxed);
+                false
+            }
+        }
+    }
+
+    /// Says that the owner waits, parked, although values are left, if a walk from `at` would find nothing
+    /// new. What is used up at the head is given back.
+    ///
+    /// # Safety
+    /// As for [`wait_empty`](Self::wait_empty); `at` is where a walk has ended with [`Walked::End`], and
+    /// was `held` in every call since.
+    pub(crate) unsafe fn wait_at<'p>(
+        &self,
+        at: &Position,
+        memory: &impl Memory,
+        held: impl Fn() -> Held<'p>,
+    ) -> bool {
+        // SAFETY: the caller is the owner. The block that `at` is in is the newest, which stays.
+        let head = unsafe { self.trim(memory, &held) };
+        let word = self.word.load(Ordering::Relaxed);
+        let (newest, claimed) = (block::<T>(word), count(word));
+        let looked_at =
+            if at.block.is_null() { (block(head), count(head)) } else { (at.block.cast(), at.place) };
+        if (newest, claimed) != looked_at {
+            return false;
+        }
+        if (newest, claimed) == (block(head), count(head)) {
+            // SAFETY: the caller's promise.
+            return unsafe { self.wait_empty(true, memory, held) };
+        }
+        let new = word | WAITING | PARKED;
+        self.word.compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Whether `position` is in another block than the head.
+    pub(crate) fn is_behind(&self, position: &Position) -> bool {
+        let head = block::<T>(self.head.load(Ordering::Relaxed));
+        !position.block.is_null() && position.block != head.cast()
+    }
+
+    /// Refuses everything from now on, and hands what is left to `take`, in order.
+    ///
+    /// # Safety
+    /// As for [`pop`](Self::pop), now and for ever.
+    pub(crate) unsafe fn close(&self, memory: &impl Memory, mut take: impl FnMut(Kind, T)) {
+        let word = self.word.swap(CLOSED, Ordering::AcqRel);
+        if word == CLOSED || block::<T>(word).is_null() {
+            return;
+        }
+        let (last, end) = (block::<T>(word), count(word));
+        let mut head = wait_for(|| Some(self.head.load(Ordering::Acquire)).filter(|head| *head != 0));
+        self.head.store(0, Ordering::Relaxed);
+        self.before.store(0, Ordering::Relaxed);
+        loop {
+            let (oldest, place) = (block::<T>(head), count(head));
+            // SAFETY: the owner, who is here, gives blocks back one by one from the oldest to the last.
+            unsafe {
+                let places = if oldest == last { end } else { Block::places(oldest) };
+                if place == places {
+                    let next = (oldest != last)
+                        .then(|| wait_for(|| NonNull::new((*oldest).next.load(Ordering::Acquire))));
+                    Block::give_back(oldest, memory);
+                    match next {
+                        Some(next) => head = pack(next.as_ptr(), 0, 0),
+                        None => return,
+                    }
+                    continue;
+                }
+                let large = (*oldest).large;
+                // A sender that has claimed a place is about to write it.
+                let mark = Block::kind(oldest, large, place);
+                let kind = wait_for(|| Some(mark.load(Ordering::Acquire)).filter(|kind| *kind != EMPTY));
+                if kind != USED {
+                    let value = Block::value(oldest, large, place).with(|cell| (*cell).assume_init_read());
+                    take(Kind(kind), value);
+                }
+            }
+            head = pack(oldest, place + 1, 0);
+        }
+    }
+
+    /// There is no head: the queue is empty, or a sender is about to tell where the first block is.
+    #[cold]
+    fn without_head(&self) -> Look<T> {
+        // Acquire: pairs with the sender's Release, so that its `head` is seen at the next look.
+        if block::<T>(self.word.load(Ordering::Acquire)).is_null() { Look::End } else { Look::Hole }
+    }
+
+    /// A place is not written: it is claimed, or behind all that are.
+    fn unwritten(&self, of: *mut Block<T>, place: usize) -> Look<T> {
+        let word = self.word.load(Ordering::Acquire);
+        if block(word) == of && count(word) <= place { Look::End } else { Look::Hole }
+    }
+
+    /// A block has no next: it is the newest, or a sender is about to link the next.
+    fn unlinked(&self, of: *mut Block<T>) -> Look<T> {
+        if block(self.word.load(Ordering::Acquire)) == of { Look::End } else { Look::Hole }
+    }
+
+    /// The oldest block is used up: the next becomes the oldest.
+    ///
+    /// # Safety
+    /// The caller is the owner, and all places of `oldest` are used up.
+    #[cold]
+    unsafe fn advance(
+        &self,
+        oldest: *mut Block<T>,
+        memory: &impl Memory,
+        held: &mut Held<'_>,
+    ) -> Result<(), Look<T>> {
+        // SAFETY: it is live until it is given back below.
+        unsafe {
+            let next = (*oldest).next.load(Ordering::Acquire);
+            if next.is_null() {
+                return Err(self.unlinked(oldest));
+            }
+            // Every block but the first is a large one.
+            self.head.store(pack(next, 0, LARGE), Ordering::Relaxed);
+            self.give_back(oldest, memory, held);
+        }
+        Ok(())
+    }
+
+    /// Moves the head over places that a walk has used up, and returns it.
+    ///
+    /// # Safety
+    /// As for [`pop`](Self::pop).
+    pub(crate) unsafe fn trim<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> u64 {
+        loop {
+            let head = self.head.load(Ordering::Acquire);
+            let (oldest, place, large) = (block::<T>(head), count(head), head & LARGE != 0);
+            if oldest.is_null() {
+                return head;
+            }
+            // SAFETY: the oldest block is live until the owner, who is here, gives it back.
+            unsafe {
+                if place == Block::<T>::shape_of(large).places {
+                    if self.advance(oldest, memory, &mut held()).is_err() {
+                        return head;
+                    }
+                } else if Block::kind(oldest, large, place).load(Ordering::Relaxed) == USED {
+                    self.head.store(pack(oldest, place + 1, head & LARGE), Ordering::Relaxed);
+                } else {
+                    return head;
+                }
+            }
+        }
+    }
+
+    /// Gives back a block that is not the newest.
+    ///
+    /// # Safety
+    /// The caller is the owner, all places of the block are used up, and no other leads to it.
+    unsafe fn give_back(&self, block: *mut Block<T>, memory: &impl Memory, held: &mut Held<'_>) {
+        held.forget(block.cast());
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.before.fetch_sub(Block::places(block) as u32, Ordering::Relaxed);
+            Block::give_back(block, memory);
+        }
+    }
+
+    /// # Safety
+    /// The caller is the owner, and the block is live.
+    unsafe fn is_used_up(&self, block: *mut Block<T>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let large = (*block).large;
+            (0..Block::places(block)).all(|place| Block::kind(block, large, place).load(Ordering::Relaxed) == USED)
+        }
+    }
+}
+
+impl Position {
+    /// At the head of the queue.
+    pub(crate) const HEAD: Self = Self { block: ptr::null_mut(), place: 0 };
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self::HEAD
+    }
+}
+
+/// Tries until a sender that was interrupted between two instructions has done the second.
+fn wait_for<R>(mut ready: impl FnMut() -> Option<R>) -> R {
+    for _ in 0..64 {
+        if let Some(value) = ready() {
+            return value;
+        }
+        spin_loop();
+    }
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        yield_thread();
+    }
+}

@@ -1,0 +1,375 @@
+//! Memory for processes and for the blocks of their mailboxes.
+//!
+//! Both come and go by the million in few sizes. A [`Pool`] belongs to a runtime; each of its workers has
+//! a [`Magazine`] of free pieces by size, so that most pieces are had and given back without a lock:
+//!
+//! ```text
+//!   allocate ──▶ magazine of this worker ──▶ pool: batches of free pieces ──▶ chunk, cut in order
+//!   release  ──▶ magazine of this worker ──▶ pool, a batch at a time, when the magazine holds too many
+//! ```
+//!
+//! A piece may be released by another worker than the one that allocated it. Threads that are no workers
+//! of the runtime use the pool itself, under a lock. Chunks go back to the operating system when the pool
+//! is dropped; whoever holds a piece keeps the pool alive (a cell holds its node, which holds it).
+//!
+//! Large pieces, and all pieces under `--cfg biotope_malloc` (so that sanitizers see each of them), come
+//! from the global allocator.
+#![expect(unsafe_code, reason = "raw memory, handed out and taken back")]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::UnsafeCell;
+use std::ptr::{self, NonNull};
+
+use parking_lot::Mutex;
+
+/// Pieces come in multiples of this, and are aligned to it.
+const GRAIN: usize = 16;
+/// Larger pieces come from the global allocator.
+const LARGEST: usize = 2_048;
+const CLASSES: usize = LARGEST / GRAIN;
+/// What a pool cuts its pieces from.
+const CHUNK: Layout = match Layout::from_size_align(256 * 1_024, 4_096) {
+    Ok(layout) => layout,
+    Err(_) => panic!("a chunk has a valid layout"),
+};
+/// How many pieces move between a magazine and the pool at once. 64 was chosen by feel.
+const BATCH: usize = 64;
+
+/// Where memory comes from: a [`Pool`], or the global allocator in models and tests.
+pub(crate) trait Memory {
+    /// A piece of memory, uninitialised.
+    fn allocate(&self, layout: Layout) -> NonNull<u8>;
+    /// Takes a piece back.
+    ///
+    /// # Safety
+    /// It came from `allocate` of the same memory with the same layout, and nobody uses it any more.
+    unsafe fn release(&self, piece: NonNull<u8>, layout: Layout);
+}
+
+/// The memory of one runtime.
+pub(crate) struct Pool {
+    shelves: [Mutex<Shelf>; CLASSES],
+}
+
+/// The free pieces of one size.
+struct Shelf {
+    batches: Vec<List>,
+    /// What is left of the newest chunk.
+    cut: *mut u8,
+    left: usize,
+    chunks: Vec<NonNull<u8>>,
+}
+
+/// Free pieces, each of which holds the address of the next.
+struct List {
+    first: *mut Free,
+    len: usize,
+}
+
+struct Free {
+    next: *mut Free,
+}
+
+/// The free pieces that a worker has at hand.
+struct Magazine {
+    /// Whose pieces they are; null on a thread that is no worker.
+    pool: *const Pool,
+    lists: [List; CLASSES],
+}
+
+thread_local! {
+    static MAGAZINE: UnsafeCell<Magazine> = const {
+        UnsafeCell::new(Magazine { pool: ptr::null(), lists: [const { List::EMPTY }; CLASSES] })
+    };
+}
+
+// SAFETY: what the pointers of shelf and lists lead to is free memory that belongs to the pool; it is
+// reached under the shelf's lock only.
+unsafe impl Send for Pool {}
+// SAFETY: as above.
+unsafe impl Sync for Pool {}
+
+impl Pool {
+    pub(crate) fn new() -> Self {
+        Self {
+            shelves: [const {
+                Mutex::new(Shelf { batches: Vec::new(), cut: ptr::null_mut(), left: 0, chunks: Vec::new() })
+            }; CLASSES],
+        }
+    }
+
+    /// Makes this thread's magazine one of this pool for as long as the returned guard lives.
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        MAGAZINE.with(|magazine| {
+            // SAFETY: the magazine is this thread's own, and no reference to it is held across a call.
+            let magazine = unsafe { &mut *magazine.get() };
+            let before = magazine.pool;
+            if !before.is_null() && !ptr::eq(before, self) {
+                // SAFETY: a pool outlives the guard that entered it, and that guard is still below us.
+                unsafe { (*before).take_back_all(magazine) };
+            }
+            magazine.pool = self;
+            Entered { pool: self, before }
+        })
+    }
+
+    fn take_back_all(&self, magazine: &mut Magazine) {
+        for (shelf, list) in self.shelves.iter().zip(&mut magazine.lists) {
+            let list = std::mem::replace(list, List::EMPTY);
+            if list.len > 0 {
+                shelf.lock().batches.push(list);
+            }
+        }
+    }
+
+    fn take_batch(&self, class: usize) -> List {
+        let mut shelf = self.shelves[class].lock();
+        if let Some(batch) = shelf.batches.pop() {
+            return batch;
+        }
+        let size = (class + 1) * GRAIN;
+        let mut list = List::EMPTY;
+        // The last piece that is cut is the first to be handed out; cutting backwards makes a run of
+        // pieces go up in memory, which the hardware reads ahead.
+        let count = BATCH.min(CHUNK.size() / size);
+        if shelf.left < size * count {
+            // SAFETY: the layout of a chunk has a size other than 0.
+            let chunk = unsafe { alloc(CHUNK) };
+            let Some(chunk) = NonNull::new(chunk) else { handle_alloc_error(CHUNK) };
+            shelf.chunks.push(chunk);
+            shelf.cut = chunk.as_ptr();
+            shelf.left = CHUNK.size();
+        }
+        for number in (0..count).rev() {
+            // SAFETY: `size * count` bytes are left of the chunk from `cut` on.
+            unsafe { list.push(shelf.cut.add(number * size)) };
+        }
+        // SAFETY: as above.
+        shelf.cut = unsafe { shelf.cut.add(size * count) };
+        shelf.left -= size * count;
+        list
+    }
+}
+
+impl Memory for Pool {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> NonNull<u8> {
+        let Some(class) = class_of(layout) else { return allocate_globally(layout) };
+        MAGAZINE.with(|magazine| {
+            // SAFETY: the magazine is this thread's own, and no reference to it is held across a call.
+            let magazine = unsafe { &mut *magazine.get() };
+            if ptr::eq(magazine.pool, self) {
+                if let Some(piece) = magazine.lists[class].pop() {
+                    return piece;
+                }
+                magazine.lists[class] = self.take_batch(class);
+                if let Some(piece) = magazine.lists[class].pop() {
+                    return piece;
+                }
+            }
+            self.allocate_shared(class)
+        })
+    }
+
+    #[inline]
+    unsafe fn release(&self, piece: NonNull<u8>, layout: Layout) {
+        let Some(class) = class_of(layout) else {
+            // SAFETY: the caller's promise; such a layout was allocated globally.
+            return unsafe { dealloc(piece.as_ptr(), layout) };
+        };
+        MAGAZINE.with(|magazine| {
+            // SAFETY: the magazine is this thread's own, and no reference to it is held across a call.
+            let magazine = unsafe { &mut *magazine.get() };
+            if !ptr::eq(magazine.pool, self) {
+                // SAFETY: the caller's promise: nobody uses the piece, and it is of this class.
+                return unsafe { self.release_shared(class, piece) };
+            }
+            let list = &mut magazine.lists[class];
+            // SAFETY: as above.
+            unsafe { list.push(piece.as_ptr()) };
+            if list.len >= 2 * BATCH {
+                self.shelves[class].lock().batches.push(list.split());
+            }
+        });
+    }
+}
+
+impl Pool {
+    #[cold]
+    fn allocate_shared(&self, class: usize) -> NonNull<u8> {
+        let mut list = self.take_batch(class);
+        let Some(piece) = list.pop() else { unreachable!("a batch has a piece") };
+        if list.len > 0 {
+            self.shelves[class].lock().batches.push(list);
+        }
+        piece
+    }
+
+    /// # Safety
+    /// Nobody uses the piece, and it is of this class and pool.
+    #[cold]
+    unsafe fn release_shared(&self, class: usize, piece: NonNull<u8>) {
+        let mut shelf = self.shelves[class].lock();
+        match shelf.batches.last_mut() {
+            // SAFETY: the caller's promise.
+            Some(batch) if batch.len < BATCH => unsafe { batch.push(piece.as_ptr()) },
+            _ => {
+                let mut batch = List::EMPTY;
+                // SAFETY: the caller's promise.
+                unsafe { batch.push(piece.as_ptr()) };
+                shelf.batches.push(batch);
+            }
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        for shelf in &mut self.shelves {
+            for chunk in shelf.get_mut().chunks.drain(..) {
+                // SAFETY: it was allocated with this layout, and whoever holds a piece keeps the pool
+                // alive, so nobody does.
+                unsafe { dealloc(chunk.as_ptr(), CHUNK) };
+            }
+        }
+    }
+}
+
+/// This thread's magazine belongs to a pool while this lives.
+pub(crate) struct Entered<'a> {
+    pool: &'a Pool,
+    before: *const Pool,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        MAGAZINE.with(|magazine| {
+            // SAFETY: the magazine is this thread's own, and no reference to it is held across a call.
+            let magazine = unsafe { &mut *magazine.get() };
+            if !ptr::eq(self.before, self.pool) {
+                self.pool.take_back_all(magazine);
+            }
+            magazine.pool = self.before;
+        });
+    }
+}
+
+impl List {
+    const EMPTY: Self = Self { first: ptr::null_mut(), len: 0 };
+
+    /// # Safety
+    /// `piece` is free memory of at least [`GRAIN`] bytes, so aligned, that nobody else uses.
+    #[inline]
+    unsafe fn push(&mut self, piece: *mut u8) {
+        let free = piece.cast::<Free>();
+        // SAFETY: the caller's promise; a grain has room for a pointer.
+        unsafe { free.write(Free { next: self.first }) };
+        self.first = free;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn pop(&mut self) -> Option<NonNull<u8>> {
+        let first = NonNull::new(self.first)?;
+        // SAFETY: what is on a list was written by `push`, and is used by nobody else.
+        self.first = unsafe { first.read() }.next;
+        self.len -= 1;
+        Some(first.cast())
+    }
+
+    /// Takes a batch off.
+    #[cold]
+    fn split(&mut self) -> Self {
+        let mut batch = Self::EMPTY;
+        while batch.len < BATCH
+            && let Some(piece) = self.pop()
+        {
+            // SAFETY: it was on a list of the same class, and is on none now.
+            unsafe { batch.push(piece.as_ptr()) };
+        }
+        batch
+    }
+}
+
+#[inline]
+fn class_of(layout: Layout) -> Option<usize> {
+    let is_small = layout.size() <= LARGEST && layout.size() > 0 && layout.align() <= GRAIN;
+    (is_small && !cfg!(biotope_malloc)).then(|| layout.size().div_ceil(GRAIN) - 1)
+}
+
+#[cold]
+fn allocate_globally(layout: Layout) -> NonNull<u8> {
+    // SAFETY: the layouts of cells and blocks have a size other than 0.
+    match NonNull::new(unsafe { alloc(layout) }) {
+        Some(piece) => piece,
+        None => handle_alloc_error(layout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn layout(size: usize) -> Layout {
+        Layout::from_size_align(size, 8).expect("a valid layout")
+    }
+
+    #[test]
+    fn no_two_pieces_overlap_and_each_is_aligned() {
+        let pool = Pool::new();
+        let _entered = pool.enter();
+        for size in [16, 24, 100, 2_048] {
+            let pieces: Vec<_> = (0..1_000).map(|_| pool.allocate(layout(size))).collect();
+            let places: BTreeSet<usize> = pieces.iter().map(|piece| piece.as_ptr().addr()).collect();
+            assert!(places.iter().zip(places.iter().skip(1)).all(|(left, right)| right - left >= size));
+            assert_eq!(places.len(), pieces.len());
+            for piece in pieces {
+                // SAFETY: it was allocated above with this layout.
+                unsafe { pool.release(piece, layout(size)) };
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_released_is_handed_out_again() {
+        let pool = Pool::new();
+        let _entered = pool.enter();
+        let piece = pool.allocate(layout(64));
+        // SAFETY: it was allocated above with this layout.
+        unsafe { pool.release(piece, layout(64)) };
+        let again = pool.allocate(layout(64));
+        assert_eq!(piece == again, !cfg!(biotope_malloc));
+        // SAFETY: it was allocated above with this layout.
+        unsafe { pool.release(again, layout(64)) };
+    }
+
+    #[test]
+    fn a_thread_that_is_no_worker_uses_the_pool_and_a_large_piece_the_system() {
+        let pool = Pool::new();
+        for size in [32, LARGEST + 1] {
+            let piece = pool.allocate(layout(size));
+            // SAFETY: it was allocated above with this layout.
+            unsafe { pool.release(piece, layout(size)) };
+        }
+        let chunks: usize = pool.shelves.iter().map(|shelf| shelf.lock().chunks.len()).sum();
+        assert_eq!(chunks, usize::from(!cfg!(biotope_malloc)));
+    }
+
+    #[test]
+    fn a_magazine_that_is_left_gives_its_pieces_back() {
+        let pool = Pool::new();
+        let entered = pool.enter();
+        let piece = pool.allocate(layout(64));
+        // SAFETY: it was allocated above with this layout.
+        unsafe { pool.release(piece, layout(64)) };
+        drop(entered);
+        let _other = pool.enter();
+        let again = pool.allocate(layout(64));
+        let chunks: usize = pool.shelves.iter().map(|shelf| shelf.lock().chunks.len()).sum();
+        assert_eq!(chunks, usize::from(!cfg!(biotope_malloc)), "the batch that came back was used");
+        // SAFETY: it was allocated above with this layout.
+        unsafe { pool.release(again, layout(64)) };
+    }
+}

@@ -1,0 +1,554 @@
+//! The body of an actor: its state, and the future of the handler that awaits, if one does.
+//!
+//! ```text
+//!            ┌──────────── Refused ─────────────▶ over
+//!   Starting ──▶ Initialising ──▶ Idle ⇄ Handling | Informed | Suspended
+//!                                   └──▶ Terminating ──▶ over
+//! ```
+//!
+//! A plain handler runs and is done: no future is made, nothing is written but the actor's own state. The
+//! future of an async handler is written beside the state, which it borrows, and is polled there. The
+//! types of these futures have no names; [`Futures`] gets hold of them by closures that make them.
+//!
+//! The state is not on the stack of a loop, so a panic leaves it for `terminate`.
+#![expect(unsafe_code, reason = "a handler's future borrows the state beside it")]
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context as TaskContext, Poll};
+
+use super::cell::{self, Body, CellRef, Header};
+use super::receive;
+use super::run::Flow;
+use super::state::Cause;
+use super::turn::Turn;
+use crate::actor::{Actor, Handle, Refused, Step};
+use crate::context::Context;
+use crate::exit::ExitReason;
+use crate::mailbox::{Next, Position, Taken, Walked};
+use crate::panics::Unwound;
+use crate::signal::{Info, Request};
+use crate::spec::StartError;
+
+/// What makes an actor in its own process.
+pub(crate) type Starting<A> = Pin<Box<dyn Future<Output = Result<A, StartError>> + Send>>;
+
+/// The phases of a body, as the header has them.
+mod phase {
+    /// The actor is being made: `pending.start`.
+    pub(super) const STARTING: u8 = 1;
+    /// `pending.init`.
+    pub(super) const INITIALISING: u8 = 2;
+    /// `pending.handle`.
+    pub(super) const HANDLING: u8 = 3;
+    /// `pending.info`.
+    pub(super) const INFORMED: u8 = 4;
+    /// `pending.terminate`.
+    pub(super) const TERMINATING: u8 = 5;
+    /// No future; the next message may be taken.
+    pub(super) const IDLE: u8 = 6;
+    /// No future, and requests only are taken.
+    pub(super) const SUSPENDED: u8 = 7;
+    /// The actor is there and has not begun.
+    pub(super) const UNBORN: u8 = 8;
+    /// No future, and no actor.
+    pub(super) const EMPTY: u8 = 9;
+}
+
+/// The number under which a worker publishes that it runs something else than the handler of a message.
+pub(crate) const INFO_HANDLER: u32 = u32::MAX;
+
+/// The futures of an actor's handlers.
+pub(crate) trait Futures<A: Actor>: 'static {
+    type Init: Future<Output = Result<(), Refused>> + Send;
+    type Handle: Future<Output = ()> + Send;
+    type Info: Future<Output = ()> + Send;
+    type Terminate: Future<Output = ()> + Send;
+
+    /// # Safety
+    /// As long as the future lives, nobody else uses what the pointers lead to. For all of these.
+    unsafe fn init(actor: *mut A, cx: *mut Context<A>) -> Self::Init;
+    /// # Safety
+    /// See `init`.
+    unsafe fn handle(actor: *mut A, message: A::Msg, cx: *mut Context<A>) -> Step<Self::Handle>;
+    /// # Safety
+    /// See `init`.
+    unsafe fn info(actor: *mut A, info: Info, cx: *mut Context<A>) -> Step<Self::Info>;
+    /// # Safety
+    /// See `init`.
+    unsafe fn terminate(actor: *mut A, reason: *const ExitReason, cx: *mut Context<A>) -> Self::Terminate;
+}
+
+/// The futures that these closures make. Each has no size, and is called without a value of it.
+pub(crate) struct Made<N, H, I, T>(PhantomData<fn() -> (N, H, I, T)>);
+
+impl<N: Copy, H: Copy, I: Copy, T: Copy> Made<N, H, I, T> {
+    pub(crate) fn by(_: N, _: H, _: I, _: T) -> Self {
+        Self(PhantomData)
+    }
+
+    /// # Safety
+    /// A value of `F` exists: one was given to [`by`](Self::by).
+    unsafe fn closure<F: Copy>() -> F {
+        const { assert!(size_of::<F>() == 0, "the closures that make futures capture nothing") };
+        // SAFETY: a copy of a value without a size is made of no bytes.
+        unsafe { NonNull::<F>::dangling().read() }
+    }
+}
+
+impl<A, N, H, I, T, NF, HF, IF, TF> Futures<A> for Made<N, H, I, T>
+where
+    A: Actor,
+    N: Fn(*mut A, *mut Context<A>) -> NF + Copy + 'static,
+    H: Fn(*mut A, A::Msg, *mut Context<A>) -> Step<HF> + Copy + 'static,
+    I: Fn(*mut A, Info, *mut Context<A>) -> Step<IF> + Copy + 'static,
+    T: Fn(*mut A, *const ExitReason, *mut Context<A>) -> TF + Copy + 'static,
+    NF: Future<Output = Result<(), Refused>> + Send,
+    HF: Future<Output = ()> + Send,
+    IF: Future<Output = ()> + Send,
+    TF: Future<Output = ()> + Send,
+{
+    type Init = NF;
+    type Handle = HF;
+    type Info = IF;
+    type Terminate = TF;
+
+    unsafe fn init(actor: *mut A, cx: *mut Context<A>) -> NF {
+        // SAFETY: this type was made from such a value; and so below.
+        let make = unsafe { Self::closure::<N>() };
+        make(actor, cx)
+    }
+
+    #[inline]
+    unsafe fn handle(actor: *mut A, message: A::Msg, cx: *mut Context<A>) -> Step<HF> {
+        // SAFETY: see `init`.
+        let make = unsafe { Self::closure::<H>() };
+        make(actor, message, cx)
+    }
+
+    unsafe fn info(actor: *mut A, info: Info, cx: *mut Context<A>) -> Step<IF> {
+        // SAFETY: see `init`.
+        let make = unsafe { Self::closure::<I>() };
+        make(actor, info, cx)
+    }
+
+    unsafe fn terminate(actor: *mut A, reason: *const ExitReason, cx: *mut Context<A>) -> TF {
+        // SAFETY: see `init`.
+        let make = unsafe { Self::closure::<T>() };
+        make(actor, reason, cx)
+    }
+}
+
+/// The body of a process that runs an actor. The header's phase says which of it is there.
+pub(crate) struct ActorBody<A: Actor, F: Futures<A>> {
+    actor: MaybeUninit<A>,
+    pending: Pending<A, F>,
+}
+
+/// The future that the actor awaits.
+union Pending<A: Actor, F: Futures<A>> {
+    nothing: (),
+    start: ManuallyDrop<Box<Starting<A>>>,
+    init: ManuallyDrop<F::Init>,
+    handle: ManuallyDrop<F::Handle>,
+    info: ManuallyDrop<F::Info>,
+    terminate: ManuallyDrop<F::Terminate>,
+}
+
+impl<A: Handle, F: Futures<A>> ActorBody<A, F> {
+    /// A body whose actor is there.
+    pub(crate) fn born(header: &Header, actor: A) -> Self {
+        header.set_phase(phase::UNBORN);
+        Self { actor: MaybeUninit::new(actor), pending: Pending { nothing: () } }
+    }
+
+    /// A body whose actor `start` makes.
+    pub(crate) fn starting(header: &Header, start: Starting<A>) -> Self {
+        header.set_phase(phase::STARTING);
+        Self {
+            actor: MaybeUninit::uninit(),
+            pending: Pending { start: ManuallyDrop::new(Box::new(start)) },
+        }
+    }
+}
+
+/// The owner at work on the body.
+struct Work<'a, 't, A: Actor, F: Futures<A>> {
+    body: *mut ActorBody<A, F>,
+    local: &'a CellRef<A::Msg>,
+    turn: &'a Turn<'t>,
+}
+
+impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
+    unsafe fn run(body: NonNull<Self>, local: &CellRef<A::Msg>, turn: &Turn<'_>) -> Flow {
+        let mut work = Work { body: body.as_ptr(), local, turn };
+        // SAFETY: the caller is the owner, here and below.
+        unsafe { work.run() }
+    }
+
+    unsafe fn panicked(body: NonNull<Self>, local: &CellRef<A::Msg>, unwound: Unwound, turn: &Turn<'_>) -> Flow {
+        let mut work = Work { body: body.as_ptr(), local, turn };
+        let header = local.header();
+        let panicked_in = header.phase();
+        // SAFETY: the caller is the owner, here and below.
+        unsafe {
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop_pending::<A, F>(header, body.as_ptr())));
+            header.set_phase(if panicked_in == phase::STARTING { phase::EMPTY } else { phase::IDLE });
+            if dropped.is_err() {
+                tracing::error!(pid = %header.pid(), "what a handler held panicked while it was dropped");
+            }
+            let is_terminating = header.owned_if_any().is_some_and(|owned| owned.ending.is_some());
+            match (panicked_in, unwound) {
+                (phase::STARTING | phase::UNBORN | phase::INITIALISING, unwound) => {
+                    work.refuse(StartError::Refused(unwound.into_reason()))
+                }
+                // An exit signal that is not trapped runs no `terminate`, also if one sends it to oneself.
+                (_, Unwound::BySignal(reason)) => Flow::End(reason),
+                (_, unwound) if is_terminating => Flow::End(unwound.into_reason()),
+                (_, unwound) => {
+                    work.begin_terminate(unwound.into_reason());
+                    let _ = header.state.note(Cause::Wake);
+                    Flow::Yield
+                }
+            }
+        }
+    }
+
+    unsafe fn end(body: NonNull<Self>, local: &CellRef<A::Msg>) {
+        let header = local.header();
+        let has_actor = !matches!(header.phase(), phase::STARTING | phase::EMPTY);
+        // Whatever panics below, it is not dropped again.
+        let dropped = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the caller is the owner. The future goes first: it borrows the actor.
+            unsafe { drop_pending::<A, F>(header, body.as_ptr()) }
+        }));
+        header.set_phase(phase::EMPTY);
+        if has_actor {
+            // SAFETY: as above; the phase said that there is one, and says so no more.
+            unsafe { (*body.as_ptr()).actor.assume_init_drop() };
+        }
+        if let Err(payload) = dropped {
+            std::panic::resume_unwind(payload);
+        }
+    }
+
+    unsafe fn position<'a>(_: NonNull<Self>) -> Option<&'a mut Position> {
+        None
+    }
+
+    fn describe(message: &A::Msg) -> &'static str {
+        A::HANDLERS.get(A::handler_of(message) as usize).copied().unwrap_or(A::NAME)
+    }
+}
+
+/// Drops the future that the actor awaits, if it awaits one. The phase is left as it is.
+///
+/// # Safety
+/// The caller is the owner, and sets another phase before it uses the body again.
+unsafe fn drop_pending<A: Handle, F: Futures<A>>(header: &Header, body: *mut ActorBody<A, F>) {
+    // SAFETY: the phase says which future is there.
+    unsafe {
+        let pending = &mut (*body).pending;
+        match header.phase() {
+            phase::STARTING => ManuallyDrop::drop(&mut pending.start),
+            phase::INITIALISING => ManuallyDrop::drop(&mut pending.init),
+            phase::HANDLING => ManuallyDrop::drop(&mut pending.handle),
+            phase::INFORMED => ManuallyDrop::drop(&mut pending.info),
+            phase::TERMINATING => ManuallyDrop::drop(&mut pending.terminate),
+            _ => {}
+        }
+    }
+}
+
+impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
+    fn header(&self) -> &'a Header {
+        self.local.header()
+    }
+
+    fn actor(&self) -> *mut A {
+        // SAFETY: a place within the body.
+        unsafe { (*self.body).actor.as_mut_ptr() }
+    }
+
+    fn cx(&self) -> *mut Context<A> {
+        Context::at(self.header())
+    }
+
+    /// # Safety
+    /// The caller is the owner. For all of these.
+    unsafe fn run(&mut self) -> Flow {
+        let mut is_new = false;
+        // SAFETY: the caller's promise, here and below.
+        unsafe {
+            loop {
+                let flow = match self.header().phase() {
+                    phase::IDLE => self.handle_messages(),
+                    phase::SUSPENDED => self.wait_for_requests(),
+                    phase::UNBORN => {
+                        (*self.body).pending.init = ManuallyDrop::new(F::init(self.actor(), self.cx()));
+                        self.header().set_phase(phase::INITIALISING);
+                        None
+                    }
+                    // A wake that is older than the future does not concern it; a new one is polled anyway.
+                    _ if !self.header().state.take_woken() && !is_new => Some(Flow::Park),
+                    _ => self.poll_pending(),
+                };
+                match flow {
+                    Some(flow) => return flow,
+                    None => is_new = true,
+                }
+            }
+        }
+    }
+
+    /// Handles what is in the mailbox, until there is a future to be polled, or another phase.
+    #[inline]
+    unsafe fn handle_messages(&mut self) -> Option<Flow> {
+        let (header, turn) = (self.header(), self.turn);
+        // SAFETY: the caller's promise, here and below.
+        unsafe {
+            if header.owned_if_any().is_some_and(|owned| owned.urgent.is_some()) {
+                self.handle_urgent()?;
+            }
+            loop {
+                // A stop, a message to itself and all that is rare end the turn: one comparison a message.
+                if turn.is_over() {
+                    return self.stop_or_yield();
+                }
+                match self.local.mailbox.next(turn.pool(), || cell::held(header, None)) {
+                    Next::Taken(Taken::Message(message)) => {
+                        header.message_taken();
+                        if self.handle(message) {
+                            return None;
+                        }
+                    }
+                    Next::Taken(Taken::Info(info)) => {
+                        if self.be_told(info) {
+                            return None;
+                        }
+                    }
+                    Next::Taken(Taken::Request(request)) => {
+                        self.do_request(request);
+                        return None;
+                    }
+                    Next::ReceiveFirst => return Some(Flow::Receive),
+                    Next::Empty => return Some(Flow::Wait),
+                    Next::NotYet => return Some(Flow::Yield),
+                }
+            }
+        }
+    }
+
+    /// Handles the messages that go before all others. `None` when there are no more.
+    #[cold]
+    unsafe fn handle_urgent(&mut self) -> Option<()> {
+        // SAFETY: the caller's promise, here and below.
+        unsafe {
+            while !self.turn.is_over() {
+                let Some(message) = receive::take_urgent(self.header(), Ok::<A::Msg, A::Msg>) else { break };
+                if self.handle(message) {
+                    return None;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// Handles one message. Returns whether there is a future now.
+    #[inline]
+    unsafe fn handle(&mut self, message: A::Msg) -> bool {
+        self.turn.handle(A::handler_of(&message));
+        // SAFETY: the caller's promise; there is no other future, so nobody else uses the actor.
+        unsafe {
+            match F::handle(self.actor(), message, self.cx()) {
+                Step::Done => false,
+                Step::Async(future) => {
+                    (*self.body).pending.handle = ManuallyDrop::new(future);
+                    self.header().set_phase(phase::HANDLING);
+                    true
+                }
+            }
+        }
+    }
+
+    /// Handles an info. Returns whether there is another phase now.
+    #[cold]
+    unsafe fn be_told(&mut self, info: Info) -> bool {
+        self.turn.handle(INFO_HANDLER);
+        // SAFETY: as for `handle`.
+        unsafe {
+            match info {
+                // A parent's end ends a child that traps exits too, by way of `terminate`.
+                Info::Exit(exit) if Some(exit.from) == self.header().parent() => {
+                    self.begin_terminate(exit.reason);
+                    true
+                }
+                info => match F::info(self.actor(), info, self.cx()) {
+                    Step::Done => false,
+                    Step::Async(future) => {
+                        (*self.body).pending.info = ManuallyDrop::new(future);
+                        self.header().set_phase(phase::INFORMED);
+                        true
+                    }
+                },
+            }
+        }
+    }
+
+    #[cold]
+    unsafe fn do_request(&mut self, request: Request) {
+        match request {
+            // SAFETY: the caller's promise.
+            Request::Stop(reason) => unsafe { self.begin_terminate(reason) },
+            Request::Suspend | Request::Resume => {
+                let suspend = matches!(request, Request::Suspend);
+                // SAFETY: the caller's promise.
+                unsafe { self.header().owned() }.suspended = suspend;
+                self.header().set_phase(if suspend { phase::SUSPENDED } else { phase::IDLE });
+            }
+        }
+    }
+
+    /// Takes requests past the messages that wait.
+    #[cold]
+    unsafe fn wait_for_requests(&mut self) -> Option<Flow> {
+        let mut position = Position::HEAD;
+        let wants = |taken| match taken {
+            Taken::Request(request) => Ok(request),
+            other => Err(other),
+        };
+        // SAFETY: the caller's promise; the position is new.
+        unsafe {
+            self.local.mailbox.trim(self.turn.pool(), || cell::held(self.header(), None));
+            match self.local.mailbox.take(&mut position, wants) {
+                Ok(request) => {
+                    self.do_request(request);
+                    None
+                }
+                Err(Walked::End) => Some(Flow::ParkAt(position)),
+                Err(Walked::Stopped) => Some(Flow::Receive),
+                Err(Walked::Hole) => Some(Flow::Yield),
+            }
+        }
+    }
+
+    /// The turn is over: because the actor is to stop, or for any other reason.
+    #[cold]
+    unsafe fn stop_or_yield(&mut self) -> Option<Flow> {
+        // SAFETY: the caller's promise.
+        if unsafe { self.stop_if_asked() } { None } else { Some(Flow::Yield) }
+    }
+
+    /// Begins to end, if a handler asked for it.
+    unsafe fn stop_if_asked(&mut self) -> bool {
+        // SAFETY: the caller's promise, here and below.
+        let stopping = unsafe { self.header().owned_if_any() }.and_then(|owned| owned.stopping.take());
+        let Some(reason) = stopping else { return false };
+        unsafe { self.begin_terminate(reason) };
+        true
+    }
+
+    unsafe fn begin_terminate(&mut self, reason: ExitReason) {
+        // SAFETY: the caller's promise. The reason stays where it is until the future is gone.
+        unsafe {
+            let ending = &raw const *self.header().owned().ending.insert(Box::new(reason));
+            let future = F::terminate(self.actor(), &raw const **ending, self.cx());
+            (*self.body).pending.terminate = ManuallyDrop::new(future);
+        }
+        self.header().set_phase(phase::TERMINATING);
+    }
+
+    /// Polls the future. `None` if it is done and there is something else to do.
+    unsafe fn poll_pending(&mut self) -> Option<Flow> {
+        let header = self.header();
+        let waker = header.waker();
+        let mut cx = TaskContext::from_waker(&waker);
+        self.turn.charge(1);
+        // SAFETY: the caller's promise. The phase says which future there is; it lies where it was written
+        // until it is dropped there, so it is pinned. A future that is done counts as gone before it is
+        // dropped, so that it is not dropped again if that panics.
+        unsafe {
+            let pending = &mut (*self.body).pending;
+            match header.phase() {
+                phase::STARTING => {
+                    let Poll::Ready(made) = pending.start.as_mut().as_mut().poll(&mut cx) else { return Some(Flow::Park) };
+                    header.set_phase(phase::EMPTY);
+                    ManuallyDrop::drop(&mut pending.start);
+                    match made {
+                        Ok(actor) => {
+                            (*self.body).actor.write(actor);
+                            header.set_phase(phase::UNBORN);
+                        }
+                        Err(error) => return Some(self.refuse(error)),
+                    }
+                }
+                phase::INITIALISING => {
+                    let Poll::Ready(done) = pin(&mut pending.init).poll(&mut cx) else { return Some(Flow::Park) };
+                    header.set_phase(phase::IDLE);
+                    ManuallyDrop::drop(&mut pending.init);
+                    match done {
+                        Ok(()) => self.started(),
+                        Err(refused) => return Some(self.refuse(refused.into())),
+                    }
+                }
+                phase::HANDLING => {
+                    let Poll::Ready(()) = pin(&mut pending.handle).poll(&mut cx) else { return Some(Flow::Park) };
+                    header.set_phase(phase::IDLE);
+                    ManuallyDrop::drop(&mut pending.handle);
+                }
+                phase::INFORMED => {
+                    let Poll::Ready(()) = pin(&mut pending.info).poll(&mut cx) else { return Some(Flow::Park) };
+                    header.set_phase(phase::IDLE);
+                    ManuallyDrop::drop(&mut pending.info);
+                }
+                phase::TERMINATING => {
+                    let Poll::Ready(()) = pin(&mut pending.terminate).poll(&mut cx) else {
+                        return Some(Flow::Park);
+                    };
+                    header.set_phase(phase::IDLE);
+                    ManuallyDrop::drop(&mut pending.terminate);
+                    let reason = header.owned().ending.as_deref().cloned();
+                    return Some(Flow::End(reason.unwrap_or(ExitReason::Normal)));
+                }
+                _ => unreachable!("in this phase there is a future"),
+            }
+            self.stop_if_asked();
+        }
+        None
+    }
+
+    /// The actor has begun: whoever waits for the start is told.
+    unsafe fn started(&mut self) {
+        // SAFETY: the caller's promise.
+        let launching = unsafe { self.header().owned_if_any() }.and_then(|owned| owned.launching.take());
+        if let Some(launching) = launching {
+            launching.succeed();
+        }
+    }
+
+    /// The actor does not begin. If somebody waits for the start, the end is reported and linked by nobody
+    /// else; whoever waits is told when it is over.
+    unsafe fn refuse(&mut self, error: StartError) -> Flow {
+        let header = self.header();
+        let reason = error.as_reason();
+        // SAFETY: the caller's promise.
+        let owned = unsafe { header.owned() };
+        if let Some(launching) = &mut owned.launching {
+            launching.failed(error);
+            owned.quiet = true;
+            header.unlink_all();
+        }
+        Flow::End(reason)
+    }
+}
+
+/// # Safety
+/// The future stays where it is until it is dropped there.
+unsafe fn pin<F>(future: &mut ManuallyDrop<F>) -> Pin<&mut F> {
+    // SAFETY: the caller's promise.
+    unsafe { Pin::new_unchecked(&mut **future) }
+}

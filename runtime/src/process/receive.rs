@@ -1,0 +1,156 @@
+//! Receiving: what acts when the process next has a turn, however many messages lie before it.
+#![expect(unsafe_code, reason = "the owner looks through its mailbox")]
+
+use std::any::Any;
+use std::collections::VecDeque;
+
+use super::cell::{Body, CellRef, Header};
+use super::control::{ByAlias, Effect};
+use super::turn::Turn;
+use crate::exit::ExitReason;
+use crate::inspect::ProcessInfo;
+use crate::mailbox::{Becomes, Notice, Position, Special, Taken, Walked};
+use crate::signal::{MonitorRef, Request, Signal};
+
+/// Receives all that is in the mailbox to be received, in order. Says how far it came, or the reason if
+/// something of it ends the process.
+///
+/// # Safety
+/// The caller is the owner.
+pub(super) unsafe fn receive<M: Send + 'static, B: Body<M>>(
+    local: &CellRef<M>,
+    turn: &Turn<'_>,
+) -> Result<Walked, ExitReason> {
+    let header = local.header();
+    // SAFETY: the caller's promise. A copy: the mailbox is walked with it while others look at the rest.
+    let mut from = unsafe { header.owned() }.received;
+    let receive = |special| match special {
+        Special::Notice(Notice::Signal(signal)) => receive_signal(header, signal),
+        Special::Notice(Notice::Inspect(reply)) => {
+            // SAFETY: the caller's promise.
+            reply.send(unsafe { inspect::<M, B>(local, turn) });
+            Ok(Becomes::Nothing)
+        }
+        Special::Notice(Notice::Info(info)) => Ok(Becomes::Taken(Taken::Info(info))),
+        Special::Notice(Notice::Request(request)) => Ok(Becomes::Taken(Taken::Request(request))),
+        // SAFETY: the caller's promise.
+        Special::ByAlias { number, message, urgent } => Ok(unsafe { by_alias(header, number, message, urgent) }),
+    };
+    // SAFETY: the caller's promise; `received` was held in every call since its last walk.
+    let walked = unsafe { local.mailbox.receive(&mut from, receive) };
+    // SAFETY: as above.
+    unsafe { header.owned() }.received = if walked.is_ok() { from } else { Position::HEAD };
+    walked
+}
+
+fn receive_signal<M: Send + 'static>(header: &Header, signal: Signal) -> Result<Becomes<M>, ExitReason> {
+    let effect = header.extra().control.lock().receive(header.pid(), signal);
+    Ok(match effect {
+        Effect::Nothing => Becomes::Nothing,
+        Effect::Tell(info) => Becomes::Taken(Taken::Info(info)),
+        Effect::TellAs(message) => match message.downcast::<M>() {
+            Ok(message) => {
+                header.message_added();
+                Becomes::Taken(Taken::Message(*message))
+            }
+            Err(_) => unreachable!("a tag makes messages of its own process"),
+        },
+        Effect::Stop(reason) => Becomes::Taken(Taken::Request(Request::Stop(reason))),
+        Effect::End(reason) => return Err(reason),
+    })
+}
+
+/// # Safety
+/// The caller is the owner.
+unsafe fn by_alias<M: Send + 'static>(header: &Header, number: u64, message: M, urgent: bool) -> Becomes<M> {
+    let by_alias = header.extra().control.lock().receive_by_alias(number);
+    match by_alias {
+        ByAlias::Dropped => return Becomes::Nothing,
+        ByAlias::Taken => {}
+        ByAlias::TakenWithMonitor(number) => demonitor(header, number),
+    }
+    if urgent {
+        // SAFETY: the caller's promise.
+        unsafe { urgent_messages::<M>(header) }.push_back(message);
+        return Becomes::Nothing;
+    }
+    header.message_added();
+    Becomes::Taken(Taken::Message(message))
+}
+
+/// Takes a monitor back: no `Down` comes any more.
+pub(super) fn demonitor(header: &Header, number: u64) {
+    let monitor = header.extra().control.lock().remove_monitor(number);
+    if let Some(pid) = monitor.and_then(|monitor| monitor.pid) {
+        let reference = MonitorRef { owner: header.pid(), number };
+        header.node().signal(pid, Signal::Demonitor { reference });
+    }
+}
+
+/// The messages that are read before all others.
+///
+/// # Safety
+/// The caller is the owner.
+#[expect(clippy::mut_from_ref, reason = "the owner is alone; see Safety")]
+unsafe fn urgent_messages<M: Send + 'static>(header: &Header) -> &mut VecDeque<M> {
+    // SAFETY: the caller's promise.
+    let urgent = unsafe { header.owned() }.urgent.get_or_insert_with(|| Box::new(VecDeque::<M>::new()));
+    let urgent: &mut dyn Any = &mut **urgent;
+    match urgent.downcast_mut() {
+        Some(urgent) => urgent,
+        None => unreachable!("a process has one type of messages"),
+    }
+}
+
+/// Takes the first of the messages that are read before all others for which `wants` has a use.
+///
+/// # Safety
+/// The caller is the owner.
+pub(super) unsafe fn take_urgent<M: Send + 'static, T>(
+    header: &Header,
+    mut wants: impl FnMut(M) -> Result<T, M>,
+) -> Option<T> {
+    // SAFETY: the caller's promise.
+    unsafe { header.owned_if_any() }?.urgent.as_ref()?;
+    // SAFETY: as above.
+    let urgent = unsafe { urgent_messages::<M>(header) };
+    let mut kept = VecDeque::new();
+    let mut found = None;
+    while let Some(message) = urgent.pop_front() {
+        match wants(message) {
+            Ok(value) => {
+                found = Some(value);
+                break;
+            }
+            Err(message) => kept.push_back(message),
+        }
+    }
+    kept.append(urgent);
+    *urgent = kept;
+    if urgent.is_empty() {
+        // SAFETY: as above.
+        unsafe { header.owned() }.urgent = None;
+    }
+    found
+}
+
+/// What there is to know of the process, for somebody who asked it.
+///
+/// # Safety
+/// The caller is the owner, and is between two pieces of the process's code.
+unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: &CellRef<M>, turn: &Turn<'_>) -> ProcessInfo {
+    let header = local.header();
+    turn.account(header);
+    let mut info = ProcessInfo::of(header);
+    let mut messages = Vec::new();
+    // SAFETY: the caller's promise.
+    unsafe {
+        if let Some(owned) = header.owned_if_any() {
+            info.look_at(owned);
+        }
+        local.mailbox.look(|message| messages.push(B::describe(message).to_owned()));
+    }
+    info.mailbox_len = messages.len();
+    info.messages = messages;
+    info
+}

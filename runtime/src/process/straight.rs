@@ -1,0 +1,483 @@
+//! A process in straight-line code: it receives when it wants to, and what it wants to.
+#![expect(unsafe_code, reason = "a future in its cell is polled where it lies")]
+
+use std::fmt;
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use super::alias::{Alias, AliasEnd, PriorityAlias};
+use super::cell::{self, Body, CellRef};
+use super::me::{self, Me};
+use super::receive;
+use super::run::Flow;
+use super::turn::{self, Turn, Wants};
+use crate::address::Address;
+use crate::exit::{Error, ExitReason};
+use crate::mailbox::{Held, Position, Taken, Walked};
+use crate::panics::Unwound;
+use crate::signal::{Down, Info, MonitorRef, Request, Target};
+use crate::time::{Sleep, sleep_on};
+
+/// A process in straight-line code: it receives when it wants to, and what it wants to.
+///
+/// It belongs to the code that it was given to. Its receives work there only: in a task or a thread of
+/// another kind they panic.
+///
+/// # Examples
+/// ```
+/// use biotope::prelude::*;
+///
+/// enum Msg {
+///     Question(ReplyTo<u32>),
+///     Number(u32),
+/// }
+///
+/// #[biotope::main]
+/// async fn main() -> biotope::Result<()> {
+///     let process = spawn_process(async |mut me: Process<Msg>| {
+///         // The number first, although the question arrives before it.
+///         let number = me.receive_map(|msg| match msg {
+///             Msg::Number(n) => Ok(n),
+///             other => Err(other),
+///         });
+///         let number = number.timeout(secs(5)).await?;
+///         if let Msg::Question(reply) = me.receive().await? {
+///             reply.send(number);
+///         }
+///         Ok(())
+///     });
+///     let question = Call::new(&process, Msg::Question).send();
+///     process.cast(Msg::Number(7));
+///     assert_eq!(question.await?, 7);
+///     Ok(())
+/// }
+/// ```
+pub struct Process<M> {
+    cell: CellRef<M>,
+}
+
+/// What a process received, in order of arrival.
+#[derive(Debug, PartialEq)]
+pub enum Received<M> {
+    /// A message.
+    Message(M),
+    /// A `Down`, an `Exit` or a node's coming and going.
+    Info(Info),
+}
+
+/// Why nothing was received.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// Nothing that fits came in time. What did not fit is still in the mailbox.
+    #[error("timeout: nothing that fits was received")]
+    Timeout,
+    /// The process was asked to stop; passed on with `?`, it ends with the reason.
+    #[error("asked to stop: {0}")]
+    Stopped(ExitReason),
+}
+
+impl<M: Send + 'static> Process<M> {
+    pub(crate) fn new(cell: CellRef<M>) -> Self {
+        Self { cell }
+    }
+
+    /// Where this process's messages go.
+    pub fn address(&self) -> Address<M> {
+        Address::local(self.cell.clone())
+    }
+
+    /// Receives the first message; what is not a message stays where it is.
+    pub fn receive(&mut self) -> Receive<'_, M, impl FnMut(Taken<M>) -> Result<M, Taken<M>> + Send + use<M>> {
+        self.receive_taken(|taken| match taken {
+            Taken::Message(message) => Ok(message),
+            other => Err(other),
+        })
+    }
+
+    /// Receives the first message that `fits`.
+    pub fn receive_match<F>(
+        &mut self,
+        mut fits: F,
+    ) -> Receive<'_, M, impl FnMut(Taken<M>) -> Result<M, Taken<M>> + Send + use<M, F>>
+    where
+        F: FnMut(&M) -> bool + Send,
+    {
+        self.receive_taken(move |taken| match taken {
+            Taken::Message(message) if fits(&message) => Ok(message),
+            other => Err(other),
+        })
+    }
+
+    /// Receives the first message that `wants` turns into something; what it hands back stays where it is.
+    pub fn receive_map<T, F>(
+        &mut self,
+        mut wants: F,
+    ) -> Receive<'_, M, impl FnMut(Taken<M>) -> Result<T, Taken<M>> + Send + use<M, T, F>>
+    where
+        F: FnMut(M) -> Result<T, M> + Send,
+    {
+        self.receive_taken(move |taken| match taken {
+            Taken::Message(message) => wants(message).map_err(Taken::Message),
+            other => Err(other),
+        })
+    }
+
+    /// Receives the first `Down`, `Exit` or node event that `wants` turns into something.
+    pub fn receive_info<T, F>(
+        &mut self,
+        mut wants: F,
+    ) -> Receive<'_, M, impl FnMut(Taken<M>) -> Result<T, Taken<M>> + Send + use<M, T, F>>
+    where
+        F: FnMut(Info) -> Result<T, Info> + Send,
+    {
+        self.receive_taken(move |taken| match taken {
+            Taken::Info(info) => wants(info).map_err(Taken::Info),
+            other => Err(other),
+        })
+    }
+
+    /// Receives whatever is first.
+    pub fn receive_any(
+        &mut self,
+    ) -> Receive<'_, M, impl FnMut(Taken<M>) -> Result<Received<M>, Taken<M>> + Send + use<M>> {
+        self.receive_taken(|taken| match taken {
+            Taken::Message(message) => Ok(Received::Message(message)),
+            Taken::Info(info) => Ok(Received::Info(info)),
+            other => Err(other),
+        })
+    }
+
+    /// Gives back the memory that is not needed while nothing happens, and waits for the next message or
+    /// info, which stays in the mailbox.
+    ///
+    /// # Errors
+    /// [`ReceiveError::Stopped`].
+    pub async fn hibernate(&mut self) -> Result<(), ReceiveError> {
+        self.rest();
+        let seen = AtomicBool::new(false);
+        let mut receive = self.receive_taken::<(), _>(|taken| {
+            seen.store(true, Ordering::Relaxed);
+            Err(taken)
+        });
+        let woken = std::future::poll_fn(|cx| match Pin::new(&mut receive).poll(cx) {
+            Poll::Pending if seen.load(Ordering::Relaxed) => Poll::Ready(Ok(())),
+            polled => polled,
+        });
+        let woken = woken.await;
+        self.wake_up();
+        woken
+    }
+
+    /// Like [`monitor`](Me::monitor); the `Down` comes as the message that `tag` makes of it.
+    pub fn monitor_as(
+        &self,
+        target: impl Into<Target>,
+        tag: impl FnOnce(Down) -> M + Send + 'static,
+    ) -> MonitorRef {
+        me::monitor_as(self, target.into(), tag)
+    }
+
+    /// An address of this process that can be revoked.
+    pub fn alias(&self) -> Alias<M> {
+        me::alias(&self.cell, AliasEnd::Explicit, None)
+    }
+
+    /// An address of this process for one message: the first revokes it.
+    pub fn reply_alias(&self) -> Alias<M> {
+        me::alias(&self.cell, AliasEnd::FirstReply, None)
+    }
+
+    /// An address of this process by which messages may be read before all others.
+    pub fn priority_alias(&self) -> PriorityAlias<M> {
+        PriorityAlias::new(self.alias())
+    }
+
+    /// A monitor, and an alias that goes with it.
+    pub fn monitor_alias(&self, target: impl Into<Target>, end: AliasEnd) -> (MonitorRef, Alias<M>) {
+        let monitor = self.monitor(target);
+        (monitor, me::alias(&self.cell, end, Some(monitor)))
+    }
+
+    /// Revokes an alias of this process. What came by it and has been received stays in the mailbox.
+    /// Returns whether it stood.
+    pub fn unalias(&self, alias: &Alias<M>) -> bool {
+        me::unalias(&self.cell, alias)
+    }
+
+    /// Revokes a priority alias of this process.
+    pub fn unalias_priority(&self, alias: &PriorityAlias<M>) -> bool {
+        me::unalias(&self.cell, alias.alias())
+    }
+
+    fn receive_taken<T, W>(&mut self, wants: W) -> Receive<'_, M, W>
+    where
+        W: FnMut(Taken<M>) -> Result<T, Taken<M>> + Send,
+    {
+        Receive { process: self, wants, is_new: true, timeout: None }
+    }
+}
+
+impl<M> Deref for Process<M> {
+    type Target = Me;
+
+    fn deref(&self) -> &Me {
+        me::at(self.cell.header())
+    }
+}
+
+impl<M> fmt::Debug for Process<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Process({})", self.cell.header().pid())
+    }
+}
+
+/// A receive; await it. Made by the `receive` methods of [`Process`].
+///
+/// # Cancel safety
+/// Dropped before it is done, it has taken nothing.
+#[must_use = "a receive does nothing until it is awaited"]
+pub struct Receive<'a, M, W> {
+    process: &'a mut Process<M>,
+    wants: W,
+    /// It was not polled yet: it looks through the whole mailbox.
+    is_new: bool,
+    timeout: Option<(Duration, Option<Sleep>)>,
+}
+
+impl<M, W> Receive<'_, M, W> {
+    /// Waits for at most `timeout`; zero looks at what is there and does not wait.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some((timeout, None));
+        self
+    }
+}
+
+// Nothing in a receive is pinned.
+impl<M, W> Unpin for Receive<'_, M, W> {}
+
+impl<M, T, W> Future for Receive<'_, M, W>
+where
+    M: Send + 'static,
+    W: FnMut(Taken<M>) -> Result<T, Taken<M>> + Send,
+{
+    type Output = Result<T, ReceiveError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        match this.look(cx) {
+            Looked::Found(found) => return Poll::Ready(found.map_err(ReceiveError::Stopped)),
+            Looked::Nothing => {}
+            // It has not looked at everything: too soon to give up.
+            Looked::NotAll => return Poll::Pending,
+        }
+        let Some((timeout, sleep)) = &mut this.timeout else { return Poll::Pending };
+        let sleep = sleep.get_or_insert_with(|| {
+            let runtime = this.process.node().runtime();
+            sleep_on(runtime, runtime.now() + *timeout)
+        });
+        if Pin::new(sleep).poll(cx).is_ready() {
+            return Poll::Ready(Err(ReceiveError::Timeout));
+        }
+        Poll::Pending
+    }
+}
+
+enum Looked<T> {
+    Found(Result<T, ExitReason>),
+    Nothing,
+    NotAll,
+}
+
+impl<M, T, W> Receive<'_, M, W>
+where
+    M: Send + 'static,
+    W: FnMut(Taken<M>) -> Result<T, Taken<M>> + Send,
+{
+    /// Looks for the first thing in the mailbox that is wanted, or a request to stop.
+    fn look(&mut self, cx: &TaskContext<'_>) -> Looked<T> {
+        turn::with_process(|running| {
+            let cell = &self.process.cell;
+            let header = cell.header();
+            let Some((turn, _)) = running.filter(|(_, running)| std::ptr::eq(*running, header)) else {
+                panic!("a process receives in its own code only, not in a task or a thread of another kind");
+            };
+            let position = turn.position();
+            assert!(!position.is_null(), "a process receives in straight-line code");
+            if turn.is_over() {
+                cx.waker().wake_by_ref();
+                turn.want(Wants::More);
+                return Looked::NotAll;
+            }
+            // SAFETY: this is the process's own code, so this thread is the owner; the position was lent by
+            // `Straight::run` for this poll, and nobody else uses it meanwhile.
+            unsafe { self.look_as_owner(turn, &mut *position) }
+        })
+    }
+
+    /// # Safety
+    /// The caller is the owner, and `position` is the one that the process holds.
+    unsafe fn look_as_owner(&mut self, turn: &Turn<'_>, position: &mut Position) -> Looked<T> {
+        let cell = &self.process.cell;
+        let header = cell.header();
+        // SAFETY: the caller's promise, here and below.
+        let is_suspended = || unsafe { header.owned_if_any() }.is_some_and(|owned| owned.suspended);
+        if self.is_new {
+            self.is_new = false;
+            *position = Position::HEAD;
+            // SAFETY: as above; the position is at the head, so that it need not be told.
+            unsafe { cell.mailbox.trim(turn.pool(), || cell::held(header, None)) };
+        }
+        loop {
+            let wants = &mut self.wants;
+            if !is_suspended() {
+                let urgent = |message| match wants(Taken::Message(message)) {
+                    Ok(found) => Ok(found),
+                    Err(Taken::Message(message)) => Err(message),
+                    Err(_) => unreachable!("what is handed back is what was given"),
+                };
+                // SAFETY: as above.
+                if let Some(found) = unsafe { receive::take_urgent(header, urgent) } {
+                    turn.charge(1);
+                    return Looked::Found(Ok(found));
+                }
+            }
+            let suspended = is_suspended();
+            let mut was_message = false;
+            let look = |taken: Taken<M>| match taken {
+                Taken::Request(request) => Ok(Err(request)),
+                other if suspended => Err(other),
+                other => {
+                    was_message = matches!(other, Taken::Message(_));
+                    wants(other).map(Ok)
+                }
+            };
+            // SAFETY: as above; the position was held in every call.
+            let taken = unsafe { cell.mailbox.take(position, look) };
+            match taken {
+                Ok(Ok(found)) => {
+                    if was_message {
+                        header.message_taken();
+                    }
+                    turn.charge(1);
+                    // SAFETY: as above; the next receive begins at the head.
+                    unsafe { self.process.tidy(turn, position) };
+                    return Looked::Found(Ok(found));
+                }
+                Ok(Err(Request::Stop(reason))) => return Looked::Found(Err(reason)),
+                Ok(Err(request)) => {
+                    // SAFETY: as above.
+                    unsafe { header.owned() }.suspended = matches!(request, Request::Suspend);
+                    // What was passed over while it was suspended is looked at again.
+                    *position = Position::HEAD;
+                }
+                Err(walked) => {
+                    turn.want(match walked {
+                        Walked::End => Wants::More,
+                        Walked::Stopped => Wants::Receive,
+                        Walked::Hole => Wants::Writer,
+                    });
+                    return if walked == Walked::End { Looked::Nothing } else { Looked::NotAll };
+                }
+            }
+        }
+    }
+}
+
+impl<M: Send + 'static> Process<M> {
+    /// After something was taken: if it lay behind messages that stay, what has been taken from there is
+    /// given back once in a while.
+    ///
+    /// # Safety
+    /// The caller is the owner, and `position` is the one that the process holds.
+    unsafe fn tidy(&self, turn: &Turn<'_>, position: &mut Position) {
+        let mailbox = &self.cell.mailbox;
+        if !mailbox.is_behind(position) {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        let owned = unsafe { self.cell.header().owned() };
+        owned.taken_from_behind += 1;
+        // A sweep looks at each block; so many takes pay for it.
+        if owned.taken_from_behind > 64.max(mailbox.len() / 32) {
+            owned.taken_from_behind = 0;
+            // SAFETY: the caller's promise.
+            unsafe { mailbox.sweep(turn.pool(), &mut Held([Some(&mut owned.received), Some(position)])) };
+        }
+    }
+}
+
+/// The body of a process in straight-line code.
+pub(crate) struct Straight<F> {
+    /// Up to where the receive that waits has looked.
+    position: Position,
+    future: ManuallyDrop<F>,
+}
+
+impl<F> Straight<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self { position: Position::HEAD, future: ManuallyDrop::new(future) }
+    }
+}
+
+impl<M, F> Body<M> for Straight<F>
+where
+    M: Send + 'static,
+    F: Future<Output = Result<(), Error>> + Send + 'static,
+{
+    unsafe fn run(body: NonNull<Self>, local: &CellRef<M>, turn: &Turn<'_>) -> Flow {
+        let header = local.header();
+        if !header.state.take_woken() {
+            return Flow::Park;
+        }
+        turn.handle(0);
+        let body = body.as_ptr();
+        // SAFETY: the caller is the owner. The position is used through the turn only while this polls.
+        let position = unsafe { &raw mut (*body).position };
+        turn.lend_position(position);
+        // SAFETY: the future lies in its cell until it is dropped there, so it is pinned.
+        let future = unsafe { Pin::new_unchecked(&mut *(*body).future) };
+        let polled = future.poll(&mut TaskContext::from_waker(&header.waker()));
+        // SAFETY: as above.
+        let at = unsafe { *position };
+        turn.lend_position_back();
+        match polled {
+            Poll::Ready(Ok(())) => Flow::End(ExitReason::Normal),
+            Poll::Ready(Err(error)) => Flow::End(error.into_reason()),
+            Poll::Pending => match turn.wants() {
+                Wants::Nothing => Flow::Park,
+                Wants::More => Flow::ParkAt(at),
+                Wants::Receive => Flow::Receive,
+                Wants::Writer => {
+                    let _ = header.state.note(super::state::Cause::Wake);
+                    Flow::Yield
+                }
+            },
+        }
+    }
+
+    unsafe fn panicked(_: NonNull<Self>, _: &CellRef<M>, unwound: Unwound, turn: &Turn<'_>) -> Flow {
+        turn.lend_position_back();
+        Flow::End(unwound.into_reason())
+    }
+
+    unsafe fn end(body: NonNull<Self>, _: &CellRef<M>) {
+        // SAFETY: the caller is the owner; the future is dropped once, where it lies.
+        unsafe { ManuallyDrop::drop(&mut (*body.as_ptr()).future) };
+    }
+
+    unsafe fn position<'a>(body: NonNull<Self>) -> Option<&'a mut Position> {
+        // SAFETY: the caller is the owner.
+        Some(unsafe { &mut (*body.as_ptr()).position })
+    }
+
+    fn describe(_: &M) -> &'static str {
+        std::any::type_name::<M>()
+    }
+}

@@ -1,0 +1,299 @@
+//! A turn: one stay of a process on a worker.
+//!
+//! A turn has a budget of reductions. It is over when they are used up, or sooner: when the worker's
+//! ticker says that a millisecond has passed, when something of higher priority waits, when the process
+//! has sent itself a message, or when it asks for it. All of these lower one number, the limit, so that
+//! there is one comparison per message.
+//!
+//! What a worker is at is written on its [`Board`], which others read: how much it has handled, which
+//! process and handler it runs. A board's `handled` only ever grows, so that whoever looks twice knows
+//! whether a worker is stuck in one handler.
+#![expect(unsafe_code, reason = "the process that runs here is reached through a thread-local pointer")]
+
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+
+use crossbeam_deque::Worker as Queue;
+
+use super::cell::{Class, Header, Ready};
+use crate::config::REDUCTIONS_PER_TURN;
+use crate::mailbox::Position;
+use crate::memory::Pool;
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+thread_local! {
+    static CURRENT: Cell<*const Turn<'static>> = const { Cell::new(ptr::null()) };
+}
+
+/// What a worker lets others see.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Board {
+    /// Reductions since the worker started. Only the worker writes it.
+    handled: AtomicU64,
+    /// A turn is over when `handled` has reached this. The worker sets it; anybody may lower it to 0.
+    limit: AtomicU64,
+    /// The number of the handler that runs.
+    handler: AtomicU32,
+    /// The number of the node whose process runs, in the runtime's list.
+    node: AtomicU32,
+    /// Slot and generation of the process that runs, and its type; null between turns.
+    process: AtomicU64,
+    class: AtomicPtr<Class>,
+}
+
+/// What a board shows of the process that runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Seen {
+    pub(crate) handled: u64,
+    pub(crate) handler: u32,
+    pub(crate) node: u32,
+    pub(crate) slot: u32,
+    pub(crate) generation: u32,
+}
+
+impl Board {
+    /// Ends the turn that runs, after the handler that runs.
+    pub(crate) fn end_turn(&self) {
+        self.limit.store(0, Ordering::Relaxed);
+    }
+
+    /// How much the worker has handled.
+    pub(crate) fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Relaxed)
+    }
+
+    /// Which process runs; `None` between turns.
+    pub(crate) fn seen(&self) -> Option<(Seen, &'static Class)> {
+        let handled = self.handled.load(Ordering::Acquire);
+        // SAFETY: a class is a static, or null.
+        let class = unsafe { self.class.load(Ordering::Acquire).as_ref() }?;
+        let process = self.process.load(Ordering::Relaxed);
+        let seen = Seen {
+            handled,
+            handler: self.handler.load(Ordering::Relaxed),
+            node: self.node.load(Ordering::Relaxed),
+            slot: (process >> 32) as u32,
+            generation: process as u32,
+        };
+        Some((seen, class))
+    }
+}
+
+/// What is to become of a process after its turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum After {
+    /// Nothing: it waits, or has ended. It may be gone already.
+    Nothing,
+    /// It goes to the back of a run queue.
+    Again,
+}
+
+/// What a straight-line process waits for, beside what it awaits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wants {
+    /// Nothing of its mailbox.
+    Nothing,
+    /// What comes behind the position that it holds.
+    More,
+    /// That the engine receives what comes next.
+    Receive,
+    /// That a sender ends writing.
+    Writer,
+}
+
+/// The turns of one worker. One is on each worker's stack, and `CURRENT` leads to it.
+pub(crate) struct Turn<'a> {
+    board: &'a Board,
+    pool: &'a Pool,
+    /// Whose processes run here, to compare.
+    home: *const (),
+    /// The worker's number and run queue; none in a seeded run.
+    number: Cell<usize>,
+    queue: Cell<Option<&'a Queue<Ready>>>,
+    /// Whether the worker waits among the sockets.
+    leading: Cell<bool>,
+    /// The process that runs; `None` between turns.
+    process: Cell<Option<NonNull<Header>>>,
+    handled: Cell<u64>,
+    /// How much of `handled` is on the account of the process.
+    accounted: Cell<u64>,
+    /// The position that a straight-line process holds in its mailbox.
+    position: Cell<*mut Position>,
+    wants: Cell<Wants>,
+}
+
+impl<'a> Turn<'a> {
+    /// The turns of a worker of the scheduler `home`.
+    pub(crate) fn new(board: &'a Board, pool: &'a Pool, home: *const ()) -> Self {
+        let handled = board.handled();
+        Self {
+            board,
+            pool,
+            home,
+            number: Cell::new(0),
+            queue: Cell::new(None),
+            leading: Cell::new(false),
+            process: Cell::new(None),
+            handled: Cell::new(handled),
+            accounted: Cell::new(handled),
+            position: Cell::new(ptr::null_mut()),
+            wants: Cell::new(Wants::Nothing),
+        }
+    }
+
+    /// Takes the worker's place: its number, and its run queue.
+    pub(crate) fn sit(&self, queue: &'a Queue<Ready>, number: usize) {
+        self.queue.set(Some(queue));
+        self.number.set(number);
+    }
+
+    /// The worker's run queue; none in a seeded run.
+    #[inline]
+    pub(crate) fn queue(&self) -> Option<&'a Queue<Ready>> {
+        self.queue.get()
+    }
+
+    /// The worker's number.
+    pub(crate) fn number(&self) -> usize {
+        self.number.get()
+    }
+
+    /// Whether the worker waits among the sockets.
+    #[inline]
+    pub(crate) fn is_leading(&self) -> bool {
+        self.leading.get()
+    }
+
+    pub(crate) fn set_leading(&self, leading: bool) {
+        self.leading.set(leading);
+    }
+
+    /// Runs `f` as this worker: `current` finds it.
+    pub(crate) fn enter<R>(&self, f: impl FnOnce() -> R) -> R {
+        struct Leave(*const Turn<'static>);
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                CURRENT.set(self.0);
+            }
+        }
+        // The lifetime is forgotten here and kept by `Leave`, which takes the pointer back first.
+        let _leave = Leave(CURRENT.replace(ptr::from_ref(self).cast()));
+        f()
+    }
+
+    /// The process `header` begins its turn.
+    #[inline]
+    pub(crate) fn begin(&self, header: &Header) {
+        self.process.set(Some(header.ready_ptr()));
+        self.accounted.set(self.handled.get());
+        let board = self.board;
+        let pid = header.place();
+        board.process.store(u64::from(pid.0) << 32 | u64::from(pid.1), Ordering::Relaxed);
+        board.node.store(header.node().number(), Ordering::Relaxed);
+        board.handler.store(0, Ordering::Relaxed);
+        board.limit.store(self.handled.get() + u64::from(REDUCTIONS_PER_TURN), Ordering::Relaxed);
+        board.class.store(ptr::from_ref(header.class()).cast_mut(), Ordering::Release);
+    }
+
+    /// No process runs any more.
+    #[inline]
+    pub(crate) fn leave(&self) {
+        self.process.set(None);
+        self.board.class.store(ptr::null_mut(), Ordering::Release);
+    }
+
+    /// Counts one message, about to be handled by the handler of this number.
+    #[inline]
+    pub(crate) fn handle(&self, handler: u32) {
+        self.board.handler.store(handler, Ordering::Relaxed);
+        self.charge(1);
+    }
+
+    /// Counts `n` reductions.
+    #[inline]
+    pub(crate) fn charge(&self, n: u32) {
+        let handled = self.handled.get() + u64::from(n);
+        self.handled.set(handled);
+        self.board.handled.store(handled, Ordering::Release);
+    }
+
+    /// Whether the turn is over.
+    #[inline]
+    pub(crate) fn is_over(&self) -> bool {
+        self.handled.get() >= self.board.limit.load(Ordering::Relaxed)
+    }
+
+    /// Ends the turn at the next chance.
+    pub(crate) fn end(&self) {
+        self.board.end_turn();
+    }
+
+    /// Puts what was done on the account of the process that runs.
+    #[inline]
+    pub(crate) fn account(&self, header: &Header) {
+        let handled = self.handled.get();
+        header.add_reductions(handled - self.accounted.get());
+        self.accounted.set(handled);
+    }
+
+    /// The memory of this worker's runtime.
+    #[inline]
+    pub(crate) fn pool(&self) -> &'a Pool {
+        self.pool
+    }
+
+    /// Whether this is a worker of the scheduler `home`.
+    #[inline]
+    pub(crate) fn is_at(&self, home: *const ()) -> bool {
+        ptr::eq(self.home, home)
+    }
+
+    /// The process that runs.
+    #[inline]
+    pub(crate) fn process(&self) -> Option<&Header> {
+        // SAFETY: a process is alive during its turn.
+        self.process.get().map(|header| unsafe { header.as_ref() })
+    }
+
+    /// Lends the position that a straight-line process holds to its receives, for one poll.
+    pub(crate) fn lend_position(&self, position: *mut Position) {
+        self.position.set(position);
+        self.wants.set(Wants::Nothing);
+    }
+
+    /// The poll is over: nobody uses the position any more.
+    pub(crate) fn lend_position_back(&self) {
+        self.position.set(ptr::null_mut());
+    }
+
+    /// The position that was lent; null if none was.
+    pub(crate) fn position(&self) -> *mut Position {
+        self.position.get()
+    }
+
+    /// Says what the process that is being polled waits for.
+    pub(crate) fn want(&self, wants: Wants) {
+        self.wants.set(wants);
+    }
+
+    /// What the process that was polled waits for.
+    pub(crate) fn wants(&self) -> Wants {
+        self.wants.get()
+    }
+}
+
+/// Runs `f` with the turns of this thread, if it is a worker.
+#[inline]
+pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Turn<'_>>) -> R) -> R {
+    let current = CURRENT.get();
+    // SAFETY: whoever set the pointer sees to it that it is taken back before what it leads to is gone, and
+    // `f` cannot keep it.
+    f(unsafe { current.as_ref() })
+}
+
+/// Runs `f` with the process that runs here, if one does.
+#[inline]
+pub(crate) fn with_process<R>(f: impl FnOnce(Option<(&Turn<'_>, &Header)>) -> R) -> R {
+    with_current(|turn| f(turn.and_then(|turn| turn.process().map(|process| (turn, process)))))
+}

@@ -1,0 +1,632 @@
+//! The threads that take turns.
+//!
+//! Each has a run queue of its own, from which the others steal; so there is no place that hides work. A
+//! worker that is stuck in a handler is replaced by a spare one, which steals its queue; when it comes
+//! back there is one too many, and the next spare that ends a turn retires.
+#![expect(unsafe_code, reason = "a picked process is run once")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_deque::{Injector, Steal, Stealer, Worker as Queue};
+use parking_lot::Mutex;
+
+use super::idle::Idle;
+use super::io::Io;
+use super::park::Parker;
+use super::strict::Strict;
+use super::ticker::Ticker;
+use crate::clock::Clock;
+use crate::config::{MAX_SPARES, TURNS_BETWEEN_LOOKS};
+use crate::memory::Pool;
+use crate::node::WeakNode;
+use crate::pid::Pid;
+use crate::priority::Priority;
+use crate::process::{Class, Ready};
+use crate::process::turn::{self, After, Board, Seen, Turn};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::timer::Timers;
+
+/// What the workers need from their runtime.
+pub(crate) struct Settings {
+    pub(crate) count: usize,
+    pub(crate) io: Io,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) timers: Arc<Timers>,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) nodes: Arc<Directory>,
+}
+
+/// The nodes of a runtime, by the number that boards show.
+#[derive(Default)]
+pub(crate) struct Directory(Mutex<BTreeMap<u32, WeakNode>>);
+
+impl Directory {
+    /// Enters a node.
+    pub(crate) fn enter(&self, number: u32, node: WeakNode) {
+        let mut nodes = self.0.lock();
+        nodes.retain(|_, node| node.upgrade().is_some());
+        nodes.insert(number, node);
+    }
+
+    fn get(&self, number: u32) -> Option<crate::Node> {
+        self.0.lock().get(&number).and_then(WeakNode::upgrade)
+    }
+}
+
+/// All workers of one runtime.
+pub(crate) struct Workers {
+    count: usize,
+    seats: Box<[Seat]>,
+    injector: Injector<Ready>,
+    strict: Strict,
+    idle: Idle,
+    io: Io,
+    clock: Arc<Clock>,
+    timers: Arc<Timers>,
+    pool: Arc<Pool>,
+    nodes: Arc<Directory>,
+    ticker: Ticker,
+    closed: AtomicU32,
+    me: Weak<Self>,
+    spares: Mutex<Spares>,
+    /// How many workers there are too many.
+    surplus: AtomicU32,
+    /// How often a worker was found stuck.
+    blocked: AtomicU64,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Spares {
+    /// How many seats have a thread.
+    started: usize,
+    /// Spare workers that have nothing to replace.
+    resting: Vec<usize>,
+}
+
+/// The worker was found stuck in a handler, and is counted out until it comes back.
+const STUCK: u32 = 1;
+/// It is to look for what came from outside and from sockets.
+const LOOK: u32 = 1 << 1;
+
+/// One worker, as others see it.
+struct Seat {
+    board: Board,
+    parker: Parker,
+    stealer: Stealer<Ready>,
+    /// The queue, until the worker's thread takes it.
+    queue: Mutex<Option<Queue<Ready>>>,
+    /// What the ticker wants of the worker, after the turn that it is in.
+    notes: AtomicU32,
+    /// 1 once it has a thread.
+    started: AtomicU32,
+    thread_id: AtomicU32,
+    turns: AtomicU64,
+    steals: AtomicU64,
+    parks: AtomicU64,
+}
+
+/// What the workers of a runtime have done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuntimeStats {
+    /// How often a handler was found to block its worker.
+    pub blocked: u64,
+    /// How many spare workers were ever needed at once.
+    pub spares: usize,
+    /// Each worker, spares last.
+    pub workers: Vec<WorkerStats>,
+}
+
+/// What one worker has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Turns of processes.
+    pub turns: u64,
+    /// Processes that it took from others.
+    pub steals: u64,
+    /// How often it went to sleep.
+    pub parks: u64,
+}
+
+impl Workers {
+    /// Starts them, and the ticker.
+    pub(crate) fn start(settings: Settings) -> std::io::Result<Arc<Self>> {
+        let Settings { count, io, clock, timers, pool, nodes } = settings;
+        let seats = (0..count + MAX_SPARES).map(|_| Seat::new()).collect();
+        let workers = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            count,
+            seats,
+            injector: Injector::new(),
+            strict: Strict::default(),
+            idle: Idle::new(),
+            io,
+            clock,
+            timers,
+            pool,
+            nodes,
+            ticker: Ticker::new(),
+            closed: AtomicU32::new(0),
+            spares: Mutex::default(),
+            surplus: AtomicU32::new(0),
+            blocked: AtomicU64::new(0),
+            threads: Mutex::default(),
+        });
+        for number in 0..count {
+            if let Err(error) = workers.start_seat(number) {
+                workers.close();
+                return Err(error);
+            }
+        }
+        let ticking = workers.clone();
+        let ticker = thread::Builder::new().name("biotope-ticker".into()).spawn(move || ticking.ticker.run(&ticking));
+        match ticker {
+            Ok(thread) => workers.threads.lock().push(thread),
+            Err(error) => {
+                workers.close();
+                return Err(error);
+            }
+        }
+        Ok(workers)
+    }
+
+    fn start_seat(self: &Arc<Self>, number: usize) -> std::io::Result<()> {
+        let seat = &self.seats[number];
+        let Some(queue) = seat.queue.lock().take() else { return Ok(()) };
+        let workers = self.clone();
+        let name = if number < self.count { "worker" } else { "spare" };
+        let thread = thread::Builder::new().name(format!("biotope-{name}-{number}")).spawn(move || {
+            Worker { workers: &workers, seat: &workers.seats[number], number, queue }.work();
+        })?;
+        seat.started.store(1, Ordering::Release);
+        self.spares.lock().started += 1;
+        self.threads.lock().push(thread);
+        Ok(())
+    }
+
+    /// Ends the workers after their current turns. What is still queued is not run.
+    pub(crate) fn close(&self) {
+        self.closed.store(1, Ordering::SeqCst);
+        for seat in &self.seats {
+            seat.board.end_turn();
+            seat.parker.unpark();
+        }
+        self.ticker.tell();
+        let me = thread::current().id();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for thread in threads {
+            // The last handle of a runtime can be dropped by one of its own workers; and one that is stuck
+            // in a handler is not waited for.
+            let is_stuck = || self.seats.iter().any(|seat| seat.notes.load(Ordering::Relaxed) & STUCK != 0);
+            if thread.thread().id() != me && !is_stuck() {
+                let _ = thread.join();
+            }
+        }
+    }
+
+    /// Puts a process at the back of a run queue.
+    #[inline]
+    pub(crate) fn submit(&self, ready: Ready) {
+        let priority = ready.header().priority();
+        if priority.is_strict() {
+            return self.submit_strict(ready, priority);
+        }
+        turn::with_current(|turn| match turn.filter(|turn| turn.is_at(self.home())).and_then(Turn::queue) {
+            Some(queue) => {
+                queue.push(ready);
+                // What is alone in the queue comes next anyway: its sender is about to wait for it, as a rule.
+                if queue.len() > 1
+                    && let Some(woken) = self.idle.whom_to_wake_if_seen()
+                {
+                    self.unpark(woken);
+                }
+                if let Some(turn) = turn.filter(|turn| turn.is_leading()) {
+                    self.seats[turn.number()].parker.unpark();
+                }
+            }
+            None => {
+                self.injector.push(ready);
+                self.wake_one();
+            }
+        });
+    }
+
+    #[cold]
+    fn submit_strict(&self, ready: Ready, priority: Priority) {
+        self.strict.push(ready, priority);
+        match self.idle.whom_to_wake() {
+            Some(woken) => self.unpark(woken),
+            // Nobody sleeps: turns of lower priority end after the handler that they are in.
+            None => {
+                for seat in self.seats.iter().filter(|seat| seat.has_thread()) {
+                    seat.board.end_turn();
+                }
+            }
+        }
+        turn::with_current(|turn| {
+            if let Some(turn) = turn.filter(|turn| turn.is_at(self.home()) && turn.is_leading()) {
+                self.seats[turn.number()].parker.unpark();
+            }
+        });
+    }
+
+    fn wake_one(&self) {
+        if let Some(woken) = self.idle.whom_to_wake() {
+            self.unpark(woken);
+        }
+    }
+
+    fn unpark(&self, number: usize) {
+        self.seats[number].parker.unpark();
+    }
+
+    fn home(&self) -> *const () {
+        std::ptr::from_ref(self).cast()
+    }
+
+    pub(crate) fn io(&self) -> &Io {
+        &self.io
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn ticker(&self) -> &Ticker {
+        &self.ticker
+    }
+
+    pub(crate) fn stats(&self) -> RuntimeStats {
+        let seats = self.seats.iter().filter(|seat| seat.has_thread());
+        RuntimeStats {
+            blocked: self.blocked.load(Ordering::Relaxed),
+            spares: self.spares.lock().started.saturating_sub(self.count),
+            workers: seats
+                .map(|seat| WorkerStats {
+                    turns: seat.turns.load(Ordering::Relaxed),
+                    steals: seat.steals.load(Ordering::Relaxed),
+                    parks: seat.parks.load(Ordering::Relaxed),
+                })
+                .collect(),
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.strict.is_empty()
+            || !self.injector.is_empty()
+            || self.seats.iter().any(|seat| seat.has_thread() && !seat.stealer.is_empty())
+    }
+}
+
+/// For the ticker.
+impl Workers {
+    pub(super) fn seats(&self) -> usize {
+        self.seats.len()
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst) != 0
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
+    pub(super) fn is_anybody_awake(&self) -> bool {
+        let spares = self.spares.lock();
+        self.idle.sleeping() + spares.resting.len() < spares.started
+    }
+
+    pub(super) fn board(&self, number: usize) -> Option<&Board> {
+        let seat = &self.seats[number];
+        seat.has_thread().then_some(&seat.board)
+    }
+
+    /// If nobody is waiting among the sockets, this worker looks there after its turn.
+    pub(super) fn look_soon(&self, number: usize) {
+        if !self.io.is_taken() || !self.injector.is_empty() {
+            self.seats[number].notes.fetch_or(LOOK, Ordering::Relaxed);
+        }
+    }
+
+    /// Wakes somebody for what waits in this worker's queue.
+    pub(super) fn share(&self, number: usize) {
+        if !self.seats[number].stealer.is_empty() {
+            self.wake_one();
+        }
+    }
+
+    /// How long the worker's thread has waited for a core so far, if the system tells.
+    pub(super) fn starved(&self, number: usize) -> Duration {
+        let thread = self.seats[number].thread_id.load(Ordering::Relaxed);
+        let told = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat"));
+        let nanos = told.ok().and_then(|text| text.split_whitespace().nth(1)?.parse().ok());
+        Duration::from_nanos(nanos.unwrap_or(0))
+    }
+
+    /// A worker is stuck in a handler: it is reported, and replaced until it comes back.
+    pub(super) fn on_blocked(
+        &self,
+        number: usize,
+        seen: Seen,
+        class: &'static Class,
+        lasted: Duration,
+    ) {
+        let seat = &self.seats[number];
+        seat.board.end_turn();
+        seat.notes.fetch_or(STUCK, Ordering::SeqCst);
+        self.blocked.fetch_add(1, Ordering::Relaxed);
+        let node = self.nodes.get(seen.node);
+        let pid = node.as_ref().map(|node| Pid::new(node.id(), seen.slot, seen.generation));
+        let name = node.as_ref().zip(pid).and_then(|(node, pid)| node.peek(pid)).and_then(|info| info.name);
+        tracing::warn!(
+            node = node.as_ref().map(crate::Node::name),
+            pid = pid.map(tracing::field::display),
+            name = name.as_deref(),
+            actor = class.actor(),
+            handler = class.handler(seen.handler),
+            for_ms = lasted.as_millis() as u64,
+            "a handler blocks its worker: use `blocking`, or `yield_now` in long loops"
+        );
+        let resting = self.spares.lock().resting.pop();
+        match resting {
+            Some(spare) => self.unpark(spare),
+            None => self.start_spare(),
+        }
+    }
+
+    fn start_spare(&self) {
+        let next = self.spares.lock().started;
+        if next >= self.seats.len() {
+            tracing::error!(spares = MAX_SPARES, "every spare worker is in use: processes may wait for long");
+            return;
+        }
+        let Some(workers) = self.me.upgrade() else { return };
+        if let Err(error) = workers.start_seat(next) {
+            tracing::error!(%error, "no thread for a spare worker: processes may wait for long");
+        }
+    }
+}
+
+impl Seat {
+    fn new() -> Self {
+        let queue = Queue::new_fifo();
+        Self {
+            board: Board::default(),
+            parker: Parker::new(),
+            stealer: queue.stealer(),
+            queue: Mutex::new(Some(queue)),
+            notes: AtomicU32::new(0),
+            started: AtomicU32::new(0),
+            thread_id: AtomicU32::new(0),
+            turns: AtomicU64::new(0),
+            steals: AtomicU64::new(0),
+            parks: AtomicU64::new(0),
+        }
+    }
+
+    fn has_thread(&self) -> bool {
+        self.started.load(Ordering::Acquire) != 0
+    }
+}
+
+/// One worker, in its thread.
+struct Worker<'a> {
+    workers: &'a Workers,
+    seat: &'a Seat,
+    number: usize,
+    queue: Queue<Ready>,
+}
+
+impl Worker<'_> {
+    fn work(&self) {
+        let _memory = self.workers.pool.enter();
+        let _tokio = self.workers.io.handle().enter();
+        self.seat.thread_id.store(thread_id(), Ordering::Relaxed);
+        let turn = Turn::new(&self.seat.board, &self.workers.pool, self.workers.home());
+        turn.sit(&self.queue, self.number);
+        turn.enter(|| self.turns(&turn));
+    }
+
+    fn turns(&self, turn: &Turn<'_>) {
+        let mut turns = 0_u64;
+        let mut searching = false;
+        while !self.workers.is_closed() {
+            if self.seat.notes.load(Ordering::Relaxed) != 0 {
+                self.read_notes();
+            }
+            if self.is_spare() && self.workers.surplus.load(Ordering::Relaxed) > 0 && self.retires(&mut searching) {
+                continue;
+            }
+            turns += 1;
+            if turns % TURNS_BETWEEN_LOOKS == 0 {
+                self.seat.turns.store(turns, Ordering::Relaxed);
+                self.look_around();
+            }
+            let Some(ready) = self.pick(turns, &mut searching) else {
+                self.seat.turns.store(turns, Ordering::Relaxed);
+                searching = self.sleep(turn, searching);
+                continue;
+            };
+            if searching {
+                searching = false;
+                if self.workers.idle.found() && self.workers.has_work() {
+                    self.workers.wake_one();
+                }
+            }
+            // SAFETY: it was picked from a queue, where it was once.
+            if unsafe { ready.run(turn) } == After::Again {
+                self.requeue(ready);
+            }
+        }
+        // Whoever closes does not run what is left.
+    }
+
+    /// Takes the process whose turn it is.
+    #[inline]
+    fn pick(&self, _turns: u64, searching: &mut bool) -> Option<Ready> {
+        if let Some(ready) = self.workers.strict.pop() {
+            return Some(ready);
+        }
+        while let Some(ready) = self.queue.pop() {
+            let header = ready.header();
+            if header.priority() == Priority::Low && header.is_passed_over() {
+                self.queue.push(ready);
+                continue;
+            }
+            return Some(ready);
+        }
+        self.pick_elsewhere(searching)
+    }
+
+    #[cold]
+    fn pick_elsewhere(&self, searching: &mut bool) -> Option<Ready> {
+        if let Some(ready) = self.from_injector() {
+            return Some(ready);
+        }
+        self.workers.io.look_in();
+        if let Some(ready) = self.queue.pop() {
+            return Some(ready);
+        }
+        if !*searching {
+            *searching = self.workers.idle.begin_search(self.workers.count);
+        }
+        if *searching { self.steal() } else { None }
+    }
+
+    fn from_injector(&self) -> Option<Ready> {
+        loop {
+            match self.workers.injector.steal_batch_and_pop(&self.queue) {
+                Steal::Success(ready) => return Some(ready),
+                Steal::Empty => return None,
+                Steal::Retry => {}
+            }
+        }
+    }
+
+    fn steal(&self) -> Option<Ready> {
+        let seats = &self.workers.seats;
+        let mut again = true;
+        while again {
+            again = false;
+            for step in 1..seats.len() {
+                let victim = &seats[(self.number + step) % seats.len()];
+                if !victim.has_thread() {
+                    continue;
+                }
+                match victim.stealer.steal_batch_and_pop(&self.queue) {
+                    Steal::Success(ready) => {
+                        self.seat.steals.fetch_add(1, Ordering::Relaxed);
+                        return Some(ready);
+                    }
+                    Steal::Empty => {}
+                    Steal::Retry => again = true,
+                }
+            }
+        }
+        None
+    }
+
+    fn requeue(&self, ready: Ready) {
+        let priority = ready.header().priority();
+        if priority.is_strict() {
+            self.workers.strict.push(ready, priority);
+            return;
+        }
+        self.queue.push(ready);
+        if self.queue.len() > 1
+            && let Some(woken) = self.workers.idle.whom_to_wake_if_seen()
+        {
+            self.workers.unpark(woken);
+        }
+    }
+
+    /// Once in a while: what came from outside, and from sockets, must not wait for the own queue to be
+    /// empty.
+    #[cold]
+    fn look_around(&self) {
+        if let Some(ready) = self.from_injector() {
+            self.queue.push(ready);
+        }
+        self.workers.io.look_in();
+    }
+
+    /// Sleeps until there may be work. Returns whether it counts as searching.
+    fn sleep(&self, turn: &Turn<'_>, searching: bool) -> bool {
+        let workers = self.workers;
+        workers.idle.lie_down(self.number, searching);
+        if workers.has_work() || workers.is_closed() {
+            return workers.idle.get_up(self.number);
+        }
+        self.seat.parks.fetch_add(1, Ordering::Relaxed);
+        if workers.io.try_take() {
+            turn.set_leading(true);
+            self.seat.parker.lead(workers.io());
+            turn.set_leading(false);
+            workers.io.release();
+        } else {
+            self.seat.parker.park();
+        }
+        let woken = workers.idle.get_up(self.number);
+        if workers.ticker.is_dormant() {
+            workers.clock.refresh();
+            workers.ticker.wake();
+        }
+        woken
+    }
+
+    fn is_spare(&self) -> bool {
+        self.number >= self.workers.count
+    }
+
+    #[cold]
+    fn read_notes(&self) {
+        let notes = self.seat.notes.swap(0, Ordering::SeqCst);
+        if notes & STUCK != 0 {
+            // The handler has returned: there is a worker too many now.
+            self.workers.surplus.fetch_add(1, Ordering::SeqCst);
+        }
+        if notes & LOOK != 0 {
+            self.look_around();
+        }
+    }
+
+    /// Rests until another worker is stuck, if there is one too many. Leaves nothing in its queue.
+    #[cold]
+    fn retires(&self, searching: &mut bool) -> bool {
+        let workers = self.workers;
+        let one_less = |surplus: u32| surplus.checked_sub(1);
+        if workers.surplus.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
+            return false;
+        }
+        while let Some(ready) = self.queue.pop() {
+            workers.injector.push(ready);
+        }
+        if std::mem::take(searching) {
+            let _ = workers.idle.found();
+        }
+        workers.wake_one();
+        workers.spares.lock().resting.push(self.number);
+        if !workers.is_closed() {
+            self.seat.parker.park();
+        }
+        workers.spares.lock().resting.retain(|resting| *resting != self.number);
+        workers.ticker.wake();
+        true
+    }
+}
+
+/// The system's number of this thread; 0 where it does not tell.
+fn thread_id() -> u32 {
+    let link = std::fs::read_link("/proc/thread-self").ok();
+    link.and_then(|link| link.file_name()?.to_str()?.parse().ok()).unwrap_or(0)
+}
