@@ -544,8 +544,12 @@ impl Header {
     fn make_extra(&self) -> &Extra {
         let made = Box::into_raw(Box::<Extra>::default());
         match self.extra.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-            // SAFETY: it lives as long as the cell from now on.
-            Ok(_) => unsafe { &*made },
+            Ok(_) => {
+                // Pairs with the one in `teardown::end`.
+                fence(Ordering::SeqCst);
+                // SAFETY: it lives as long as the cell from now on.
+                unsafe { &*made }
+            }
             Err(theirs) => {
                 // SAFETY: nobody else knows ours; theirs lives as long as the cell.
                 unsafe {

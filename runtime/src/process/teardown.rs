@@ -15,6 +15,7 @@ use crate::inspect::DeadLetter;
 use crate::mailbox::{Notice, Special};
 use crate::report::CrashReport;
 use crate::signal::{MonitorRef, Signal};
+use crate::sync::{Ordering, fence};
 
 /// Ends the process with `reason`.
 ///
@@ -40,17 +41,17 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         if catch_unwind(AssertUnwindSafe(|| B::end(body, local))).is_err() {
             tracing::error!(%pid, "the state of a process panicked while it was dropped");
         }
-        close(local, turn)
+        let unreceived = close(local, turn);
+        header.forget_owned();
+        unreceived
     });
-    unsafe { header.forget_owned() };
 
-    let mut control = header.extra_if_any().map(|extra| {
-        let mut control = extra.control.lock();
-        // Under the lock: who registers a name for the process afterwards sees that it has ended.
-        header.set_activity(Activity::Ended);
-        std::mem::take(&mut *control)
-    });
+    // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether
+    // the process has ended. With this fence and the one in `make_extra`, either it sees that, or what it
+    // tied is found here.
     header.set_activity(Activity::Ended);
+    fence(Ordering::SeqCst);
+    let mut control = header.extra_if_any().map(|extra| std::mem::take(&mut *extra.control.lock()));
     node.forget(pid);
     if let Some(control) = &mut control {
         // The name goes before links are told: a supervisor that restarts at once must find it free.

@@ -60,10 +60,10 @@ fn recv_03_a_timeout_is_not_restarted_by_junk() {
     });
 }
 
-/// Invariant 3: a process's timers end with it.
+/// TIME-07: a timer belongs to the process that it is for, and not to the one that set it.
 #[test]
-fn timers_end_with_their_process() {
-    seeded("timers_end", || {
+fn time_07_a_timer_outlives_the_process_that_set_it() {
+    seeded("time_07", || {
         observe(async move |me| {
             let (done, came) = tokio::sync::oneshot::channel();
             let target = spawn_process(async move |mut me: Process<u8>| {
@@ -71,14 +71,14 @@ fn timers_end_with_their_process() {
                 let _ = done.send(came.is_ok());
                 Ok(())
             });
-            let owner = spawn_process(async move |mut me: Process<()>| {
+            let creator = spawn_process(async move |mut me: Process<()>| {
                 me.send_after(Duration::from_secs(5), &target, 1);
                 me.receive().await?;
                 Ok(())
             });
             time::sleep(Duration::from_secs(1)).await;
-            me.exit(owner.pid(), biotope_runtime::ExitReason::Kill);
-            assert!(!came.await?);
+            me.exit(creator.pid(), biotope_runtime::ExitReason::Kill);
+            assert!(came.await?);
             Ok(())
         })
     });
