@@ -3,7 +3,7 @@
 pub use std::time::Duration;
 
 pub use crate::{
-    Actor, ActorRef, Address, Call, CallError, CallFailed, Client, Context, Down, Exit, ExitReason, Handle, Info,
+    Actor, ActorRef, Address, Call, CallError, CallFailed, Client, Context, Down, Exit, ExitReason, Handle, Info, Keys,
     Message, Node, NodeEvent, Pid, Process, Recipient, ReplyTo, Runtime, Spec, Start, handlers, node, spawn,
     spawn_link, spawn_process, this_pid, time,
 };

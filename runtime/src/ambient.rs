@@ -42,6 +42,7 @@ pub(crate) fn current_pid() -> Option<Pid> {
 }
 
 /// Whether `pid` is the process that runs here.
+#[inline]
 pub(crate) fn is_current(pid: Pid) -> bool {
     with_process(|running| {
         running.is_some_and(|(_, process)| process.place() == (pid.slot(), pid.generation()) && process.pid() == pid)

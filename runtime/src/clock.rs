@@ -39,6 +39,7 @@ impl Clock {
 
     /// An instant that is at most [`COARSE`](crate::config::COARSE) before now as long as the ticker is not
     /// held up. It costs a load, where `now` costs a system's clock.
+    #[inline]
     pub(crate) fn coarse_now(&self) -> Instant {
         match &self.virtually {
             None => self.start + Duration::from_nanos(self.coarse.load(Ordering::Relaxed)),

@@ -46,6 +46,8 @@ pub struct ProcessInfo {
     pub group_leader: Option<Pid>,
     /// What it is doing.
     pub status: Status,
+    /// The handler whose end it awaits. Only in what the process itself says.
+    pub activity: Option<&'static str>,
     /// How urgent its turns are.
     pub priority: Priority,
     /// Whether exit signals become messages.
@@ -85,6 +87,7 @@ impl ProcessInfo {
                 Activity::Resting if header.state.is_parked() => Status::Awaiting,
                 Activity::Resting => Status::Runnable,
             },
+            activity: None,
             priority: header.priority(),
             trap_exit: false,
             mailbox_len: header.mailbox_len(),

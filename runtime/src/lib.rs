@@ -7,6 +7,7 @@
 //!   process/                    one process: intake, turn, end
 //!   scheduler/                  who runs next: threads, or one order drawn from a seed
 //!   node, names, registry       a name, a process table, local names, what peers may reach
+//!   keys                        what processes register under keys, with values
 //!   gateway                     the one door to other nodes
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
@@ -28,6 +29,7 @@ mod entry;
 mod exit;
 mod gateway;
 mod inspect;
+mod keys;
 mod mailbox;
 mod memory;
 mod message;
@@ -62,6 +64,7 @@ pub use gateway::{
     Wire,
 };
 pub use inspect::{DeadLetter, ProcessInfo, Status};
+pub use keys::{AlreadyRegistered, Keys};
 pub use message::{Accepts, Envelope, Message, Recipient};
 pub use names::{NotRegistered, RegisterError};
 pub use node::{Extension, Node, NodeBuilder, NodeError, NoSuchName, SpawnOptions, WeakNode};

@@ -32,9 +32,9 @@ pub enum RegisterError {
     NoProc,
 }
 
-/// No process has the name.
+/// No process has the name; or, with [`Keys`](crate::Keys), the process does not hold the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no process is registered under this name")]
+#[error("not registered")]
 pub struct NotRegistered;
 
 impl Names {

@@ -117,11 +117,13 @@ impl Node {
     }
 
     /// Its name, in this incarnation.
+    #[inline]
     pub fn id(&self) -> NodeId {
         self.0.id
     }
 
     /// What its processes run on.
+    #[inline]
     pub fn runtime(&self) -> &Runtime {
         &self.0.runtime
     }
@@ -703,7 +705,7 @@ impl Node {
 
     /// The pid names nobody from now on.
     pub(crate) fn forget(&self, pid: Pid) {
-        self.0.table.remove(pid);
+        self.0.table.remove(self, pid);
     }
 
     pub(crate) fn report_crash(&self, report: &CrashReport) {

@@ -58,21 +58,25 @@ pub struct Pid {
 
 impl Pid {
     /// The process at `slot` of the node's table, in that slot's `generation`.
+    #[inline]
     pub fn new(node: NodeId, slot: u32, generation: u32) -> Self {
         Self { node, slot, generation }
     }
 
     /// The node that the process lives on.
+    #[inline]
     pub fn node(self) -> NodeId {
         self.node
     }
 
     /// Its place in the node's process table.
+    #[inline]
     pub fn slot(self) -> u32 {
         self.slot
     }
 
     /// How often that place was used before.
+    #[inline]
     pub fn generation(self) -> u32 {
         self.generation
     }

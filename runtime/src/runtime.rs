@@ -195,6 +195,7 @@ impl Runtime {
     }
 
     /// Whether this is a seeded run, in virtual time.
+    #[inline]
     pub fn is_seeded(&self) -> bool {
         matches!(self.0.executor, Executor::Seeded(_))
     }

@@ -65,6 +65,7 @@ impl ReplyWord {
     }
 
     /// Claims the word, if it is free. Only the process that it belongs to may.
+    #[inline]
     pub(crate) fn claim(&self) -> Option<Claim> {
         let word = self.0.load(Ordering::Relaxed);
         if word & STATE != FREE {
@@ -102,12 +103,14 @@ impl ReplyWord {
     }
 
     /// The reply is in its place.
+    #[inline]
     pub(crate) fn end_write(&self, claim: Claim) {
         // Release: pairs with `is_written` and `give_up`, which read the place.
         self.0.store(claim.0 | WRITTEN, Ordering::Release);
     }
 
     /// Whether the reply is in its place.
+    #[inline]
     pub(crate) fn is_written(&self, claim: Claim) -> bool {
         self.0.load(Ordering::Acquire) == claim.0 | WRITTEN
     }
@@ -118,12 +121,14 @@ impl ReplyWord {
     }
 
     /// Frees the word after the reply was taken from its place.
+    #[inline]
     pub(crate) fn take(&self, claim: Claim) {
         debug_assert!(self.is_written(claim), "only a reply that was written is taken");
         self.0.store(claim.0 | FREE, Ordering::Release);
     }
 
     /// Frees the word. Whoever is writing is waited for: it is moving bytes, and nothing else.
+    #[inline]
     pub(crate) fn give_up(&self, claim: Claim) -> GaveUp {
         for awaited in [claim.0 | AWAITED, claim.0 | AWAITED | WATCHED] {
             if self.0.compare_exchange(awaited, claim.0 | FREE, Ordering::AcqRel, Ordering::Acquire).is_ok() {

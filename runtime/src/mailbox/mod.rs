@@ -147,6 +147,11 @@ impl<M> Mailbox<M> {
         self.0.len()
     }
 
+    /// About how many bytes its blocks take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
     /// Whether the owner waits for the next push.
     pub(crate) fn is_waiting(&self) -> bool {
         self.0.is_waiting()

@@ -156,6 +156,7 @@ impl Held<'_> {
         }
     }
 
+    #[inline]
     fn all(self) {
         for position in self.0.into_iter().flatten() {
             *position = Position::HEAD;
@@ -207,8 +208,14 @@ impl<T> Block<T> {
         if large { &Self::LARGE_SHAPE } else { &Self::SMALL_SHAPE }
     }
 
+    #[inline]
     fn new(large: bool, memory: &impl Memory) -> NonNull<Self> {
-        let shape = Self::shape_of(large);
+        // Two calls, so that each fills a number of places that the compiler knows.
+        if large { Self::fill(true, &Self::LARGE_SHAPE, memory) } else { Self::fill(false, &Self::SMALL_SHAPE, memory) }
+    }
+
+    #[inline(always)]
+    fn fill(large: bool, shape: &'static Shape, memory: &impl Memory) -> NonNull<Self> {
         let piece = memory.allocate(shape.layout);
         debug_assert_eq!(piece.as_ptr().expose_provenance() as u64 & !ADDRESS, 0, "an address has 48 bits");
         let block = piece.cast::<Self>();
@@ -251,6 +258,7 @@ impl<T> Block<T> {
 
     /// # Safety
     /// The block came from the same memory, all its places are used up, and nobody knows it any more.
+    #[inline]
     unsafe fn give_back(block: *mut Self, memory: &impl Memory) {
         // SAFETY: the caller's promise. Atomics and cells have nothing to drop, but for those of models.
         unsafe {
@@ -379,6 +387,19 @@ impl<T> Queue<T> {
         let before = self.before.load(Ordering::Relaxed) as usize;
         let (word, head) = (self.word.load(Ordering::Relaxed), self.head.load(Ordering::Relaxed));
         if block::<T>(word).is_null() { 0 } else { (before + count(word)).saturating_sub(count(head)) }
+    }
+
+    /// About how many bytes its blocks take.
+    pub(crate) fn bytes(&self) -> usize {
+        let word = self.word.load(Ordering::Relaxed);
+        if block::<T>(word).is_null() {
+            return 0;
+        }
+        // Of the blocks before the newest only the first may be a small one.
+        let before = self.before.load(Ordering::Relaxed) as usize;
+        let (large, few) = (before / Block::<T>::MANY, before % Block::<T>::MANY);
+        let first = if few == 0 { 0 } else { Block::<T>::SMALL_SHAPE.layout.size() };
+        large * Block::<T>::LARGE_SHAPE.layout.size() + first + Block::<T>::shape_of(word & LARGE != 0).layout.size()
     }
 
     /// Whether the owner has said that it waits.

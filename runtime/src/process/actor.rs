@@ -240,6 +240,18 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
         None
     }
 
+    fn activity(header: &Header) -> Option<&'static str> {
+        match header.phase() {
+            phase::STARTING => Some("start"),
+            phase::INITIALISING => Some("init"),
+            // SAFETY: the caller is the owner.
+            phase::HANDLING => unsafe { header.owned_if_any() }.map(|owned| header.class().handler(owned.handler)),
+            phase::INFORMED => Some("info"),
+            phase::TERMINATING => Some("terminate"),
+            _ => None,
+        }
+    }
+
     fn describe(message: &A::Msg) -> &'static str {
         A::HANDLERS.get(A::handler_of(message) as usize).copied().unwrap_or(A::NAME)
     }
@@ -295,7 +307,14 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
                     }
                     // A wake that is older than the future does not concern it; a new one is polled anyway.
                     _ if !self.header().state.take_woken() && !is_new => Some(Flow::Park),
-                    _ => self.poll_pending(),
+                    _ => {
+                        let flow = self.poll_pending();
+                        if is_new && matches!(flow, Some(Flow::Park)) && self.header().phase() == phase::HANDLING {
+                            // For those who look: the handler that is awaited.
+                            self.header().owned().handler = self.turn.handler();
+                        }
+                        flow
+                    }
                 };
                 match flow {
                     Some(flow) => return flow,

@@ -132,6 +132,8 @@ pub(crate) struct Owned {
     pub(crate) launching: Option<Box<Launching>>,
     /// Its end is reported by somebody else.
     pub(crate) quiet: bool,
+    /// The number of the handler that it awaits.
+    pub(crate) handler: u32,
     /// It has given back what it could, and waits.
     pub(crate) hibernating: bool,
     /// How much a straight-line process has taken from behind messages that stay, since the last sweep.
@@ -183,6 +185,9 @@ pub(crate) trait Body<M>: Sized {
     /// As for [`run`](Self::run); the caller holds no other reference to it.
     unsafe fn position<'a>(body: NonNull<Self>) -> Option<&'a mut Position>;
 
+    /// The handler that it awaits. For the owner.
+    fn activity(header: &Header) -> Option<&'static str>;
+
     /// What a message is called: the name of its handler.
     fn describe(message: &M) -> &'static str;
 }
@@ -199,6 +204,7 @@ pub(crate) struct Class {
     push: unsafe fn(&Header, Notice) -> Result<(), Notice>,
     len: unsafe fn(&Header) -> usize,
     is_waiting: unsafe fn(&Header) -> bool,
+    mailbox_bytes: unsafe fn(&Header) -> usize,
     drain: unsafe fn(&Header),
     flush: unsafe fn(&Header, MonitorRef),
     free: unsafe fn(NonNull<Header>),
@@ -294,6 +300,8 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             len: |header| unsafe { local_of::<M>(header) }.mailbox.len(),
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
             is_waiting: |header| unsafe { local_of::<M>(header) }.mailbox.is_waiting(),
+            // SAFETY: the class is that of the cell, and the cell takes messages of this type.
+            mailbox_bytes: |header| unsafe { local_of::<M>(header) }.mailbox.bytes(),
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
             drain: |header| unsafe { local_of::<M>(header) }.mailbox.drain(),
             flush: flush_down::<M>,
@@ -417,14 +425,17 @@ pub(crate) enum SendFailed<M> {
 }
 
 impl Header {
+    #[inline]
     pub(crate) fn pid(&self) -> Pid {
         Pid::new(self.node.id(), self.slot, self.generation)
     }
 
+    #[inline]
     pub(crate) fn node(&self) -> &Node {
         &self.node
     }
 
+    #[inline]
     pub(crate) fn class(&self) -> &'static Class {
         self.class
     }
@@ -437,14 +448,17 @@ impl Header {
     /// How many bytes it takes, as far as they are counted.
     pub(crate) fn memory(&self) -> usize {
         let extra = if self.extra_if_any().is_some() { size_of::<Extra>() } else { 0 };
-        self.class.layout.size() + extra
+        // SAFETY: the class is the one of this cell's type.
+        self.class.layout.size() + extra + unsafe { (self.class.mailbox_bytes)(self) }
     }
 
+    #[inline]
     pub(crate) fn parent(&self) -> Option<Pid> {
         let Parent { slot, generation } = self.parent;
         (slot != NO_PARENT).then(|| Pid::new(self.node.id(), slot, generation))
     }
 
+    #[inline]
     pub(crate) fn priority(&self) -> Priority {
         Priority::from_number(self.rank.load(Ordering::Relaxed) & !BOUNDED)
     }
@@ -480,6 +494,7 @@ impl Header {
         next != 0
     }
 
+    #[inline]
     pub(crate) fn activity(&self) -> Activity {
         match self.activity.load(Ordering::Relaxed) {
             0 => Activity::Resting,
@@ -488,11 +503,13 @@ impl Header {
         }
     }
 
+    #[inline]
     pub(crate) fn set_activity(&self, activity: Activity) {
         self.activity.store(activity as u8, Ordering::Release);
     }
 
     /// Whether the process has ended, or is about to announce its end.
+    #[inline]
     pub(crate) fn has_ended(&self) -> bool {
         self.activity.load(Ordering::Acquire) == Activity::Ended as u8
     }
@@ -526,6 +543,7 @@ impl Header {
     }
 
     /// What it needs seldom; made now if it was not needed before.
+    #[inline]
     pub(crate) fn extra(&self) -> &Extra {
         match self.extra_if_any() {
             Some(extra) => extra,
@@ -565,6 +583,7 @@ impl Header {
     /// # Safety
     /// The caller is the owner, and holds no other reference to it.
     #[expect(clippy::mut_from_ref, reason = "the owner is alone; see Safety")]
+    #[inline]
     pub(crate) unsafe fn owned_if_any(&self) -> Option<&mut Owned> {
         // SAFETY: the caller's promise.
         self.extra_if_any().map(|extra| unsafe { &mut *extra.owned.get() })
@@ -584,6 +603,7 @@ impl Header {
     ///
     /// # Safety
     /// As for [`owned_if_any`](Self::owned_if_any).
+    #[inline]
     pub(crate) unsafe fn held(&self) -> Option<&mut Position> {
         // SAFETY: the caller's promise.
         unsafe { self.owned_if_any() }.map(|owned| &mut owned.received)
@@ -651,11 +671,13 @@ impl Header {
     }
 
     /// As the process's waker does.
+    #[inline]
     pub(crate) fn note_wake(&self) {
         self.note(Cause::Wake);
     }
 
     /// Notes `cause`, and submits the process if that is now the caller's to do.
+    #[inline]
     pub(crate) fn note(&self, cause: Cause) {
         if self.state.note(cause) {
             self.submit();
@@ -669,12 +691,14 @@ impl Header {
     }
 
     /// The process as a run queue has it.
+    #[inline]
     pub(crate) fn ready(&self) -> Ready {
         // SAFETY: a reference is not null; the provenance of the whole cell was exposed when it was made.
         Ready(unsafe { NonNull::new_unchecked(ptr::with_exposed_provenance_mut(ptr::from_ref(self).addr())) })
     }
 
     /// The address of the cell.
+    #[inline]
     pub(crate) fn ready_ptr(&self) -> NonNull<Self> {
         self.ready().0
     }
@@ -738,6 +762,7 @@ impl Header {
         }
     }
 
+    #[inline]
     fn count(&self) {
         // Relaxed: a new reference is made from one that is there.
         if self.references.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 {
@@ -748,6 +773,7 @@ impl Header {
 
     /// # Safety
     /// One reference is given up with this.
+    #[inline]
     unsafe fn uncount(header: NonNull<Self>) {
         // SAFETY: the reference that is given up keeps the cell alive until here.
         unsafe {
@@ -772,12 +798,14 @@ impl Ready {
     ///
     /// # Safety
     /// Whoever submitted it did so once, and this is the one pick of that.
+    #[inline]
     pub(crate) unsafe fn run(self, turn: &Turn<'_>) -> After {
         // SAFETY: the process is alive until its turn ends it; the class is the one of its type.
         unsafe { (self.0.as_ref().class.run)(self.0, turn) }
     }
 
     /// What is known of it.
+    #[inline]
     pub(crate) fn header(&self) -> &Header {
         // SAFETY: as above.
         unsafe { self.0.as_ref() }
@@ -800,6 +828,7 @@ unsafe impl Sync for AnyRef {}
 
 impl AnyRef {
     /// A new reference to the process at `header`.
+    #[inline]
     pub(crate) fn of(header: &Header) -> Self {
         header.count();
         Self(header.ready().0)
@@ -834,6 +863,7 @@ impl AnyRef {
 impl Deref for AnyRef {
     type Target = Header;
 
+    #[inline]
     fn deref(&self) -> &Header {
         // SAFETY: this reference keeps the cell alive.
         unsafe { self.0.as_ref() }
@@ -841,6 +871,7 @@ impl Deref for AnyRef {
 }
 
 impl Clone for AnyRef {
+    #[inline]
     fn clone(&self) -> Self {
         self.count();
         Self(self.0)
@@ -848,6 +879,7 @@ impl Clone for AnyRef {
 }
 
 impl Drop for AnyRef {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: this reference is given up.
         unsafe { Header::uncount(self.0) }
@@ -940,12 +972,14 @@ fn drop_waker(data: *const ()) {
 
 impl Header {
     /// The waker of the process, for its own turn.
+    #[inline]
     pub(crate) fn waker(&self) -> ManuallyDrop<Waker> {
         // SAFETY: the waker's functions keep the contract of wakers; not counted, it is not dropped.
         ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(self.ready().as_ptr().cast(), &WAKER)) })
     }
 
     /// Whether `waker` wakes this process and nothing else.
+    #[inline]
     pub(crate) fn is_woken_by(&self, waker: &Waker) -> bool {
         ptr::eq(waker.vtable(), &WAKER) && ptr::eq(waker.data().cast(), self)
     }
@@ -955,6 +989,7 @@ impl Header {
 ///
 /// # Safety
 /// The caller is the owner, and holds no reference to either.
+#[inline]
 pub(crate) unsafe fn held<'a>(header: &'a Header, other: Option<&'a mut Position>) -> Held<'a> {
     // SAFETY: the caller's promise.
     Held([unsafe { header.held() }, other])

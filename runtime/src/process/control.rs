@@ -99,6 +99,14 @@ impl Control {
         self.numbers
     }
 
+    /// Notes that something holds the process, until that is dropped or the process ends.
+    pub(crate) fn attach(&mut self, holds: Weak<dyn Holds>) {
+        if !self.held.iter().any(|held| held.ptr_eq(&holds)) {
+            self.held.retain(|held| held.strong_count() > 0);
+            self.held.push(holds);
+        }
+    }
+
     /// Gives back what it has room for and does not need.
     pub(crate) fn shrink(&mut self) {
         self.held.retain(|held| held.strong_count() > 0);

@@ -5,12 +5,12 @@
 use std::any::TypeId;
 use std::fmt;
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::alias::{Alias, AliasEnd};
 use super::cell::{CellRef, Header};
-use super::control::{Alias as AliasEntry, Entry, Monitor, Tag};
+use super::control::{Alias as AliasEntry, Entry, Holds, Monitor, Tag};
 use super::receive;
 use super::turn;
 use crate::actor::Actor;
@@ -261,6 +261,18 @@ impl Me {
     /// Cancels a timer. Returns how long it would have been until it fired; `None` if it is too late.
     pub fn cancel_timer(&self, timer: TimerRef) -> Option<Duration> {
         self.node().cancel_timer(timer)
+    }
+
+    /// Has the end of this process release what it holds in `holds`. Returns false if it has ended.
+    #[must_use = "a process that has ended can hold nothing any more"]
+    pub(crate) fn attach(&self, holds: Weak<dyn Holds>) -> bool {
+        let mut control = self.header().extra().control.lock();
+        // Under the lock: the end of the process takes it after it has said so.
+        let lives = !self.header().has_ended();
+        if lives {
+            control.attach(holds);
+        }
+        lives
     }
 
     /// Gives back what is not needed while nothing happens.

@@ -150,6 +150,7 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: &CellRef<M>, turn: &Turn
         }
         local.mailbox.look(|message| messages.push(B::describe(message).to_owned()));
     }
+    info.activity = B::activity(header);
     info.mailbox_len = messages.len();
     info.messages = messages;
     info

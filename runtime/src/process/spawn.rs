@@ -34,7 +34,7 @@ where
     M: Send + 'static,
     B: Body<M> + 'static,
 {
-    let pid = node.table().reserve();
+    let pid = node.table().reserve(node);
     let mut extra: Option<Box<Extra>> = None;
     let leader = options.group_leader.or_else(|| inherited_leader(options.parent));
     if trap_exit || launching.is_some() || options.is_special() || leader.is_some() {

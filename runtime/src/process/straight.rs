@@ -12,7 +12,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use super::alias::{Alias, AliasEnd, PriorityAlias};
-use super::cell::{self, Body, CellRef};
+use super::cell::{self, Body, CellRef, Header};
 use super::me::{self, Me};
 use super::receive;
 use super::run::Flow;
@@ -161,6 +161,7 @@ impl<M: Send + 'static> Process<M> {
     /// [`ReceiveError::Stopped`].
     pub async fn hibernate(&mut self) -> Result<(), ReceiveError> {
         self.rest();
+        self.give_back();
         let seen = AtomicBool::new(false);
         let mut receive = self.receive_taken::<(), _>(|taken| {
             seen.store(true, Ordering::Relaxed);
@@ -391,6 +392,21 @@ where
 }
 
 impl<M: Send + 'static> Process<M> {
+    /// Gives back the blocks of the mailbox that are used up. Between two receives.
+    fn give_back(&self) {
+        turn::with_process(|running| {
+            let header = self.cell.header();
+            let Some((turn, _)) = running.filter(|(_, running)| std::ptr::eq(*running, header)) else { return };
+            let mailbox = &self.cell.mailbox;
+            // SAFETY: this is the process's own code, so this thread is the owner. No receive is under way, so
+            // the body's position is taken from the head again.
+            unsafe {
+                mailbox.trim(turn.pool(), || cell::held(header, None));
+                mailbox.sweep(turn.pool(), &mut cell::held(header, None));
+            }
+        });
+    }
+
     /// After something was taken: if it lay behind messages that stay, what has been taken from there is
     /// given back once in a while.
     ///
@@ -475,6 +491,10 @@ where
     unsafe fn position<'a>(body: NonNull<Self>) -> Option<&'a mut Position> {
         // SAFETY: the caller is the owner.
         Some(unsafe { &mut (*body.as_ptr()).position })
+    }
+
+    fn activity(_: &Header) -> Option<&'static str> {
+        None
     }
 
     fn describe(_: &M) -> &'static str {

@@ -4,6 +4,9 @@
 //!   slot = [ generation | lock ] [ process ]        in chunks that double in size and never move
 //! ```
 //!
+//! Free slots move between the table and the workers by the batch ([`FreeSlots`]), so that a process that
+//! begins or ends takes no lock of the whole table.
+//!
 //! A slot is locked for a few instructions: while its process is looked up, put in or taken out. What is
 //! looked up has a reference of its own before the lock is released, so that it cannot be freed under it.
 #![expect(unsafe_code, reason = "a slot's lock guards the count of references of its process")]
@@ -14,12 +17,16 @@ use std::task::{Poll, Waker};
 use parking_lot::Mutex;
 
 use super::cell::{AnyRef, Header};
+use super::turn;
+use crate::node::{Node, WeakNode};
 use crate::pid::{NodeId, Pid};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, spin_loop, yield_thread};
 
 /// How many slots the first chunk has.
 const FIRST: usize = 256;
 const CHUNKS: usize = 24;
+/// How many free slots a worker takes or gives back at once.
+const BATCH: usize = 64;
 const LOCKED: u64 = 1;
 const GENERATION_SHIFT: u32 = 32;
 
@@ -57,11 +64,24 @@ impl Table {
     }
 
     /// Reserves a pid. It names nobody until [`insert`](Self::insert).
-    pub(crate) fn reserve(&self) -> Pid {
-        let freed = self.free.lock().slots.pop();
-        let number = freed.unwrap_or_else(|| self.use_another());
-        let Some(slot) = self.slot(number) else { unreachable!("a slot that was used has a chunk") };
+    pub(crate) fn reserve(&self, node: &Node) -> Pid {
+        let number = turn::with_current(|turn| match turn {
+            Some(turn) => turn.free_slots().borrow_mut().take(self, node),
+            None => self.take_free(1).pop(),
+        });
+        let slot = number.and_then(|number| Some((number, self.slot(number)?)));
+        let Some((number, slot)) = slot else { unreachable!("a slot that was used has a chunk") };
         Pid::new(self.node, number, slot.generation())
+    }
+
+    /// Takes as many free slots as there are, up to `count`; new ones if there are none.
+    fn take_free(&self, count: usize) -> Vec<u32> {
+        let mut free = self.free.lock();
+        if free.slots.is_empty() {
+            return self.use_more(count, &free);
+        }
+        let left = free.slots.len().saturating_sub(count);
+        free.slots.split_off(left)
     }
 
     /// Puts `process` where its pid was reserved. Returns whether the table still takes processes.
@@ -84,7 +104,7 @@ impl Table {
     }
 
     /// The pid names nobody from now on.
-    pub(crate) fn remove(&self, pid: Pid) {
+    pub(crate) fn remove(&self, node: &Node, pid: Pid) {
         let Some(slot) = self.slot(pid.slot()) else { return };
         let generation = slot.lock();
         if generation != pid.generation() {
@@ -94,12 +114,15 @@ impl Table {
         slot.process.store(ptr::null_mut(), Ordering::Relaxed);
         let next = generation.checked_add(1);
         slot.unlock(next.unwrap_or(generation));
-        let mut free = self.free.lock();
         // A slot whose generations are used up is not used again.
         if next.is_some() {
-            free.slots.push(pid.slot());
+            turn::with_current(|turn| match turn {
+                Some(turn) => turn.free_slots().borrow_mut().put(self, node, pid.slot()),
+                None => self.free.lock().slots.push(pid.slot()),
+            });
         }
-        if !free.waiting.is_empty() {
+        if self.closed.load(Ordering::SeqCst) != 0 {
+            let mut free = self.free.lock();
             let ended = free.waiting.extract_if(.., |(number, _)| *number == pid.slot());
             let woken: Vec<Waker> = ended.map(|(_, waker)| waker).collect();
             drop(free);
@@ -149,19 +172,23 @@ impl Table {
         }
     }
 
+    /// Begins to use `count` slots. Under the lock, so that a chunk is there before the first of its slots
+    /// counts as used.
     #[cold]
-    fn use_another(&self) -> u32 {
-        // Under a lock, so that a chunk is there before the first of its slots counts as used.
-        let _free = self.free.lock();
-        let number = self.used.load(Ordering::Relaxed);
-        let (chunk, _) = place(number);
-        assert!(chunk < CHUNKS, "a node has fewer than 2^32 processes at once");
-        if self.chunks[chunk].load(Ordering::Relaxed).is_null() {
-            let slots: Box<[Slot]> = (0..FIRST << chunk).map(|_| Slot::empty()).collect();
-            self.chunks[chunk].store(Box::into_raw(slots).cast(), Ordering::Release);
+    fn use_more(&self, count: usize, _: &Free) -> Vec<u32> {
+        let first = self.used.load(Ordering::Relaxed);
+        let numbers = first..first + count as u32;
+        for number in numbers.clone() {
+            let (chunk, _) = place(number);
+            assert!(chunk < CHUNKS, "a node has fewer than 2^32 processes at once");
+            if self.chunks[chunk].load(Ordering::Relaxed).is_null() {
+                let slots: Box<[Slot]> = (0..FIRST << chunk).map(|_| Slot::empty()).collect();
+                self.chunks[chunk].store(Box::into_raw(slots).cast(), Ordering::Release);
+            }
         }
-        self.used.store(number + 1, Ordering::Release);
-        number
+        self.used.store(numbers.end, Ordering::Release);
+        // The last is handed out first.
+        numbers.rev().collect()
     }
 
     fn slot(&self, number: u32) -> Option<&Slot> {
@@ -184,6 +211,51 @@ impl Drop for Table {
                 // SAFETY: it was made by `use_another` with this length, and nobody refers to it any more.
                 drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(slots, FIRST << number)) });
             }
+        }
+    }
+}
+
+/// The free slots that a worker has at hand, of the table that it used last.
+#[derive(Default)]
+pub(crate) struct FreeSlots {
+    of: Option<(*const Table, WeakNode)>,
+    slots: Vec<u32>,
+}
+
+impl FreeSlots {
+    fn take(&mut self, table: &Table, node: &Node) -> Option<u32> {
+        self.turn_to(table, node);
+        if self.slots.is_empty() {
+            self.slots = table.take_free(BATCH);
+        }
+        self.slots.pop()
+    }
+
+    fn put(&mut self, table: &Table, node: &Node, slot: u32) {
+        self.turn_to(table, node);
+        self.slots.push(slot);
+        if self.slots.len() >= 2 * BATCH {
+            let some = self.slots.split_off(BATCH);
+            table.free.lock().slots.extend(some);
+        }
+    }
+
+    #[inline]
+    fn turn_to(&mut self, table: &Table, node: &Node) {
+        if !self.of.as_ref().is_some_and(|(of, _)| ptr::eq(*of, table)) {
+            self.leave();
+            self.of = Some((table, node.downgrade()));
+        }
+    }
+
+    /// Gives the slots back to their table, if that still exists.
+    #[cold]
+    pub(crate) fn leave(&mut self) {
+        let slots = std::mem::take(&mut self.slots);
+        if let Some((_, node)) = self.of.take()
+            && let Some(node) = node.upgrade()
+        {
+            node.table().free.lock().slots.extend(slots);
         }
     }
 }
@@ -257,14 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_is_used_again_has_another_generation() {
+    fn slots_are_handed_out_once_and_their_chunks_are_there() {
         let table = Table::new(NodeId::new("n", 1));
-        let first = table.reserve();
-        table.remove(first);
-        let second = table.reserve();
-        assert_eq!(first.slot(), second.slot());
-        assert_ne!(first, second);
-        assert!(table.get(first).is_none());
-        assert!(table.get(second).is_none(), "it is reserved, and names nobody yet");
+        let mut numbers: Vec<u32> = (0..20).flat_map(|_| table.take_free(64)).collect();
+        assert_eq!(numbers.len(), 20 * 64);
+        assert!(numbers.iter().all(|number| table.slot(*number).is_some()));
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), 20 * 64);
     }
 }

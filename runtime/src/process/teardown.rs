@@ -36,7 +36,19 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         .map_or((None, false), |owned| (owned.launching.take(), owned.quiet));
     let report = if quiet { None } else { CrashReport::of(header, &reason) };
 
-    // SAFETY: the caller's promise, here and below.
+    // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether
+    // the process has ended. With this fence and the one in `make_extra`, either it sees that, or what it
+    // tied is found here.
+    header.set_activity(Activity::Ended);
+    fence(Ordering::SeqCst);
+    let mut control = header.extra_if_any().map(|extra| std::mem::take(&mut *extra.control.lock()));
+    if let Some(control) = &mut control {
+        release(header, control);
+    }
+    node.forget(pid);
+
+    // With the state go the replies that it owes: who waits for one learns of the end here.
+    // SAFETY: the caller's promise.
     let unreceived = ambient::abandoning(CallFailed::Died(reason.clone()), || unsafe {
         if catch_unwind(AssertUnwindSafe(|| B::end(body, local))).is_err() {
             tracing::error!(%pid, "the state of a process panicked while it was dropped");
@@ -45,31 +57,6 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         header.forget_owned();
         unreceived
     });
-
-    // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether
-    // the process has ended. With this fence and the one in `make_extra`, either it sees that, or what it
-    // tied is found here.
-    header.set_activity(Activity::Ended);
-    fence(Ordering::SeqCst);
-    let mut control = header.extra_if_any().map(|extra| std::mem::take(&mut *extra.control.lock()));
-    node.forget(pid);
-    if let Some(control) = &mut control {
-        // The name goes before links are told: a supervisor that restarts at once must find it free.
-        if let Some(name) = control.name.take() {
-            node.names().remove(&name, pid);
-        }
-        for held in std::mem::take(&mut control.held) {
-            if let Some(held) = held.upgrade() {
-                held.release(pid);
-            }
-        }
-        for timer in std::mem::take(&mut control.timers) {
-            node.runtime().timers().cancel(timer);
-        }
-    }
-    if let Some(timer) = header.extra_if_any().and_then(|_| header.exchange_alarm(None)) {
-        node.runtime().timers().cancel(timer);
-    }
     if let Some(report) = report {
         node.report_crash(&report);
     }
@@ -84,6 +71,28 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     // Whoever waits for a start that failed hears of it when nothing of it is left.
     if let Some(launching) = launching {
         launching.ended(reason);
+    }
+}
+
+/// Frees what others know the process by. It goes before anybody is told of the end: a supervisor that
+/// restarts at once must find names and keys free.
+fn release(header: &Header, control: &mut Control) {
+    let (node, pid) = (header.node(), header.pid());
+    if let Some(name) = control.name.take() {
+        node.names().remove(&name, pid);
+    }
+    for held in std::mem::take(&mut control.held) {
+        if let Some(held) = held.upgrade() {
+            // The values that it drops are the user's, and may panic.
+            let _ = catch_unwind(AssertUnwindSafe(|| held.release(pid)));
+        }
+    }
+    let timers = node.runtime().timers();
+    for timer in std::mem::take(&mut control.timers) {
+        timers.cancel(timer);
+    }
+    if let Some(timer) = header.exchange_alarm(None) {
+        timers.cancel(timer);
     }
 }
 

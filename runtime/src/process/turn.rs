@@ -10,12 +10,13 @@
 //! whether a worker is stuck in one handler.
 #![expect(unsafe_code, reason = "the process that runs here is reached through a thread-local pointer")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
 
 use crossbeam_deque::Worker as Queue;
 
 use super::cell::{Class, Header, Ready};
+use super::table::FreeSlots;
 use crate::config::REDUCTIONS_PER_TURN;
 use crate::mailbox::Position;
 use crate::memory::Pool;
@@ -118,9 +119,17 @@ pub(crate) struct Turn<'a> {
     handled: Cell<u64>,
     /// How much of `handled` is on the account of the process.
     accounted: Cell<u64>,
+    /// Free slots of the process table that was used last.
+    free_slots: RefCell<FreeSlots>,
     /// The position that a straight-line process holds in its mailbox.
     position: Cell<*mut Position>,
     wants: Cell<Wants>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.free_slots.borrow_mut().leave();
+    }
 }
 
 impl<'a> Turn<'a> {
@@ -137,6 +146,7 @@ impl<'a> Turn<'a> {
             process: Cell::new(None),
             handled: Cell::new(handled),
             accounted: Cell::new(handled),
+            free_slots: RefCell::default(),
             position: Cell::new(ptr::null_mut()),
             wants: Cell::new(Wants::Nothing),
         }
@@ -152,6 +162,12 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(crate) fn queue(&self) -> Option<&'a Queue<Ready>> {
         self.queue.get()
+    }
+
+    /// Free slots of the process table that was used last.
+    #[inline]
+    pub(crate) fn free_slots(&self) -> &RefCell<FreeSlots> {
+        &self.free_slots
     }
 
     /// The worker's number.
@@ -208,6 +224,11 @@ impl<'a> Turn<'a> {
     pub(crate) fn handle(&self, handler: u32) {
         self.board.handler.store(handler, Ordering::Relaxed);
         self.charge(1);
+    }
+
+    /// The number of the handler that runs.
+    pub(crate) fn handler(&self) -> u32 {
+        self.board.handler.load(Ordering::Relaxed)
     }
 
     /// Counts `n` reductions.

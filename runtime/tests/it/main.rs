@@ -2,6 +2,7 @@
 
 mod calls;
 mod exits;
+mod kreg;
 mod names;
 mod order;
 mod probe;
