@@ -119,15 +119,24 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// impl Client for CartClient { .. }
 /// impl Actor for Cart { type Msg = CartMsg; type Client = CartClient; .. }
 /// impl Handle for Cart {
-///     async fn handle(&mut self, message: CartMsg, cx: &mut Context<Self>) {
+///     async fn handle(&mut self, message: CartMsg, cx: &mut Context<Self>) { .. by step .. }
+///     fn step(&mut self, message: CartMsg, cx: &mut Context<Self>) -> Step<impl Future<Output = ()> + Send> {
 ///         match message {
-///             CartMsg::Add(item, reply) => reply.send(Self::add(self, item).await),
 ///             CartMsg::Clear() => Self::clear(self),
+///             message => return Step::Async(async move {
+///                 match message {
+///                     CartMsg::Add(item, reply) => reply.send(Self::add(self, item).await),
+///                     _ => unreachable!(),
+///                 }
+///             }),
 ///         }
+///         Step::Done
 ///     }
 /// }
 /// impl Start for Cart where Cart: Default { type Args = (); .. }
 /// ```
+/// A handler that is not `async` is a plain call: it makes no future. If all are `async`, there is only `handle`.
+///
 /// `#[message]` adds an `Accepts`, `remote` a `Remote`.
 #[proc_macro_attribute]
 pub fn handlers(options: TokenStream, block: TokenStream) -> TokenStream {

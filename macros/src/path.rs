@@ -7,7 +7,7 @@
 //! ```text
 //!   biotope::{Accepts, Actor, Address, Call, CallError, Client, Context, DecodeError, Envelope, ExitReason,
 //!             Handle, Incoming, Info, Message, MethodId, Options, Outcome, Outgoing, Refused, Remote,
-//!             ReplyTo, Start, Wire}
+//!             ReplyTo, Start, Step, Wire}
 //!   biotope::__private::{Declared, main, MainOptions, test, TestOptions}
 //! ```
 

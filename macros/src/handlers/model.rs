@@ -145,6 +145,12 @@ impl Handler {
         })
     }
 
+    /// What stands in the `cfg`s.
+    pub(super) fn conditions(&self) -> Vec<&TokenStream> {
+        let lists = self.cfgs.iter().filter_map(|cfg| cfg.meta.require_list().ok());
+        lists.map(|list| &list.tokens).collect()
+    }
+
     pub(super) fn role(&self) -> Role {
         match self.does {
             Does::Call(_) => Role::Call,

@@ -1,7 +1,8 @@
 //! The process's side: `Actor`, `Handle` and `Start` for the actor's type.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::parse_quote;
 use syn::spanned::Spanned;
 
@@ -17,13 +18,14 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     let (parameters, _, bounds) = generics.split_for_impl();
     let (msg, client) = (model.msg(), model.client());
     let parts = [init(model), Some(handle(model)), info(model), terminate(model)];
-    let start = start(model);
+    let (names, start) = (names(model), start(model));
     quote! {
         impl #parameters #root::Actor for #self_type #bounds {
             type Msg = #msg;
             type Client = #client;
             const NAME: &'static str = <#self_type as #root::__private::Declared>::NAME;
             const OPTIONS: #root::Options = <#self_type as #root::__private::Declared>::OPTIONS;
+            #names
         }
 
         impl #parameters #root::Handle for #self_type #bounds {
@@ -34,19 +36,120 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     }
 }
 
+/// What the handlers are called, and which of them a message is for.
+fn names(model: &Model) -> Option<TokenStream> {
+    model.messages().next()?;
+    let (msg, msg_name, message) = (model.msg(), model.msg_name(), local("message"));
+    let names = model.messages().map(|handler| {
+        let (cfgs, name) = (&handler.cfgs, handler.name.unraw().to_string());
+        quote!(#(#cfgs)* #name)
+    });
+    // A handler's number is how many stand before it; those with `cfg`s count where these hold.
+    let (mut always, mut sometimes) = (0, TokenStream::new());
+    let arms: TokenStream = model
+        .messages()
+        .map(|handler| {
+            let (cfgs, variant, number) = (&handler.cfgs, handler.variant(), Literal::u32_unsuffixed(always));
+            let arm = quote!(#(#cfgs)* #msg_name::#variant(..) => #number #sometimes,);
+            match handler.conditions() {
+                conditions if conditions.is_empty() => always += 1,
+                conditions => sometimes.extend(quote!(+ u32::from(#(::core::cfg!(#conditions))&&*))),
+            }
+            arm
+        })
+        .collect();
+    let never = messages::never_arm(model);
+    Some(quote! {
+        const HANDLERS: &'static [&'static str] = &[#(#names),*];
+
+        #[inline]
+        fn handler_of(#message: &#msg) -> u32 {
+            match *#message { #arms #never }
+        }
+    })
+}
+
 fn handle(model: &Model) -> TokenStream {
-    let (root, msg, name) = (&model.root, model.msg(), model.msg_name());
-    let message = local("message");
-    let arms = model.messages().map(|handler| {
+    let name = model.msg_name();
+    let mut arms = Arms::default();
+    for handler in model.messages() {
         let (cfgs, variant) = (&handler.cfgs, handler.variant());
         let (fields, answer) = answer(model, handler);
-        quote!(#(#cfgs)* #name::#variant(#fields) => #answer)
-    });
-    let never = messages::never_arm(model);
-    let cx = cx(model.messages());
-    quote! {
-        async fn handle(&mut self, #message: #msg, #cx: &mut #root::Context<Self>) {
-            match #message { #(#arms,)* #never }
+        arms.add(handler, quote!(#(#cfgs)* #name::#variant(#fields) => #answer,));
+    }
+    match arms.are_mixed() {
+        true => arms.later.extend(quote!(_ => ::core::unreachable!("plain handlers run at once"),)),
+        false => arms.of(arms.at_once.is_empty()).extend(messages::never_arm(model)),
+    }
+    arms.methods(model, ["handle", "step"], "message", model.msg(), cx(model.messages()))
+}
+
+/// What is done with what arrives: arms of a `match`.
+#[derive(Default)]
+struct Arms {
+    /// Those of plain handlers.
+    at_once: TokenStream,
+    /// Those of async handlers, in a future.
+    later: TokenStream,
+    /// Whether there is a plain handler without `cfg`s.
+    surely_at_once: bool,
+}
+
+impl Arms {
+    fn add(&mut self, handler: &Handler, arm: TokenStream) {
+        self.of(handler.is_async).extend(arm);
+        self.surely_at_once |= !handler.is_async && handler.cfgs.is_empty();
+    }
+
+    fn of(&mut self, is_async: bool) -> &mut TokenStream {
+        match is_async {
+            true => &mut self.later,
+            false => &mut self.at_once,
+        }
+    }
+
+    fn are_mixed(&self) -> bool {
+        !self.at_once.is_empty() && !self.later.is_empty()
+    }
+
+    /// The method of `Handle` that is a future, and the one that is a `Step` if that can be without a future.
+    fn methods(self, model: &Model, [future, step]: [&str; 2], taken: &str, ty: TokenStream, cx: Ident) -> TokenStream {
+        let (root, Self { at_once, later, .. }) = (&model.root, &self);
+        let [future, step, taken] = [future, step, taken].map(local);
+        if at_once.is_empty() {
+            return quote! {
+                async fn #future(&mut self, #taken: #ty, #cx: &mut #root::Context<Self>) {
+                    match #taken { #later }
+                }
+            };
+        }
+        let (later, done) = match self.are_mixed() {
+            true => (
+                Some(quote!(#taken => return #root::Step::Async(async move { match #taken { #later } }),)),
+                quote!(#root::Step::Done),
+            ),
+            false => (None, quote!(#root::Step::<::core::future::Ready<()>>::Done)),
+        };
+        // With all plain handlers configured away, nothing may come to the end.
+        let allow = (!self.surely_at_once).then(|| quote!(#[allow(unreachable_code)]));
+        let (context, rest) = (local("cx"), local("rest"));
+        quote! {
+            async fn #future(&mut self, #taken: #ty, #context: &mut #root::Context<Self>) {
+                if let #root::Step::Async(#rest) = #root::Handle::#step(self, #taken, #context) {
+                    #rest.await
+                }
+            }
+
+            #[inline]
+            #allow
+            fn #step(
+                &mut self,
+                #taken: #ty,
+                #cx: &mut #root::Context<Self>,
+            ) -> #root::Step<impl ::core::future::Future<Output = ()> + ::core::marker::Send> {
+                match #taken { #at_once #later }
+                #done
+            }
         }
     }
 }
@@ -97,11 +200,10 @@ fn until_failure(model: &Model, outcome: Outcome, call: TokenStream) -> TokenStr
 
 fn info(model: &Model) -> Option<TokenStream> {
     let root = &model.root;
-    let (info, cx) = (local("info"), local("cx"));
     let handlers = || model.handlers.iter().filter(|handler| handler.role() == Role::Info);
     handlers().next()?;
     // The handler of all others comes last, wherever it is written.
-    let mut arms: [TokenStream; 2] = Default::default();
+    let (mut arms, mut others) = (Arms::default(), TokenStream::new());
     let mut covered = false;
     for handler in handlers() {
         let Does::Info(kind, outcome) = handler.does else { continue };
@@ -115,23 +217,23 @@ fn info(model: &Model) -> Option<TokenStream> {
         };
         let call = until_failure(model, outcome, handler.invoke());
         covered |= kind == Kind::Others && cfgs.is_empty();
-        arms[usize::from(kind == Kind::Others)].extend(quote!(#(#cfgs)* #pattern => #call,));
-    }
-    let unexpected = local("unexpected");
-    let (attribute, rest) = match covered {
-        true => (None, None),
-        false => (
-            Some(quote!(#[allow(unreachable_patterns)])),
-            Some(quote!(#unexpected => #cx.log_unexpected(&#unexpected),)),
-        ),
-    };
-    let cx = if covered { self::cx(handlers()) } else { cx };
-    Some(quote! {
-        async fn info(&mut self, #info: #root::Info, #cx: &mut #root::Context<Self>) {
-            #attribute
-            match #info { #(#arms)* #rest }
+        let arm = quote!(#(#cfgs)* #pattern => #call,);
+        match kind {
+            Kind::Others => others.extend(arm),
+            _ => arms.add(handler, arm),
         }
-    })
+    }
+    let cx = match covered {
+        true => cx(handlers()),
+        false => {
+            let (unexpected, cx) = (local("unexpected"), local("cx"));
+            others.extend(quote!(#[allow(unreachable_patterns)] #unexpected => #cx.log_unexpected(&#unexpected),));
+            cx
+        }
+    };
+    // They come last in the future, if there is one: its arms are behind those of the plain handlers.
+    arms.of(handlers().any(|handler| handler.is_async)).extend(others);
+    Some(arms.methods(model, ["info", "step_info"], "info", quote!(#root::Info), cx))
 }
 
 fn init(model: &Model) -> Option<TokenStream> {
