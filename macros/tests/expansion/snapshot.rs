@@ -56,20 +56,71 @@ impl ::biotope::Actor for Cart {
     type Client = CartClient;
     const NAME: &'static str = <Cart as ::biotope::__private::Declared>::NAME;
     const OPTIONS: ::biotope::Options = <Cart as ::biotope::__private::Declared>::OPTIONS;
-}
-impl ::biotope::Handle for Cart {
-    async fn handle(&mut self, message: CartMsg, _cx: &mut ::biotope::Context<Self>) {
-        match message {
-            CartMsg::Add(item, reply) => reply.send(Self::add(self, item).await),
-            CartMsg::Clear() => Self::clear(self),
+    const HANDLERS: &'static [&'static str] = &["add", "clear"];
+    #[inline]
+    fn handler_of(message: &CartMsg) -> u32 {
+        match *message {
+            CartMsg::Add(..) => 0,
+            CartMsg::Clear(..) => 1,
         }
     }
+}
+impl ::biotope::Handle for Cart {
+    async fn handle(&mut self, message: CartMsg, cx: &mut ::biotope::Context<Self>) {
+        if let ::biotope::Step::Async(rest) = ::biotope::Handle::step(
+            self,
+            message,
+            cx,
+        ) {
+            rest.await
+        }
+    }
+    #[inline]
+    fn step(
+        &mut self,
+        message: CartMsg,
+        _cx: &mut ::biotope::Context<Self>,
+    ) -> ::biotope::Step<
+        impl ::core::future::Future<Output = ()> + ::core::marker::Send,
+    > {
+        match message {
+            CartMsg::Clear() => Self::clear(self),
+            message => {
+                return ::biotope::Step::Async(async move {
+                    match message {
+                        CartMsg::Add(item, reply) => {
+                            reply.send(Self::add(self, item).await)
+                        }
+                        _ => ::core::unreachable!("plain handlers run at once"),
+                    }
+                });
+            }
+        }
+        ::biotope::Step::Done
+    }
     async fn info(&mut self, info: ::biotope::Info, cx: &mut ::biotope::Context<Self>) {
-        #[allow(unreachable_patterns)]
+        if let ::biotope::Step::Async(rest) = ::biotope::Handle::step_info(
+            self,
+            info,
+            cx,
+        ) {
+            rest.await
+        }
+    }
+    #[inline]
+    fn step_info(
+        &mut self,
+        info: ::biotope::Info,
+        cx: &mut ::biotope::Context<Self>,
+    ) -> ::biotope::Step<
+        impl ::core::future::Future<Output = ()> + ::core::marker::Send,
+    > {
         match info {
             ::biotope::Info::Down(down) => Self::on_down(self, down, cx),
+            #[allow(unreachable_patterns)]
             unexpected => cx.log_unexpected(&unexpected),
         }
+        ::biotope::Step::<::core::future::Ready<()>>::Done
     }
 }
 impl ::biotope::Start for Cart

@@ -20,6 +20,10 @@ pub mod shop {
     #[derive(Actor, Default)]
     pub(crate) struct Clerk;
 
+    /// All of its handlers, or all of a sort, may be absent.
+    #[derive(Actor, Default)]
+    pub struct Ghost;
+
     #[handlers]
     impl Shop {
         /// Tells the shop something.
@@ -38,10 +42,83 @@ pub mod shop {
         pub(super) fn never_called(&mut self) {}
     }
 
+    #[handlers]
+    impl Ghost {
+        #[cfg(any())]
+        fn plain(&mut self, cx: &mut Context<Self>) {}
+
+        #[cfg(any())]
+        async fn later(&mut self) {}
+
+        #[cfg(any())]
+        #[info]
+        fn on_down(&mut self, down: Down) {}
+
+        #[cfg(any())]
+        #[info]
+        async fn on_anything(&mut self, info: Info) {}
+    }
+
+    /// Without handlers.
+    #[derive(Actor, Default)]
+    pub struct Stone<T>(std::marker::PhantomData<T>);
+
+    #[handlers]
+    impl<T: Send + 'static> Stone<T> {}
+
+    /// One handler, plain, absent.
+    #[derive(Actor, Default)]
+    pub struct Plain;
+
+    #[handlers]
+    impl Plain {
+        #[cfg(any())]
+        #[cast]
+        fn plain(&mut self) {}
+
+        #[cfg(all())]
+        #[info]
+        fn on_anything(&mut self, _: Info) {}
+    }
+
+    /// A plain one that is there, an async one that is not.
+    #[derive(Actor, Default)]
+    pub struct Half;
+
+    #[handlers]
+    impl Half {
+        #[cast]
+        fn plain(&mut self, cx: &mut Context<Self>) -> Result<(), std::fmt::Error> {
+            let _ = cx;
+            Ok(())
+        }
+
+        #[cfg(any())]
+        async fn later(&mut self) {}
+    }
+
+    /// An async one that is there, a plain one that is not.
+    #[derive(Actor, Default)]
+    pub struct OtherHalf;
+
+    #[handlers]
+    impl OtherHalf {
+        #[cfg(any())]
+        #[cast]
+        fn plain(&mut self, cx: &mut Context<Self>) {}
+
+        async fn later(&mut self) {}
+    }
+
     /// Uses the private handler.
     pub async fn gossip(shop: &ActorRef<Shop>) -> biotope::Result<()> {
         shop.whisper(Secret).await?;
         spawn(Clerk);
+        spawn(Ghost);
+        spawn(Stone::<u8>(std::marker::PhantomData));
+        spawn(Plain);
+        spawn(Half).plain();
+        spawn(OtherHalf).later().await?;
         Ok(())
     }
 }
