@@ -575,9 +575,11 @@ impl<T> Queue<T> {
             return false;
         }
         // Before the word: afterwards the owner may be elsewhere, and whoever pushes next brings a first
-        // block and stores it in the head.
+        // block and stores it in the head. Without a block the head is that sender's already.
         held().all();
-        self.head.store(0, Ordering::Relaxed);
+        if !newest.is_null() {
+            self.head.store(0, Ordering::Relaxed);
+        }
         // Release: whoever ends the wait sees all that the owner did before.
         let new = word & DRAINING | waiting;
         match self.word.compare_exchange(word, new, Ordering::AcqRel, Ordering::Relaxed) {
@@ -589,7 +591,9 @@ impl<T> Queue<T> {
                 true
             }
             Err(_) => {
-                self.head.store(head, Ordering::Relaxed);
+                if !newest.is_null() {
+                    self.head.store(head, Ordering::Relaxed);
+                }
                 false
             }
         }

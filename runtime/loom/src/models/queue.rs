@@ -69,6 +69,25 @@ fn one_of_two_senders_schedules_a_waiting_owner_and_nothing_is_lost() {
     });
 }
 
+/// The first value of an empty queue comes while the owner is about to wait: the owner finds it, or is
+/// scheduled for it.
+#[test]
+fn a_first_value_is_found_by_an_owner_that_is_about_to_wait() {
+    explore(3, || {
+        let shared = Shared::new();
+        let sender = {
+            let shared = shared.clone();
+            thread::spawn(move || shared.push(Kind::ORDINARY, 1))
+        };
+        let mut taken = shared.turn();
+        if sender.join().unwrap() {
+            taken.extend(shared.turn());
+        }
+        assert_eq!(taken, [1]);
+        assert_eq!(shared.memory.pieces(), 0);
+    });
+}
+
 /// The order of a sender's values is kept over the end of a block, while the owner takes them.
 #[test]
 fn values_of_a_sender_keep_their_order_over_blocks() {
