@@ -6,11 +6,10 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::super::channel::{Channel, ChannelId};
 use super::super::close::DownCause;
 use super::super::network::Network;
 use super::super::peer::Peer;
-use super::super::transport::{Event, Transport, TransportConfig};
+use super::super::transport::{Event, ListenError, Transport, TransportConfig};
 use crate::identity::{Authority, Identity};
 use crate::wire::frame::Kind;
 
@@ -42,9 +41,7 @@ impl World {
 
     pub(super) fn config(&self, name: &str) -> TransportConfig {
         let listen = "127.0.0.1:0".parse().unwrap();
-        let mut config = TransportConfig::new(name, 1, self.identity(name), listen);
-        config.channels = vec![Channel::new("bulk")];
-        config
+        TransportConfig::new(name, 1, self.identity(name), listen)
     }
 
     pub(super) async fn node(&self, name: &str) -> Node {
@@ -52,6 +49,10 @@ impl World {
     }
 
     pub(super) async fn start(&self, config: TransportConfig) -> Node {
+        self.try_start(config).await.unwrap()
+    }
+
+    pub(super) async fn try_start(&self, config: TransportConfig) -> Result<Node, ListenError> {
         let (sender, events) = mpsc::unbounded_channel();
         let (go_on, halted) = std::sync::mpsc::channel();
         let halted = Mutex::new(halted);
@@ -61,12 +62,12 @@ impl World {
             }
             let _ = sender.send(event);
         };
-        Node {
-            transport: Transport::start(&self.network, config, tell).await.unwrap(),
+        Ok(Node {
+            transport: Transport::start(&self.network, config, tell).await?,
             events: tokio::sync::Mutex::new(events),
             go_on,
             seen: Mutex::default(),
-        }
+        })
     }
 }
 
@@ -85,7 +86,7 @@ impl Node {
             Event::Up { peer } => format!("up {} {}", peer.name(), peer.epoch()),
             Event::Down { peer, cause } => format!("down {} {}: {cause}", peer.name(), peer.epoch()),
             Event::Frame { peer, body, .. } => format!("frame {} {}", peer.name(), body.len()),
-            Event::Room { peer, .. } => format!("room {}", peer.name()),
+            Event::Room { peer } => format!("room {}", peer.name()),
         };
         self.seen.lock().push(line);
         event
@@ -107,10 +108,10 @@ impl Node {
         }
     }
 
-    pub(super) async fn frame(&self) -> (Arc<Peer>, ChannelId, Bytes) {
+    pub(super) async fn frame(&self) -> Bytes {
         loop {
-            if let Event::Frame { peer, channel, body, .. } = self.event().await {
-                return (peer, channel, body);
+            if let Event::Frame { body, .. } = self.event().await {
+                return body;
             }
         }
     }

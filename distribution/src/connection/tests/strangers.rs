@@ -13,7 +13,6 @@ use quinn::{ConnectionError, VarInt};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::super::channel::ChannelId;
 use super::super::close::{CloseCode, DownCause};
 use super::super::counters::Counters;
 use super::super::peer::Peer;
@@ -104,7 +103,7 @@ impl Scene {
 
     /// `b` has not noticed a thing: no event but these two frames, and both directions work.
     async fn assert_b_is_well(&self) {
-        self.b_to_a.send(ChannelId::SIGNALS, CAST, Bytes::from("still here?")).unwrap();
+        self.b_to_a.send(CAST, Bytes::from("still here?")).unwrap();
         loop {
             match self.a.event().await {
                 Event::Frame { peer, body, .. } if peer.name().as_ref() == "b" => {
@@ -115,7 +114,7 @@ impl Scene {
                 _ => {}
             }
         }
-        self.a_to_b.send(ChannelId::SIGNALS, CAST, Bytes::from("yes")).unwrap();
+        self.a_to_b.send(CAST, Bytes::from("yes")).unwrap();
         match self.b.event().await {
             Event::Up { .. } => assert!(matches!(self.b.event().await, Event::Frame { .. })),
             event => panic!("{event:?}"),
@@ -510,7 +509,7 @@ fn an_unknown_channel_is_turned_away_alone() {
         assert_eq!(stopped, Some(VarInt::from_u32(1)));
         let mut signals = stranger.channel("signals").await;
         signals.write_all(&stranger.frame(b"still up")).await.unwrap();
-        assert_eq!(&scene.a.frame().await.2[..], b"still up");
+        assert_eq!(&scene.a.frame().await[..], b"still up");
         scene.assert_b_is_well().await;
         scene.assert_counted(Counters { unknown_channels: 1, ..Counters::default() });
     });
@@ -536,7 +535,7 @@ fn frames_of_another_epoch_or_plane_are_dropped_alone() {
         let mut signals = stranger.channel("signals").await;
         signals.write_all(&out).await.unwrap();
 
-        assert_eq!(&scene.a.frame().await.2[..], b"now");
+        assert_eq!(&scene.a.frame().await[..], b"now");
 
         scene.assert_b_is_well().await;
         // A goodbye with proper form, which ends the association after all that came before it on control.
@@ -562,8 +561,8 @@ fn a_peer_gets_no_more_streams_than_there_are_channels() {
                 std::task::Poll::Pending => break,
             }
         }
-        // Control, signals, bulk and the spare ones; one of them is the control stream.
-        assert_eq!(streams.len(), 3 + 4 - 1);
+        // Control, signals and the spare ones; one of them is the control stream.
+        assert_eq!(streams.len(), 2 + 4 - 1);
         for stream in &mut streams {
             stream.write_all(&[0xB1]).await.unwrap();
         }
