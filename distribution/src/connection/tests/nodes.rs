@@ -1,6 +1,7 @@
 //! A node for tests: a transport whose events wait in a queue.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -14,6 +15,10 @@ use crate::identity::{Authority, Identity};
 use crate::wire::frame::Kind;
 
 pub(super) const CAST: Kind = Kind::process(0x10);
+
+/// Longer than any test. On a busy machine a thread may stand still for seconds, and what it then finds overdue would be
+/// chance.
+const NEVER: Duration = Duration::from_secs(3600);
 
 /// A cluster with an authority and a network thread.
 pub(super) struct World {
@@ -41,7 +46,11 @@ impl World {
 
     pub(super) fn config(&self, name: &str) -> TransportConfig {
         let listen = "127.0.0.1:0".parse().unwrap();
-        TransportConfig::new(name, 1, self.identity(name), listen)
+        let mut config = TransportConfig::new(name, 1, self.identity(name), listen);
+        config.limits.greeting = NEVER;
+        config.limits.down_after = NEVER;
+        config.limits.goodbye = NEVER;
+        config
     }
 
     pub(super) async fn node(&self, name: &str) -> Node {
