@@ -57,6 +57,20 @@ fn the_atlas_is_the_same_whatever_dies() {
     }
 }
 
+/// Every file is in the row of the node that delivered it, also of the one that was killed afterwards.
+#[test]
+fn the_table_of_nodes_accounts_for_every_file() {
+    let (summary, output) = run(&[]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (_, table) = text.split_once("\nNodes\n").expect("there is a table of nodes");
+    let rows = table.lines().take_while(|line| !line.is_empty()).filter(|line| line.starts_with('│')).skip(1);
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(['│', '┆']).map(str::trim).collect()).collect();
+    let files = rows.iter().map(|row| row[2].parse::<u64>().expect("a number of files"));
+    assert_eq!(Value::from(files.sum::<u64>()), summary["files"], "{rows:?}");
+    assert_eq!(rows.iter().filter(|row| row[1].ends_with(", lost")).count(), 1, "{rows:?}");
+}
+
 /// Without faults nobody is killed, and the far end of a chain comes home by way of the middle.
 #[test]
 fn a_tree_without_faults_relays() {
