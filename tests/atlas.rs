@@ -11,7 +11,12 @@ use serde_json::Value;
 fn atlas() -> Command {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
-    let mut command = Command::new(folder.join("examples").join("atlas"));
+    let atlas = folder.join("examples").join("atlas");
+    assert!(
+        atlas.exists(),
+        "cargo builds examples only when it tests everything; alone: `cargo build --example atlas`"
+    );
+    let mut command = Command::new(atlas);
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("RUST_LOG");
     command
 }
