@@ -106,9 +106,12 @@ fn a_public_name_is_found() {
 
 #[test]
 fn a_path_that_does_not_exist_is_said() {
-    let output = atlas().args(["--local", "no/such/path"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no/such/path"));
+    for (arguments, who) in [(&["--local"][..], ""), (&[], "node a: ")] {
+        let output = atlas().args(arguments).arg("no/such/path").output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.starts_with(&format!("atlas: {who}cannot scan no/such/path: ")), "{said}");
+    }
 }
 
 /// The OS processes whose command line names `folder`.

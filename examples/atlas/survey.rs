@@ -37,7 +37,7 @@ pub(crate) async fn make(options: &Options, nodes: &[String], tell: impl Fn(Told
             Ok(outcome) if !(options.drop_result && done == 1) => {
                 let key = files[index].key.clone();
                 if survey.atlas.add(key.clone(), outcome) == Added::Contradiction {
-                    return Err(biotope::ExitReason::value(format!("two different results for {key}")).into());
+                    return Err(std::io::Error::other(format!("two different results for {key}")).into());
                 }
             }
             // Given up after too many attempts, or dropped on purpose: counted as lost below.
