@@ -11,7 +11,12 @@ use serde_json::Value;
 fn atlas() -> Command {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
-    let mut command = Command::new(folder.join("examples").join("atlas"));
+    let atlas = folder.join("examples").join("atlas");
+    assert!(
+        atlas.exists(),
+        "cargo builds examples only when it tests everything; alone: `cargo build --example atlas`"
+    );
+    let mut command = Command::new(atlas);
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_remove("RUST_LOG");
     command
 }
@@ -57,6 +62,20 @@ fn the_atlas_is_the_same_whatever_dies() {
     }
 }
 
+/// Every file is in the row of the node that delivered it, also of the one that was killed afterwards.
+#[test]
+fn the_table_of_nodes_accounts_for_every_file() {
+    let (summary, output) = run(&[]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (_, table) = text.split_once("\nNodes\n").expect("there is a table of nodes");
+    let rows = table.lines().take_while(|line| !line.is_empty()).filter(|line| line.starts_with('│')).skip(1);
+    let rows: Vec<Vec<&str>> = rows.map(|row| row.split(['│', '┆']).map(str::trim).collect()).collect();
+    let files = rows.iter().map(|row| row[2].parse::<u64>().expect("a number of files"));
+    assert_eq!(Value::from(files.sum::<u64>()), summary["files"], "{rows:?}");
+    assert_eq!(rows.iter().filter(|row| row[1].ends_with(", lost")).count(), 1, "{rows:?}");
+}
+
 /// Without faults nobody is killed, and the far end of a chain comes home by way of the middle.
 #[test]
 fn a_tree_without_faults_relays() {
@@ -87,9 +106,12 @@ fn a_public_name_is_found() {
 
 #[test]
 fn a_path_that_does_not_exist_is_said() {
-    let output = atlas().args(["--local", "no/such/path"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no/such/path"));
+    for (arguments, who) in [(&["--local"][..], ""), (&[], "node a: ")] {
+        let output = atlas().args(arguments).arg("no/such/path").output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.starts_with(&format!("atlas: {who}cannot scan no/such/path: ")), "{said}");
+    }
 }
 
 /// The OS processes whose command line names `folder`.

@@ -260,6 +260,21 @@ fn links_between_documents_lead_somewhere() {
     assert_none(wrong);
 }
 
+/// What the README shows is a run that somebody has made, with its faults.
+#[test]
+fn the_readme_shows_a_run_of_the_atlas() {
+    let text = read("README.md");
+    let (_, block) = text.split_once("<!-- atlas output -->\n```text\n").expect("the README shows a run");
+    let (shown, _) = block.split_once("\n```\n<!-- /atlas output -->").expect("and what it shows has an end");
+    assert!(shown.contains("│ node "), "the table of nodes is missing");
+    let last = shown.lines().last().unwrap_or_default();
+    let summary: serde_json::Value = serde_json::from_str(last).expect("its last line is one JSON object");
+    assert_eq!(summary["digest"].as_str().map(str::len), Some(64));
+    for (field, expected) in [("nodes", 3), ("killed", 1), ("panicked", 1), ("lost", 0)] {
+        assert_eq!(summary[field], expected, "{field}");
+    }
+}
+
 /// What `text` refers to as `` `file.rs` `function` ``, or as `` `file.rs` `Type::function` ``.
 fn references(text: &str) -> Vec<(&str, &str)> {
     let quoted: Vec<&str> = text.split('`').collect();

@@ -20,7 +20,7 @@ pub struct Limits {
     /// Peers learn it from the hello, and their `send` answers `TooLarge`. A peer that sends a longer frame all
     /// the same loses its connection before a byte of the body is buffered.
     pub frame_bytes: usize,
-    /// How many bytes may wait in one channel towards one peer; 8 MiB.
+    /// How many bytes may wait to be sent to one peer; 8 MiB.
     ///
     /// At the limit `send` answers `Full` and queues nothing. System signals may go over it by as much again;
     /// past that the association ends, because they must not be lost in silence.

@@ -17,7 +17,7 @@ use biotope_runtime::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::connection::channel::{ChannelId, SendError};
+use crate::connection::channel::SendError;
 use crate::connection::peer::Peer;
 use crate::connection::transport::Transport;
 use crate::inbound::Inbound;
@@ -140,7 +140,7 @@ impl QuicGateway {
     /// Sends `body`; what was awaited as its answer is told if it cannot be sent.
     fn ask(&self, id: NodeId, peer: &Peer, kind: Kind, number: u64, body: Result<Writer, process::NotEncoded>) {
         let failed = match body {
-            Ok(body) => match peer.send(ChannelId::SIGNALS, kind, body.body().into()) {
+            Ok(body) => match peer.send(kind, body.body().into()) {
                 Ok(()) => return,
                 Err(SendError::Full) => CallFailed::Full,
                 Err(SendError::TooLarge { limit }) => CallFailed::Malformed(too_large(limit)),
@@ -164,7 +164,7 @@ impl Carrier for QuicGateway {
     fn cast(&self, to: Pid, method: MethodId, arguments: &dyn erased_serde::Serialize) {
         let Some(peer) = self.peer(to.node()) else { return self.count_dead_letter(DeadLetter::NoConnection) };
         let sent = match Writer::to(to).method(method).erased(arguments) {
-            Ok(body) => peer.send(ChannelId::SIGNALS, CAST, body.body().into()),
+            Ok(body) => peer.send(CAST, body.body().into()),
             Err(error) => {
                 tracing::warn!(%to, %error, "a message was not sent");
                 return self.count_dead_letter(DeadLetter::Malformed);
@@ -193,7 +193,7 @@ impl Gateway for QuicGateway {
     fn signal(&self, to: Pid, signal: Signal) {
         let body = Writer::to(to).value(&signal);
         let sent = match (self.peer(to.node()), body) {
-            (Some(peer), Ok(body)) => peer.send_system(ChannelId::SIGNALS, SIGNAL, &body.body()).is_ok(),
+            (Some(peer), Ok(body)) => peer.send_system(SIGNAL, &body.body()).is_ok(),
             (Some(_), Err(error)) => {
                 tracing::error!(%to, %error, "a signal was not sent");
                 false

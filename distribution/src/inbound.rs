@@ -9,7 +9,6 @@ use std::sync::{Arc, Weak};
 use biotope_runtime::{CallFailed, FarReply, Incoming, Node, NodeId, Pid, Process, Signal, StartError};
 use parking_lot::Mutex;
 
-use crate::connection::channel::ChannelId;
 use crate::connection::peer::Peer;
 use crate::connection::transport::Event;
 use crate::gateway::{Awaited, QuicGateway};
@@ -160,7 +159,7 @@ impl Frame<'_> {
                 Err(failed) => {
                     let body = process::failed_reply(number, &failed);
                     // A lost connection has told the caller already.
-                    let _ = peer.send_system(ChannelId::SIGNALS, REPLY, &body);
+                    let _ = peer.send_system(REPLY, &body);
                     return;
                 }
             };
@@ -168,9 +167,9 @@ impl Frame<'_> {
                 Ok(writer) => writer.body(),
                 Err(error) => process::failed_reply(number, &CallFailed::Malformed(error.to_string())),
             };
-            if let Err(error) = peer.send_system(ChannelId::SIGNALS, REPLY, &body) {
+            if let Err(error) = peer.send_system(REPLY, &body) {
                 let failed = CallFailed::Malformed(format!("the reply could not be sent: {error}"));
-                let _ = peer.send_system(ChannelId::SIGNALS, REPLY, &process::failed_reply(number, &failed));
+                let _ = peer.send_system(REPLY, &process::failed_reply(number, &failed));
             }
         })
     }
@@ -207,7 +206,7 @@ impl Frame<'_> {
                 self.node.spawn_process(async move |_: Process<()>| {
                     let started: Result<Pid, StartError> = starting.await;
                     if let Ok(body) = Writer::numbered(number).value(&started) {
-                        let _ = peer.send_system(ChannelId::SIGNALS, STARTED, &body.body());
+                        let _ = peer.send_system(STARTED, &body.body());
                     }
                     Ok(())
                 });
@@ -219,7 +218,7 @@ impl Frame<'_> {
     fn answer(&self, kind: Kind, body: Result<Writer, process::NotEncoded>) {
         match body {
             // A lost connection has told the peer already.
-            Ok(body) => drop(self.peer.send_system(ChannelId::SIGNALS, kind, &body.body())),
+            Ok(body) => drop(self.peer.send_system(kind, &body.body())),
             Err(error) => tracing::error!(peer = %self.peer.name(), %error, "an answer was not sent"),
         }
     }

@@ -29,7 +29,6 @@ mod setup;
 mod wire;
 
 pub use config::{Limits, LimitsError};
-pub use connection::channel::{Channel, ChannelsError, Priority};
 pub use connection::counters::Counters;
 pub use connection::network::Network;
 pub use connection::transport::{JoinError, ListenError};

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use biotope_runtime::{Extension, Node, NodeBuilder};
 
 use crate::config::Limits;
-use crate::connection::channel::Channel;
 use crate::connection::counters::Counters;
 use crate::connection::network::Network;
 use crate::connection::peer::PeerInfo;
@@ -42,8 +41,6 @@ pub trait Distribute: Sized {
     fn listen(self, addr: impl Into<String>) -> Self;
     /// Who this node is to its peers, and whom it trusts. Its name must be the node's.
     fn identity(self, identity: Identity) -> Self;
-    /// Adds a channel: a stream of its own to each peer.
-    fn channel(self, channel: Channel) -> Self;
     /// Joins the node at `addr` as soon as it can be reached, and again after it was lost.
     fn joins(self, addr: impl Into<String>) -> Self;
     /// Sets the limits towards peers.
@@ -92,7 +89,6 @@ pub struct Connection {
 struct Settings {
     listen: Option<String>,
     identity: Option<Identity>,
-    channels: Vec<Channel>,
     joins: Vec<String>,
     limits: Limits,
     network: Option<Network>,
@@ -135,11 +131,6 @@ impl Distribute for NodeBuilder {
         self
     }
 
-    fn channel(mut self, channel: Channel) -> Self {
-        self.extension::<Settings>().channels.push(channel);
-        self
-    }
-
     fn joins(mut self, addr: impl Into<String>) -> Self {
         self.extension::<Settings>().joins.push(addr.into());
         self
@@ -171,7 +162,6 @@ impl Settings {
             None => Network::start()?,
         };
         let mut config = TransportConfig::new(node.name(), node.id().incarnation(), identity, listen);
-        config.channels = self.channels;
         config.limits = self.limits;
         let inbound = Inbound::new();
         let events = inbound.clone();

@@ -228,7 +228,7 @@ impl Launcher {
             Heard::Stop => "stopped".to_owned(),
             _ => return Ok(()),
         };
-        Err(ExitReason::value(failure).into())
+        Err(std::io::Error::other(failure).into())
     }
 
     async fn ask(&mut self, node: &str, ask: &Ask) -> biotope::Result<()> {

@@ -22,6 +22,9 @@ const MEANINGFUL: u64 = 25;
 #[derive(Clone, Debug)]
 pub(crate) struct NodeRow {
     pub(crate) node: String,
+    /// It was killed, and has told nothing since.
+    pub(crate) is_lost: bool,
+    /// Results that came home from it, also before it was lost.
     pub(crate) files: u64,
     pub(crate) restarts: u64,
     pub(crate) bytes_sent: u64,
@@ -161,9 +164,10 @@ fn longest_functions(atlas: &Atlas) -> String {
 }
 
 fn node_table(nodes: &[NodeRow]) -> String {
-    let rows = nodes
-        .iter()
-        .map(|row| [row.node.clone(), row.files.to_string(), row.restarts.to_string(), row.bytes_sent.to_string()]);
+    let rows = nodes.iter().map(|row| {
+        let name = if row.is_lost { format!("{}, lost", row.node) } else { row.node.clone() };
+        [name, row.files.to_string(), row.restarts.to_string(), row.bytes_sent.to_string()]
+    });
     draw("Nodes", ["node", "files", "restarts", "bytes over QUIC"], rows)
 }
 
@@ -309,10 +313,11 @@ mod tests {
     }
 
     #[test]
-    fn every_node_has_a_row() {
-        let node = NodeRow { node: "a".into(), files: 7, restarts: 1, bytes_sent: 4096 };
-        let text = tables(&Atlas::default(), &[node]);
-        assert!(rows(&text).contains(&"a 7 1 4096".to_owned()));
+    fn every_node_has_a_row_and_a_lost_one_is_marked() {
+        let row = |node: &str, is_lost| NodeRow { node: node.into(), is_lost, files: 7, restarts: 1, bytes_sent: 4096 };
+        let rows = rows(&tables(&Atlas::default(), &[row("a", false), row("b", true)]));
+        assert!(rows.contains(&"a 7 1 4096".to_owned()));
+        assert!(rows.contains(&"b, lost 7 1 4096".to_owned()));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(crate) async fn make(options: &Options, nodes: &[String], tell: impl Fn(Told
             Ok(outcome) if !(options.drop_result && done == 1) => {
                 let key = files[index].key.clone();
                 if survey.atlas.add(key.clone(), outcome) == Added::Contradiction {
-                    return Err(biotope::ExitReason::value(format!("two different results for {key}")).into());
+                    return Err(std::io::Error::other(format!("two different results for {key}")).into());
                 }
             }
             // Given up after too many attempts, or dropped on purpose: counted as lost below.
@@ -52,7 +52,8 @@ pub(crate) async fn make(options: &Options, nodes: &[String], tell: impl Fn(Told
         }
         if done % PROGRESS_EVERY == 0 || done == files.len() {
             let progress = ecosystem.progress().await?;
-            let by = progress.members.iter().map(|member| (member.place.clone(), member.answered)).collect();
+            let answered = |number: usize| progress.answered.get(&(number as u64)).copied().unwrap_or_default();
+            let by = nodes.iter().enumerate().map(|(number, node)| (node.clone(), answered(number))).collect();
             tell(Told::Progress { done, of: files.len(), by });
             survey.read_gauges(nodes).await;
         }
@@ -116,7 +117,8 @@ impl Survey {
             let member = report.members.get(&(number as u64));
             NodeRow {
                 node: node.clone(),
-                files: member.map_or(0, |member| member.done),
+                is_lost: member.is_none(),
+                files: report.answered.get(&(number as u64)).copied().unwrap_or_default(),
                 restarts: member.map_or(0, |member| member.restarts),
                 bytes_sent: self.bytes_sent.get(node).copied().unwrap_or_default(),
             }

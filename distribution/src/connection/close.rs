@@ -21,7 +21,7 @@ pub(crate) enum CloseCode {
     BadFrame,
     /// A frame over the receiver's limit.
     FrameTooLarge,
-    /// A stream ended inside a frame, or was reset.
+    /// A stream ended inside a frame, or was reset or stopped.
     Truncated,
     /// More streams than there are channels for.
     Streams,

@@ -57,7 +57,7 @@ counters! {
     bad_frames,
     /// Connections closed for a frame over the limit.
     frames_too_large,
-    /// Connections closed because a stream ended inside a frame.
+    /// Connections closed because a stream ended inside a frame, or was reset or stopped.
     truncated_streams,
     /// Connections closed for more streams than there are channels.
     surplus_streams,

@@ -10,7 +10,7 @@
 //! # The tasks
 //! - One per node for accepting, one for its commands, one for its deadline.
 //! - Per connection: `serve`, which waits for its end; the reader and the writer of the control stream; while the
-//!   association is up, one that accepts streams, one reader per accepted stream, one writer per channel.
+//!   association is up, one that accepts streams, one reader per accepted stream, the writer of signals.
 //!
 //! # The order of the end
 //! `serve` sees the end of a connection first. It waits for the readers, which read what has arrived and then see the
@@ -38,7 +38,6 @@ use tokio::time::{sleep_until, timeout};
 
 use self::endpoint::{ended, endpoint, refuses};
 use self::outward::write_control;
-use super::channel::ChannelId;
 use super::close::{Close, CloseCode, Ended};
 use super::core::{Action, ConnectionId, Core, Me};
 use super::counters::count;
@@ -130,12 +129,13 @@ struct Entry {
     peer: Option<Arc<Peer>>,
     /// Tasks that read. They end by themselves when the connection does.
     readers: Vec<JoinHandle<()>>,
-    writers: Vec<JoinHandle<Option<quinn::SendStream>>>,
+    /// The writer of signals, while the association is up.
+    writer: Option<JoinHandle<Option<quinn::SendStream>>>,
     control_writer: Option<JoinHandle<Option<quinn::SendStream>>>,
     /// All tasks, to end them with the association.
     tasks: Vec<AbortHandle>,
-    /// The channels on which the peer has a stream.
-    incoming: Vec<ChannelId>,
+    /// Whether the peer has a stream for signals.
+    has_signals: bool,
     unknown_streams: usize,
 }
 
@@ -238,7 +238,6 @@ impl Hub {
         let Some(entry) = entries.get_mut(&on) else {
             return;
         };
-        let lanes = (0..self.shared.channels.len()).map(|_| Lane::with_limit(self.limits.queue_bytes));
         let peer = Arc::new(Peer {
             name: hello.node.clone(),
             incarnation: hello.incarnation,
@@ -246,19 +245,16 @@ impl Hub {
             addr: entry.connection.remote_address(),
             connection: on,
             frame_limit: hello.frame_limit as usize,
-            lanes: lanes.collect(),
+            lane: Lane::with_limit(self.limits.queue_bytes),
             up: AtomicBool::new(true),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
             tally: self.shared.tally.clone(),
         });
         entry.peer = Some(peer.clone());
-        for channel in self.shared.channels.of_processes() {
-            let writer = self.clone().write_channel(entry.connection.clone(), peer.clone(), channel);
-            let writer = spawn_local(writer);
-            entry.tasks.push(writer.abort_handle());
-            entry.writers.push(writer);
-        }
+        let writer = spawn_local(self.clone().write_signals(entry.connection.clone(), peer.clone()));
+        entry.tasks.push(writer.abort_handle());
+        entry.writer = Some(writer);
         let acceptor = spawn_local(self.clone().accept_streams(entry.connection.clone(), peer.clone()));
         entry.tasks.push(acceptor.abort_handle());
         entry.readers.push(acceptor);
@@ -278,15 +274,13 @@ impl Hub {
             return;
         };
         let Some(peer) = &entry.peer else { return };
-        for lane in &peer.lanes {
-            lane.drain();
-        }
-        let writers = std::mem::take(&mut entry.writers);
+        peer.lane.drain();
+        let writer = entry.writer.take();
         let control = entry.control_writer.take();
         let hub = self.clone();
         let task = spawn_local(async move {
             let mut streams = Vec::new();
-            for writer in writers {
+            if let Some(writer) = writer {
                 streams.extend(writer.await.ok().flatten());
             }
             let used = streams.len() as u32;
@@ -519,9 +513,9 @@ impl Hub {
             peer: None,
             tasks: vec![writer.abort_handle(), reader.abort_handle()],
             readers: vec![reader],
-            writers: Vec::new(),
+            writer: None,
             control_writer: Some(writer),
-            incoming: Vec::new(),
+            has_signals: false,
             unknown_streams: 0,
         };
         self.entries.borrow_mut().insert(id, entry);

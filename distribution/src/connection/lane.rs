@@ -1,4 +1,4 @@
-//! What waits in one channel towards one peer.
+//! What waits in a channel towards one peer.
 //!
 //! ```text
 //!   senders (any thread)                       the channel's writer (network thread)
@@ -54,7 +54,7 @@ pub(crate) enum Taken {
     Closed,
 }
 
-/// What waits in one channel towards one peer.
+/// What waits in a channel towards one peer.
 #[derive(Debug)]
 pub(crate) struct Lane {
     queue: Mutex<Queue>,
@@ -80,8 +80,6 @@ enum State {
     /// Takes no more; what is there is still written.
     Draining,
     Overrun,
-    /// The peer has no such channel.
-    Unknown,
     Closed,
 }
 
@@ -131,11 +129,6 @@ impl Lane {
         self.change(State::Closed);
     }
 
-    /// The peer has no channel of this name: what is there is dropped.
-    pub(crate) fn refuse(&self) {
-        self.change(State::Unknown);
-    }
-
     /// Waits until there may be something to take.
     pub(crate) async fn ready(&self) {
         self.ready.notified().await;
@@ -147,7 +140,7 @@ impl Lane {
         match queue.state {
             State::Open | State::Draining => {}
             State::Overrun => return Taken::Overrun,
-            State::Unknown | State::Closed => return Taken::Closed,
+            State::Closed => return Taken::Closed,
         }
         if queue.bytes == 0 {
             if queue.state == State::Draining {
@@ -178,7 +171,6 @@ impl Lane {
         let mut queue = self.queue.lock();
         match queue.state {
             State::Open => {}
-            State::Unknown => return Err(SendError::UnknownChannel),
             State::Draining | State::Overrun | State::Closed => {
                 return Err(SendError::NoConnection);
             }
@@ -217,7 +209,7 @@ impl Lane {
         // The states come in this order and never go back; an overrun stays visible until it is closed.
         let forward = match to {
             State::Open => false,
-            State::Draining | State::Overrun | State::Unknown => queue.state == State::Open,
+            State::Draining | State::Overrun => queue.state == State::Open,
             State::Closed => true,
         };
         if !forward {
@@ -366,13 +358,11 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_that_the_peer_has_not_says_so_to_every_sender() {
+    fn a_closed_lane_drops_what_it_has_and_takes_nothing() {
         let lane = Lane::with_limit(100);
         push(&lane, b"lost").unwrap();
-        lane.refuse();
-        assert_eq!(push(&lane, b"x"), Err(SendError::UnknownChannel));
-        assert_eq!(taken(&lane).0, Taken::Closed);
         lane.close();
         assert_eq!(push(&lane, b"x"), Err(SendError::NoConnection));
+        assert_eq!(taken(&lane).0, Taken::Closed);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
-use super::channel::{ChannelId, SendError};
+use super::channel::SendError;
 use super::core::ConnectionId;
 use super::counters::{Tally, count};
 use super::lane::{Lane, Room};
@@ -25,8 +25,8 @@ pub(crate) struct Peer {
     pub(super) connection: ConnectionId,
     /// The longest body that the peer takes.
     pub(super) frame_limit: usize,
-    /// By [`ChannelId`]; the first is `control`'s, which only this crate uses.
-    pub(super) lanes: Box<[Lane]>,
+    /// What waits in `signals`.
+    pub(super) lane: Lane,
     pub(super) up: AtomicBool,
     pub(super) sent: AtomicU64,
     pub(super) received: AtomicU64,
@@ -48,13 +48,13 @@ impl Peer {
     /// Queues one frame; a large body is not copied.
     ///
     /// # Delivery
-    /// At most once, in order within the channel. `Ok` says that the frame is queued, not that it has arrived.
+    /// At most once, in order. `Ok` says that the frame is queued, not that it has arrived.
     ///
     /// # Errors
     /// See [`SendError`]; nothing was queued then.
-    pub(crate) fn send(&self, channel: ChannelId, kind: Kind, body: Bytes) -> Result<(), SendError> {
-        let lane = self.lane(channel, kind, body.len())?;
-        self.counted(lane.push(self.epoch, kind, body, Room::Limited))
+    pub(crate) fn send(&self, kind: Kind, body: Bytes) -> Result<(), SendError> {
+        self.check(kind, body.len())?;
+        self.counted(self.lane.push(self.epoch, kind, body, Room::Limited))
     }
 
     /// Queues one frame that must not be dropped: a link, an exit, a down.
@@ -64,9 +64,9 @@ impl Peer {
     ///
     /// # Errors
     /// As [`Peer::send`], but never `Full`.
-    pub(crate) fn send_system(&self, channel: ChannelId, kind: Kind, body: &[u8]) -> Result<(), SendError> {
-        let lane = self.lane(channel, kind, body.len())?;
-        self.counted(lane.push_copy(self.epoch, kind, body, Room::System))
+    pub(crate) fn send_system(&self, kind: Kind, body: &[u8]) -> Result<(), SendError> {
+        self.check(kind, body.len())?;
+        self.counted(self.lane.push_copy(self.epoch, kind, body, Room::System))
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
@@ -112,20 +112,15 @@ impl Peer {
     /// No frame goes in or out any more.
     pub(super) fn end(&self) {
         self.up.store(false, Ordering::Relaxed);
-        for lane in &self.lanes {
-            lane.close();
-        }
+        self.lane.close();
     }
 
-    fn lane(&self, channel: ChannelId, kind: Kind, body: usize) -> Result<&Lane, SendError> {
-        assert!(
-            channel != ChannelId::CONTROL && !kind.is_control(),
-            "control frames and the control channel belong to the connection"
-        );
+    fn check(&self, kind: Kind, body: usize) -> Result<(), SendError> {
+        assert!(!kind.is_control(), "control frames belong to the connection");
         if body > self.frame_limit {
             return Err(SendError::TooLarge { limit: self.frame_limit });
         }
-        self.lanes.get(channel.index()).ok_or(SendError::UnknownChannel)
+        Ok(())
     }
 
     fn counted(&self, sent: Result<(), SendError>) -> Result<(), SendError> {

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot};
 
-use super::channel::{Channel, ChannelId, Channels, ChannelsError};
 use super::close::DownCause;
 use super::core::{ConnectionId, Me};
 use super::counters::{Counters, Tally};
@@ -31,8 +30,6 @@ pub(crate) struct TransportConfig {
     pub(crate) incarnation: u64,
     pub(crate) identity: Identity,
     pub(crate) listen: SocketAddr,
-    /// The channels beside `signals`, which always exists.
-    pub(crate) channels: Vec<Channel>,
     pub(crate) limits: Limits,
 }
 
@@ -58,9 +55,6 @@ pub enum ListenError {
         /// The name in its certificate.
         certificate: Arc<str>,
     },
-    /// The channels do not fit together.
-    #[error(transparent)]
-    Channels(#[from] ChannelsError),
     /// The limits do not fit together.
     #[error(transparent)]
     Limits(#[from] LimitsError),
@@ -74,7 +68,7 @@ pub enum ListenError {
 
 /// What happens at a node's door, told on the network thread, one at a time. Whoever is told must not block.
 ///
-/// For each association there is one `Up`, then its frames in order per channel, then one `Down`, and only then the next
+/// For each association there is one `Up`, then its frames in order, then one `Down`, and only then the next
 /// `Up` of the same peer.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -83,17 +77,13 @@ pub(crate) enum Event {
     },
     Frame {
         peer: Arc<Peer>,
-        #[cfg_attr(not(test), expect(dead_code, reason = "all signals travel on one channel so far"))]
-        channel: ChannelId,
         kind: Kind,
         body: Bytes,
     },
-    /// A channel that has answered `Full` is at most half full again.
+    /// What waits for a peer that has been answered `Full` is at most half the limit again.
     Room {
         #[cfg_attr(not(test), expect(dead_code, reason = "nobody waits for room so far"))]
         peer: Arc<Peer>,
-        #[cfg_attr(not(test), expect(dead_code, reason = "nobody waits for room so far"))]
-        channel: ChannelId,
     },
     Down {
         peer: Arc<Peer>,
@@ -113,7 +103,6 @@ pub(crate) struct Transport {
 
 /// What all threads see of a transport.
 pub(super) struct Shared {
-    pub(super) channels: Channels,
     pub(super) tally: Arc<Tally>,
     /// The associations that are up, by the peer's name.
     pub(super) directory: RwLock<BTreeMap<Arc<str>, Arc<Peer>>>,
@@ -169,14 +158,7 @@ impl TransportConfig {
         identity: Identity,
         listen: SocketAddr,
     ) -> TransportConfig {
-        TransportConfig {
-            name: name.into(),
-            incarnation,
-            identity,
-            listen,
-            channels: Vec::new(),
-            limits: Limits::default(),
-        }
+        TransportConfig { name: name.into(), incarnation, identity, listen, limits: Limits::default() }
     }
 }
 
@@ -196,11 +178,7 @@ impl Transport {
         if *config.name != *config.identity.node() {
             return Err(ListenError::NameDiffers { node: config.name, certificate: config.identity.node().into() });
         }
-        let shared = Arc::new(Shared {
-            channels: Channels::with(config.channels)?,
-            tally: Arc::default(),
-            directory: RwLock::default(),
-        });
+        let shared = Arc::new(Shared { tally: Arc::default(), directory: RwLock::default() });
         let (commands, queue) = mpsc::unbounded_channel();
         let (listening, bound) = oneshot::channel();
         let begin = driver::Begin {
@@ -254,13 +232,6 @@ impl Transport {
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local_addr
-    }
-
-    /// The channel of this name at this node.
-    #[cfg_attr(not(test), expect(dead_code, reason = "all signals travel on one channel so far"))]
-    pub(crate) fn channel(&self, name: &str) -> Option<ChannelId> {
-        let id = self.shared.channels.id(name);
-        id.filter(|id| *id != ChannelId::CONTROL)
     }
 
     pub(crate) fn peers(&self) -> Vec<PeerInfo> {

@@ -14,7 +14,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 pub(crate) const HEADER_BYTES: usize = 10;
 
 /// The longest name that a channel may have, in bytes.
-pub(crate) const CHANNEL_NAME_BYTES: usize = 32;
+const CHANNEL_NAME_BYTES: usize = 32;
 
 const PREFACE_MARK: u8 = 0xB1;
 
@@ -131,7 +131,7 @@ fn decode_header(bytes: &[u8], limit: usize) -> Result<Option<Header>, FrameErro
 
 /// Appends the preface of a stream that carries channel `name`.
 pub(crate) fn encode_preface(name: &str, out: &mut BytesMut) {
-    assert!((1..=CHANNEL_NAME_BYTES).contains(&name.len()), "channel names are checked when a node starts");
+    assert!((1..=CHANNEL_NAME_BYTES).contains(&name.len()), "a channel has a name that fits into a preface");
     out.put_u8(PREFACE_MARK);
     out.put_u8(name.len() as u8);
     out.extend_from_slice(name.as_bytes());

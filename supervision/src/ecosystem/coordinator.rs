@@ -20,23 +20,21 @@ pub struct Coordinator {
     dispatch: Dispatch<u64>,
     jobs: BTreeMap<JobId, Job>,
     numbers: JobId,
-    members: BTreeMap<u64, Seat>,
+    members: BTreeMap<u64, ActorRef<Member>>,
+    /// Jobs that the members at each place have answered, those that are lost too.
+    answered: BTreeMap<u64, u64>,
     /// The live members of each version of the wiring, in order.
     wirings: Vec<Vec<u64>>,
     waiting_for_members: Vec<(usize, ReplyTo<()>)>,
     given_up: u64,
 }
 
-/// A member that is up.
-struct Seat {
-    member: ActorRef<Member>,
-    answered: u64,
-}
-
 /// What the coordinator knows of its ecosystem.
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
-    pub(crate) members: Vec<(u64, ActorRef<Member>, usize, u64)>,
+    /// The members that are up, each with the jobs that it holds.
+    pub(crate) members: Vec<(u64, ActorRef<Member>, usize)>,
+    pub(crate) answered: BTreeMap<u64, u64>,
     pub(crate) wirings: Vec<Vec<u64>>,
     pub(crate) reassigned: u64,
     pub(crate) given_up: u64,
@@ -105,6 +103,7 @@ impl Start for Coordinator {
             jobs: BTreeMap::new(),
             numbers: 0,
             members: BTreeMap::new(),
+            answered: BTreeMap::new(),
             wirings: Vec::new(),
             waiting_for_members: Vec::new(),
             given_up: 0,
@@ -149,7 +148,7 @@ impl Coordinator {
             self.lose(number);
         }
         cx.monitor(&member);
-        self.members.insert(number, Seat { member, answered: 0 });
+        self.members.insert(number, member);
         self.dispatch.on_member_up(number);
         self.dispatch.on_asked(number, wants);
         self.rewire();
@@ -174,9 +173,7 @@ impl Coordinator {
                     if self.dispatch.on_answered(parcel.job)
                         && let Some(job) = self.jobs.remove(&parcel.job)
                     {
-                        if let Some(seat) = self.members.get_mut(&parcel.origin) {
-                            seat.answered += 1;
-                        }
+                        *self.answered.entry(parcel.origin).or_default() += 1;
                         complete(cx.node(), job.reply, done);
                     }
                 }
@@ -230,14 +227,14 @@ impl Coordinator {
         let version = self.wirings.len() as u64;
         for (position, number) in live.iter().enumerate() {
             let next = wiring.next_hop(position).map(|next| live[next]);
-            let next = next.and_then(|next| Some((next, self.members.get(&next)?.member.clone())));
+            let next = next.and_then(|next| Some((next, self.members.get(&next)?.clone())));
             self.tell(*number, Told::Wired { version, next });
         }
     }
 
     fn tell(&self, number: u64, told: Told) {
-        if let Some(seat) = self.members.get(&number) {
-            seat.member.cast(ToMemberMessage::Wire(ToMember(told)));
+        if let Some(member) = self.members.get(&number) {
+            member.cast(ToMemberMessage::Wire(ToMember(told)));
         }
     }
 
@@ -253,15 +250,15 @@ impl Coordinator {
     }
 
     fn number_of(&self, pid: Pid) -> Option<u64> {
-        self.members.iter().find(|(_, seat)| seat.member.pid() == pid).map(|(number, _)| *number)
+        self.members.iter().find(|(_, member)| member.pid() == pid).map(|(number, _)| *number)
     }
 
     fn snapshot(&self) -> Snapshot {
-        let seat = |(number, seat): (&u64, &Seat)| {
-            (*number, seat.member.clone(), self.dispatch.held_by(number), seat.answered)
-        };
+        let member =
+            |(number, member): (&u64, &ActorRef<Member>)| (*number, member.clone(), self.dispatch.held_by(number));
         Snapshot {
-            members: self.members.iter().map(seat).collect(),
+            members: self.members.iter().map(member).collect(),
+            answered: self.answered.clone(),
             wirings: self.wirings.clone(),
             reassigned: self.dispatch.reassigned(),
             given_up: self.given_up,

@@ -238,15 +238,15 @@ impl<W> EcosystemRef<W> {
     /// [`CallFailed`] if the coordinator does not answer.
     pub async fn progress(&self) -> Result<Progress, CallFailed> {
         let snapshot = self.look().await?;
-        let member = |(number, member, held, answered): (u64, ActorRef<Member>, usize, u64)| MemberState {
+        let member = |(number, member, held): (u64, ActorRef<Member>, usize)| MemberState {
             number,
             place: self.places[number as usize].clone(),
             pid: member.pid(),
             held,
-            answered,
         };
         Ok(Progress {
             members: snapshot.members.into_iter().map(member).collect(),
+            answered: snapshot.answered,
             open: snapshot.open,
             reassigned: snapshot.reassigned,
             given_up: snapshot.given_up,
@@ -275,6 +275,7 @@ impl<W> EcosystemRef<W> {
             topology: self.topology,
             wirings: snapshot.wirings,
             members,
+            answered: snapshot.answered,
             traffic,
             reassigned: snapshot.reassigned,
             given_up: snapshot.given_up,
@@ -367,6 +368,8 @@ impl<R, T, E> Future for Indexed<R, T, E> {
 pub struct Progress {
     /// The members that are up.
     pub members: Vec<MemberState>,
+    /// Jobs by the place that answered them, as numbers of members; lost members stay.
+    pub answered: BTreeMap<u64, u64>,
     /// Jobs that are not answered.
     pub open: usize,
     /// How many times a job was taken back and handed out again.
@@ -387,8 +390,6 @@ pub struct MemberState {
     pub pid: Pid,
     /// Jobs that it has and that are not acknowledged.
     pub held: usize,
-    /// Jobs that it has answered.
-    pub answered: u64,
 }
 
 /// What an ecosystem tells of itself.
@@ -403,6 +404,8 @@ pub struct EcosystemReport {
     pub wirings: Vec<Vec<u64>>,
     /// What each live member tells.
     pub members: BTreeMap<u64, MemberReport>,
+    /// Jobs by the place that answered them, as numbers of members; lost members stay.
+    pub answered: BTreeMap<u64, u64>,
     /// Bytes of results by wiring version, sender and receiver.
     pub traffic: BTreeMap<(u64, u64, u64), u64>,
     /// How many times a job was taken back and handed out again.

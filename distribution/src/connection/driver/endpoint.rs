@@ -11,6 +11,7 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 use super::Begin;
+use crate::connection::channel::CHANNELS;
 use crate::connection::close::{Close, CloseCode, Ended};
 use crate::connection::transport::ListenError;
 
@@ -33,7 +34,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// How long a probe waits to be refused.
 const PROBE: Duration = Duration::from_millis(200);
 
-/// Streams that a peer may have beside one per channel: for channels that this node does not have.
+/// Streams that a peer may have beside one per channel: those of channels that this node does not have.
 const SPARE_STREAMS: u32 = 4;
 
 pub(super) fn endpoint(begin: &Begin) -> Result<(quinn::Endpoint, quinn::ClientConfig), ListenError> {
@@ -84,7 +85,7 @@ fn transport(begin: &Begin) -> quinn::TransportConfig {
     let idle = IDLE.max(begin.limits.down_after * 2);
     let mut config = quinn::TransportConfig::default();
     config
-        .max_concurrent_uni_streams(VarInt::from_u32(begin.shared.channels.len() as u32 + SPARE_STREAMS))
+        .max_concurrent_uni_streams(VarInt::from_u32(CHANNELS + SPARE_STREAMS))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .mtu_discovery_config(Some(discovery))

@@ -10,7 +10,7 @@ use quinn::{ReadError, VarInt};
 use tokio::task::{spawn_local, yield_now};
 
 use super::Hub;
-use crate::connection::channel::ChannelId;
+use crate::connection::channel::{CONTROL, SIGNALS};
 use crate::connection::close::{Close, CloseCode};
 use crate::connection::core::ConnectionId;
 use crate::connection::counters::count;
@@ -37,9 +37,9 @@ impl Hub {
         };
         let mut decoder = FrameDecoder::with_limit(CONTROL_FRAME_BYTES);
         match read_preface(&mut stream, &mut decoder).await {
-            Ok(name) if name == "control" => {}
+            Ok(name) if name == CONTROL => {}
             Ok(name) => {
-                let text = format!("the first stream must be channel \"control\", not \"{name}\"");
+                let text = format!("the first stream must be channel \"{CONTROL}\", not \"{name}\"");
                 return self.fault(id, CloseCode::BadHello, text);
             }
             Err(Unread::Preface(error)) => return self.fault(id, CloseCode::BadHello, error),
@@ -136,22 +136,20 @@ impl Hub {
             Err(Unread::Preface(error)) => return self.fault(id, CloseCode::BadFrame, error),
             Err(Unread::Stream(error)) => return self.stream_fault(id, &error),
         };
-        let Some(channel) = self.shared.channels.id(&name) else {
+        if name != CONTROL && name != SIGNALS {
             return self.turn_away(&peer, &name, stream);
-        };
+        }
         let again = match self.entries.borrow_mut().get_mut(&id) {
-            Some(entry) if entry.incoming.contains(&channel) => true,
-            Some(entry) => {
-                entry.incoming.push(channel);
-                false
-            }
+            Some(entry) if name == SIGNALS => std::mem::replace(&mut entry.has_signals, true),
+            // The peer has begun with it.
+            Some(_) => true,
             None => return,
         };
-        if again || channel == ChannelId::CONTROL {
+        if again {
             let text = format!("channel \"{name}\" has a stream already: each has one per direction");
             return self.fault(id, CloseCode::Streams, text);
         }
-        match self.read_frames(&peer, channel, stream, decoder).await {
+        match self.read_frames(&peer, stream, decoder).await {
             Ok(()) => self.feed(|core, now, out| core.on_stream_ended(id, now, out)),
             Err(Broken::Frame(error)) => self.frame_fault(id, &error),
             Err(Broken::Stream(error)) => self.stream_fault(id, &error),
@@ -161,13 +159,12 @@ impl Hub {
     async fn read_frames(
         &self,
         peer: &Arc<Peer>,
-        channel: ChannelId,
         mut stream: quinn::RecvStream,
         mut decoder: FrameDecoder,
     ) -> Result<(), Broken> {
         let mut pieces = no_pieces();
         loop {
-            self.deliver(peer, channel, &mut decoder)?;
+            self.deliver(peer, &mut decoder)?;
             let Some(read) = stream.read_chunks(&mut pieces).await? else {
                 return Ok(decoder.finish()?);
             };
@@ -175,7 +172,7 @@ impl Hub {
             for piece in &mut pieces[..read] {
                 bytes += piece.len();
                 decoder.push(std::mem::take(piece));
-                self.deliver(peer, channel, &mut decoder)?;
+                self.deliver(peer, &mut decoder)?;
             }
             // Relaxed: a figure for people, which orders nothing.
             peer.received.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -187,7 +184,7 @@ impl Hub {
         }
     }
 
-    fn deliver(&self, peer: &Arc<Peer>, channel: ChannelId, decoder: &mut FrameDecoder) -> Result<(), FrameError> {
+    fn deliver(&self, peer: &Arc<Peer>, decoder: &mut FrameDecoder) -> Result<(), FrameError> {
         while let Some(frame) = decoder.next_frame()? {
             if !peer.is_up() {
                 return Ok(());
@@ -197,7 +194,7 @@ impl Hub {
             } else if frame.kind.is_control() {
                 count(&self.shared.tally.unknown_kinds);
             } else {
-                self.tell(Event::Frame { peer: peer.clone(), channel, kind: frame.kind, body: frame.body });
+                self.tell(Event::Frame { peer: peer.clone(), kind: frame.kind, body: frame.body });
             }
         }
         Ok(())

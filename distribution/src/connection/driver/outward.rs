@@ -9,26 +9,25 @@ use quinn::WriteError;
 use tokio::task::yield_now;
 
 use super::Hub;
-use crate::connection::channel::ChannelId;
+use crate::connection::channel::{CONTROL, SIGNALS};
 use crate::connection::close::CloseCode;
 use crate::connection::lane::{Lane, Taken, WRITE_BYTES};
 use crate::connection::peer::Peer;
 use crate::connection::transport::Event;
 use crate::wire::frame::encode_preface;
 
-/// Control goes before every channel.
-const CONTROL_PRIORITY: i32 = 100;
+/// Control goes before signals.
+const CONTROL_PRIORITY: i32 = 1;
+const SIGNALS_PRIORITY: i32 = 0;
 
 impl Hub {
     // Gives the ended stream if there ever was one.
-    pub(super) async fn write_channel(
+    pub(super) async fn write_signals(
         self: Rc<Self>,
         connection: quinn::Connection,
         peer: Arc<Peer>,
-        channel: ChannelId,
     ) -> Option<quinn::SendStream> {
-        let lane = &peer.lanes[channel.index()];
-        let settings = self.shared.channels.channel(channel);
+        let lane = &peer.lane;
         let mut stream = None;
         let mut batch = Vec::new();
         loop {
@@ -36,24 +35,22 @@ impl Hub {
                 Taken::Wait => lane.ready().await,
                 Taken::Batch { bytes, room } => {
                     if room {
-                        self.tell(Event::Room { peer: peer.clone(), channel });
+                        self.tell(Event::Room { peer: peer.clone() });
                     }
                     let written = match &mut stream {
                         Some(stream) => write(stream, &mut batch).await,
-                        None => {
-                            let opened = open(&connection, settings.name(), settings.stream_priority());
-                            match opened.await {
-                                Ok(opened) => write(stream.insert(opened), &mut batch).await,
-                                Err(error) => Err(error),
-                            }
-                        }
+                        None => match open(&connection, SIGNALS, SIGNALS_PRIORITY).await {
+                            Ok(opened) => write(stream.insert(opened), &mut batch).await,
+                            Err(error) => Err(error),
+                        },
                     };
                     match written {
                         Ok(()) => {}
                         Err(WriteError::Stopped(_)) => {
-                            tracing::warn!(peer = %peer.name, channel = settings.name(), "the peer has no such channel");
-                            lane.refuse();
-                            return stream;
+                            // What it does not read is a gap, as with a stream of its own that breaks.
+                            let text = format!("channel \"{SIGNALS}\" was stopped by the peer");
+                            self.fault(peer.connection, CloseCode::Truncated, text);
+                            return None;
                         }
                         Err(_) => return None,
                     }
@@ -70,7 +67,7 @@ impl Hub {
                     return stream;
                 }
                 Taken::Overrun => {
-                    let text = format!("too many system signals waited in channel \"{}\"", settings.name());
+                    let text = "too many system signals waited for the peer";
                     self.fault(peer.connection, CloseCode::Overrun, text);
                     return None;
                 }
@@ -82,7 +79,7 @@ impl Hub {
 
 pub(super) async fn write_control(connection: quinn::Connection, lane: Rc<Lane>) -> Option<quinn::SendStream> {
     // A peer that allows no stream gets no hello, and its time to greet runs out.
-    let mut stream = open(&connection, "control", CONTROL_PRIORITY).await.ok()?;
+    let mut stream = open(&connection, CONTROL, CONTROL_PRIORITY).await.ok()?;
     let mut batch = Vec::new();
     loop {
         match lane.take(&mut batch, WRITE_BYTES) {

@@ -1,20 +1,24 @@
 //! A node for tests: a transport whose events wait in a queue.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::super::channel::{Channel, ChannelId};
 use super::super::close::DownCause;
 use super::super::network::Network;
 use super::super::peer::Peer;
-use super::super::transport::{Event, Transport, TransportConfig};
+use super::super::transport::{Event, ListenError, Transport, TransportConfig};
 use crate::identity::{Authority, Identity};
 use crate::wire::frame::Kind;
 
 pub(super) const CAST: Kind = Kind::process(0x10);
+
+/// Longer than any test. On a busy machine a thread may stand still for seconds, and what it then finds overdue would be
+/// chance.
+const NEVER: Duration = Duration::from_secs(3600);
 
 /// A cluster with an authority and a network thread.
 pub(super) struct World {
@@ -43,7 +47,9 @@ impl World {
     pub(super) fn config(&self, name: &str) -> TransportConfig {
         let listen = "127.0.0.1:0".parse().unwrap();
         let mut config = TransportConfig::new(name, 1, self.identity(name), listen);
-        config.channels = vec![Channel::new("bulk")];
+        config.limits.greeting = NEVER;
+        config.limits.down_after = NEVER;
+        config.limits.goodbye = NEVER;
         config
     }
 
@@ -52,6 +58,10 @@ impl World {
     }
 
     pub(super) async fn start(&self, config: TransportConfig) -> Node {
+        self.try_start(config).await.unwrap()
+    }
+
+    pub(super) async fn try_start(&self, config: TransportConfig) -> Result<Node, ListenError> {
         let (sender, events) = mpsc::unbounded_channel();
         let (go_on, halted) = std::sync::mpsc::channel();
         let halted = Mutex::new(halted);
@@ -61,12 +71,12 @@ impl World {
             }
             let _ = sender.send(event);
         };
-        Node {
-            transport: Transport::start(&self.network, config, tell).await.unwrap(),
+        Ok(Node {
+            transport: Transport::start(&self.network, config, tell).await?,
             events: tokio::sync::Mutex::new(events),
             go_on,
             seen: Mutex::default(),
-        }
+        })
     }
 }
 
@@ -85,7 +95,7 @@ impl Node {
             Event::Up { peer } => format!("up {} {}", peer.name(), peer.epoch()),
             Event::Down { peer, cause } => format!("down {} {}: {cause}", peer.name(), peer.epoch()),
             Event::Frame { peer, body, .. } => format!("frame {} {}", peer.name(), body.len()),
-            Event::Room { peer, .. } => format!("room {}", peer.name()),
+            Event::Room { peer } => format!("room {}", peer.name()),
         };
         self.seen.lock().push(line);
         event
@@ -107,10 +117,10 @@ impl Node {
         }
     }
 
-    pub(super) async fn frame(&self) -> (Arc<Peer>, ChannelId, Bytes) {
+    pub(super) async fn frame(&self) -> Bytes {
         loop {
-            if let Event::Frame { peer, channel, body, .. } = self.event().await {
-                return (peer, channel, body);
+            if let Event::Frame { body, .. } = self.event().await {
+                return body;
             }
         }
     }

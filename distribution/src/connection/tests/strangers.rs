@@ -3,6 +3,12 @@
 //! Each test has the same shape: node `a` has a well-behaved peer `b`; a stranger does its worst; the stranger is
 //! told why it was turned away, `a` counts it once, and `b`, whose association has not moved, still reaches `a`
 //! and is reached by it.
+//!
+//! # Begun anew
+//! A moment after its close a node forgets a connection, and answers what still comes with a stateless reset. A
+//! stranger whose thread stood still meanwhile reads both at once, and quinn then reports the reset in place of the
+//! close. Nor does quinn send a close that finds its congestion window full. In both cases the text, which these tests
+//! are about, is lost: such a run shows nothing and is begun anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +19,7 @@ use quinn::{ConnectionError, VarInt};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::super::channel::ChannelId;
+use super::super::channel::SendError;
 use super::super::close::{CloseCode, DownCause};
 use super::super::counters::Counters;
 use super::super::peer::Peer;
@@ -31,6 +37,25 @@ struct Scene {
     b_to_a: Arc<Peer>,
     a_to_b: Arc<Peer>,
     endpoint: quinn::Endpoint,
+}
+
+/// The stranger was reset, and so not told.
+#[derive(Debug)]
+struct Reset;
+
+/// How often a test is begun anew before it counts as the fault of `a`.
+const TRIES: usize = 20;
+
+/// Runs a test in which the stranger is told something.
+fn told(test: impl AsyncFn() -> Result<(), Reset>) {
+    run(async {
+        for _ in 0..TRIES {
+            if test().await.is_ok() {
+                return;
+            }
+        }
+        panic!("the stranger was reset {TRIES} times, and never told why");
+    });
 }
 
 /// A connection of the stranger, with its control stream.
@@ -65,6 +90,8 @@ impl Scene {
         impatient.initial_window(10 << 20);
         let mut transport = quinn::TransportConfig::default();
         transport.congestion_controller_factory(Arc::new(impatient));
+        // Nor does it give up because the machine is busy, and it speaks now and then, so that it learns of a lost close.
+        transport.max_idle_timeout(None).keep_alive_interval(Some(Duration::from_secs(1)));
         config.transport_config(Arc::new(transport));
         let addr = self.a.transport.local_addr();
         let connecting = self.endpoint.connect_with(config, addr, "shop.biotope");
@@ -104,7 +131,7 @@ impl Scene {
 
     /// `b` has not noticed a thing: no event but these two frames, and both directions work.
     async fn assert_b_is_well(&self) {
-        self.b_to_a.send(ChannelId::SIGNALS, CAST, Bytes::from("still here?")).unwrap();
+        self.b_to_a.send(CAST, Bytes::from("still here?")).unwrap();
         loop {
             match self.a.event().await {
                 Event::Frame { peer, body, .. } if peer.name().as_ref() == "b" => {
@@ -115,7 +142,7 @@ impl Scene {
                 _ => {}
             }
         }
-        self.a_to_b.send(ChannelId::SIGNALS, CAST, Bytes::from("yes")).unwrap();
+        self.a_to_b.send(CAST, Bytes::from("yes")).unwrap();
         match self.b.event().await {
             Event::Up { .. } => assert!(matches!(self.b.event().await, Event::Frame { .. })),
             event => panic!("{event:?}"),
@@ -151,16 +178,18 @@ impl Stranger {
     }
 
     /// The code and the text with which `a` has closed the connection.
-    async fn closed(&self) -> (CloseCode, String) {
+    async fn closed(&self) -> Result<(CloseCode, String), Reset> {
         closed(&self.connection).await
     }
 }
 
-async fn closed(connection: &quinn::Connection) -> (CloseCode, String) {
+async fn closed(connection: &quinn::Connection) -> Result<(CloseCode, String), Reset> {
     match connection.closed().await {
         ConnectionError::ApplicationClosed(close) => {
-            (CloseCode::from_number(close.error_code.into_inner()), String::from_utf8(close.reason.to_vec()).unwrap())
+            let code = CloseCode::from_number(close.error_code.into_inner());
+            Ok((code, String::from_utf8(close.reason.to_vec()).unwrap()))
         }
+        ConnectionError::Reset => Err(Reset),
         error => panic!("{error:?}"),
     }
 }
@@ -187,7 +216,7 @@ fn hello() -> Hello {
 // ---- who may not even connect
 
 /// What TLS told the client: in TLS 1.3 it may count as connected before the server has judged it.
-async fn tls_verdict(dialled: Result<quinn::Connection, ConnectionError>) -> String {
+async fn tls_verdict(dialled: Result<quinn::Connection, ConnectionError>) -> Result<String, Reset> {
     let error = match dialled {
         Ok(connection) => connection.closed().await,
         Err(error) => error,
@@ -196,8 +225,9 @@ async fn tls_verdict(dialled: Result<quinn::Connection, ConnectionError>) -> Str
         ConnectionError::ConnectionClosed(close) => {
             let code: u64 = close.error_code.into();
             assert!((0x100..0x200).contains(&code), "{close:?}");
-            String::from_utf8_lossy(&close.reason).into_owned()
+            Ok(String::from_utf8_lossy(&close.reason).into_owned())
         }
+        ConnectionError::Reset => Err(Reset),
         error => panic!("{error:?}"),
     }
 }
@@ -216,7 +246,7 @@ fn tls13() -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::WantsVerifier>
 
 #[test]
 fn a_certificate_of_another_authority_is_turned_away() {
-    run(async {
+    told(async || {
         let scene = Scene::new().await;
         // Same names, other authority; it knows the cluster's certificate, which is no secret.
         let pem = Authority::new("shop").unwrap().issue("b").unwrap();
@@ -225,47 +255,50 @@ fn a_certificate_of_another_authority_is_turned_away() {
         let mut tls = tls13().with_root_certificates(trusting(&scene.world)).with_client_auth_cert(chain, key).unwrap();
         tls.alpn_protocols = vec![b"biotope/1".to_vec()];
 
-        let text = tls_verdict(scene.dial(Arc::new(tls)).await).await;
+        let text = tls_verdict(scene.dial(Arc::new(tls)).await).await?;
 
         assert!(text.contains("certificate"), "{text}");
         scene.assert_b_is_well().await;
         scene.assert_counted(Counters { strangers: 1, ..Counters::default() });
+        Ok(())
     });
 }
 
 #[test]
 fn a_client_without_certificate_is_turned_away() {
-    run(async {
+    told(async || {
         let scene = Scene::new().await;
         let mut tls = tls13().with_root_certificates(trusting(&scene.world)).with_no_client_auth();
         tls.alpn_protocols = vec![b"biotope/1".to_vec()];
 
-        let text = tls_verdict(scene.dial(Arc::new(tls)).await).await;
+        let text = tls_verdict(scene.dial(Arc::new(tls)).await).await?;
 
         assert!(text.contains("certificate"), "{text}");
         scene.assert_b_is_well().await;
         scene.assert_counted(Counters { strangers: 1, ..Counters::default() });
+        Ok(())
     });
 }
 
 #[test]
 fn a_client_of_another_protocol_is_turned_away() {
-    run(async {
+    told(async || {
         let scene = Scene::new().await;
         let mut tls = (*scene.world.identity("mallory").client()).clone();
         tls.alpn_protocols = vec![b"h3".to_vec()];
 
-        let text = tls_verdict(scene.dial(Arc::new(tls)).await).await;
+        let text = tls_verdict(scene.dial(Arc::new(tls)).await).await?;
 
         assert!(text.to_lowercase().contains("protocol"), "{text}");
         scene.assert_b_is_well().await;
         scene.assert_counted(Counters { strangers: 1, ..Counters::default() });
+        Ok(())
     });
 }
 
 #[test]
 fn a_certificate_of_another_cluster_is_refused_under_the_same_authority() {
-    run(async {
+    told(async || {
         let scene = Scene::new().await;
         let names = vec!["bank.biotope".to_owned(), "b.bank.biotope".to_owned()];
         let pem = scene.world.authority.sign("b of bank", names).unwrap();
@@ -273,11 +306,12 @@ fn a_certificate_of_another_cluster_is_refused_under_the_same_authority() {
 
         let connection = scene.dial(tls).await.unwrap();
 
-        let (code, text) = closed(&connection).await;
+        let (code, text) = closed(&connection).await?;
         assert_eq!(code, CloseCode::Refused);
         assert!(text.contains("another cluster than \"shop\""), "{text}");
         scene.assert_b_is_well().await;
         scene.assert_counted(Counters { refused: 1, ..Counters::default() });
+        Ok(())
     });
 }
 
@@ -285,7 +319,7 @@ fn a_certificate_of_another_cluster_is_refused_under_the_same_authority() {
 
 #[test]
 fn a_hello_of_another_cluster_or_name_is_refused() {
-    run(async {
+    told(async || {
         let scene = Scene::new().await;
         let other_cluster = Hello { cluster: "bank".into(), ..hello() };
         let other_name = Hello { node: "b".into(), ..hello() };
@@ -297,38 +331,56 @@ fn a_hello_of_another_cluster_or_name_is_refused() {
         ] {
             let mut stranger = scene.member().await;
             stranger.say(0, Kind::HELLO, &hello.encode()).await;
-            let (code, text) = stranger.closed().await;
+            let (code, text) = stranger.closed().await?;
             assert_eq!(code, CloseCode::Refused);
             assert!(text.contains(says), "{text}");
         }
         scene.assert_b_is_well().await;
         scene.assert_counted(Counters { refused: 3, ..Counters::default() });
+        Ok(())
     });
 }
 
+/// Goal: who is connected and says no hello is told so when its time is over.
+/// Method: the time is short, and it is everybody's. On a busy machine it may be over before somebody is even connected: `b`
+/// and the stranger then knock again, and what counts is what follows.
 #[test]
 fn a_hello_that_never_comes_is_not_waited_for() {
-    run(async {
+    told(async || {
         let scene = Scene::with(|config| config.limits.greeting = Duration::from_millis(200)).await;
-        let stranger = scene.member().await;
-        let (code, text) = stranger.closed().await;
+        let before = scene.a.transport.counters();
+        let (code, text) = loop {
+            let Ok(connection) = scene.dial(scene.world.identity("mallory").client()).await else { continue };
+            let mut control = connection.open_uni().await;
+            if let Ok(control) = &mut control {
+                // An error is the end of the connection, which is told below.
+                let _ = control.write_all(&preface("control")).await;
+            }
+            match connection.closed().await {
+                // `a` had given up before its part of TLS was done.
+                ConnectionError::ConnectionClosed(_) => {}
+                _ => break closed(&connection).await?,
+            }
+        };
         assert_eq!(code, CloseCode::HelloTimeout);
         assert!(text.contains("no agreed hello within 200ms"), "{text}");
         scene.assert_b_is_well().await;
-        scene.assert_counted(Counters { hellos_missing: 1, ..Counters::default() });
+        let handshakes_failed = scene.a.transport.counters().handshakes_failed;
+        scene.assert_counted(Counters { hellos_missing: before.hellos_missing + 1, handshakes_failed, ..before });
+        Ok(())
     });
 }
 
 #[test]
 fn garbage_instead_of_a_hello_is_told_as_such() {
-    run(async {
+    told(async || {
         let scene = Scene::new().await;
 
         // No preface.
         let connection = scene.dial(scene.world.identity("mallory").client()).await.unwrap();
         let mut stream = connection.open_uni().await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-        let (code, text) = closed(&connection).await;
+        let (code, text) = closed(&connection).await?;
         assert_eq!(code, CloseCode::BadHello);
         assert!(text.contains("not with a biotope preface"), "{text}");
 
@@ -336,31 +388,32 @@ fn garbage_instead_of_a_hello_is_told_as_such() {
         let connection = scene.dial(scene.world.identity("mallory").client()).await.unwrap();
         let mut stream = connection.open_uni().await.unwrap();
         stream.write_all(&preface("signals")).await.unwrap();
-        let (code, text) = closed(&connection).await;
+        let (code, text) = closed(&connection).await?;
         assert_eq!(code, CloseCode::BadHello);
         assert!(text.contains("must be channel \"control\""), "{text}");
 
         // Another frame first.
         let mut stranger = scene.member().await;
         stranger.say(1, CAST, b"let me in").await;
-        let (code, text) = stranger.closed().await;
+        let (code, text) = stranger.closed().await?;
         assert_eq!(code, CloseCode::BadHello);
         assert!(text.contains("must be a hello"), "{text}");
 
         // A hello that is none.
         let mut stranger = scene.member().await;
         stranger.say(0, Kind::HELLO, b"BIOT and nothing more").await;
-        assert_eq!(stranger.closed().await.0, CloseCode::BadHello);
+        assert_eq!(stranger.closed().await?.0, CloseCode::BadHello);
 
         // A hello longer than any.
         let mut stranger = scene.member().await;
         let mut header = BytesMut::new();
         encode_header(1 << 20, 0, Kind::HELLO, &mut header);
         stranger.control.write_all(&header).await.unwrap();
-        assert_eq!(stranger.closed().await.0, CloseCode::BadHello);
+        assert_eq!(stranger.closed().await?.0, CloseCode::BadHello);
 
         scene.assert_b_is_well().await;
         scene.assert_counted(Counters { bad_hellos: 5, ..Counters::default() });
+        Ok(())
     });
 }
 
@@ -374,7 +427,10 @@ fn those_who_do_not_greet_take_only_their_own_places() {
 
         assert!(matches!(&third, Err(ConnectionError::ConnectionClosed(_))), "{third:?}");
         scene.assert_b_is_well().await;
-        scene.assert_counted(Counters { busy: 1, ..Counters::default() });
+        // QUIC knocks again if the answer takes a second, and is turned away again.
+        let busy = scene.a.transport.counters().busy;
+        assert!(busy >= 1);
+        scene.assert_counted(Counters { busy, ..Counters::default() });
         // One place is free again, and somebody who greets gets it.
         one.connection.close(VarInt::from_u32(0), b"");
         let c = scene.world.node("c").await;
@@ -386,103 +442,130 @@ fn those_who_do_not_greet_take_only_their_own_places() {
 // ---- who greets, and then misbehaves
 
 /// A member that is up misbehaves on a stream: its association ends with `code`, and `a` counts it as `counted`.
-async fn misbehaves(code: CloseCode, says: &str, counted: Counters, act: impl AsyncFnOnce(&mut Stranger)) {
-    let scene = Scene::with(|config| config.limits.frame_bytes = 1 << 16).await;
-    let (mut stranger, peer) = scene.mallory().await;
+fn misbehaves(code: CloseCode, says: &str, counted: Counters, act: impl AsyncFn(&mut Stranger)) {
+    told(async || {
+        let scene = Scene::with(|config| config.limits.frame_bytes = 1 << 16).await;
+        let (mut stranger, peer) = scene.mallory().await;
 
-    act(&mut stranger).await;
+        act(&mut stranger).await;
 
-    let (told, text) = stranger.closed().await;
-    assert_eq!(told, code);
-    assert!(text.contains(says), "{text}");
-    let (down, cause) = scene.a.down().await;
-    assert!(Arc::ptr_eq(&down, &peer));
-    assert_eq!(cause, DownCause::Closed(text));
-    scene.assert_b_is_well().await;
-    scene.assert_counted(counted);
+        let (told, text) = stranger.closed().await?;
+        assert_eq!(told, code);
+        assert!(text.contains(says), "{text}");
+        let (down, cause) = scene.a.down().await;
+        assert!(Arc::ptr_eq(&down, &peer));
+        assert_eq!(cause, DownCause::Closed(text));
+        scene.assert_b_is_well().await;
+        scene.assert_counted(counted);
+        Ok(())
+    });
 }
 
 #[test]
 fn a_frame_over_the_limit_ends_the_association_before_it_is_buffered() {
     let counted = Counters { frames_too_large: 1, ..Counters::default() };
-    run(misbehaves(CloseCode::FrameTooLarge, "over the limit of 65536 bytes", counted, async |stranger| {
+    misbehaves(CloseCode::FrameTooLarge, "over the limit of 65536 bytes", counted, async |stranger| {
         let mut stream = stranger.channel("signals").await;
         let mut header = BytesMut::new();
         encode_header((1 << 16) + 1, stranger.epoch, CAST, &mut header);
         // The header alone: were the body waited for, nobody would ever answer.
         stream.write_all(&header).await.unwrap();
-    }));
+    });
 }
 
 #[test]
 fn a_header_with_an_unknown_flag_ends_the_association() {
     let counted = Counters { bad_frames: 1, ..Counters::default() };
-    run(misbehaves(CloseCode::BadFrame, "unknown flags 0x01", counted, async |stranger| {
+    misbehaves(CloseCode::BadFrame, "unknown flags 0x01", counted, async |stranger| {
         let mut stream = stranger.channel("signals").await;
         let mut frame = stranger.frame(b"x");
         frame[9] = 1;
         stream.write_all(&frame).await.unwrap();
-    }));
+    });
 }
 
 #[test]
 fn a_stream_without_preface_ends_the_association() {
     let counted = Counters { bad_frames: 1, ..Counters::default() };
-    run(misbehaves(CloseCode::BadFrame, "not with a biotope preface", counted, async |stranger| {
+    misbehaves(CloseCode::BadFrame, "not with a biotope preface", counted, async |stranger| {
         let mut stream = stranger.connection.open_uni().await.unwrap();
         stream.write_all(b"hello?").await.unwrap();
-    }));
+    });
 }
 
 #[test]
 fn a_stream_that_ends_inside_a_frame_ends_the_association() {
     let counted = Counters { truncated_streams: 1, ..Counters::default() };
-    run(misbehaves(CloseCode::Truncated, "3 bytes are missing", counted, async |stranger| {
+    misbehaves(CloseCode::Truncated, "3 bytes are missing", counted, async |stranger| {
         let mut stream = stranger.channel("signals").await;
         let frame = stranger.frame(b"hello");
         stream.write_all(&frame[..12]).await.unwrap();
         stream.finish().unwrap();
-    }));
+    });
 }
 
 #[test]
 fn a_stream_that_is_reset_ends_the_association() {
     let counted = Counters { truncated_streams: 1, ..Counters::default() };
-    run(misbehaves(CloseCode::Truncated, "reset with code 77", counted, async |stranger| {
+    misbehaves(CloseCode::Truncated, "reset with code 77", counted, async |stranger| {
         let mut stream = stranger.channel("signals").await;
         stream.reset(VarInt::from_u32(77)).unwrap();
-    }));
+    });
+}
+
+#[test]
+fn a_peer_that_stops_the_signals_ends_the_association() {
+    told(async || {
+        let scene = Scene::new().await;
+        let (stranger, peer) = scene.mallory().await;
+        peer.send(CAST, Bytes::from("listen")).unwrap();
+        let mut theirs = stranger.connection.accept_uni().await.unwrap();
+        theirs.stop(VarInt::from_u32(1)).unwrap();
+
+        // `a` hears of it when it has something to say.
+        while peer.send(CAST, Bytes::from("do you hear?")) != Err(SendError::NoConnection) {
+            tokio::task::yield_now().await;
+        }
+
+        let (code, text) = stranger.closed().await?;
+        assert_eq!(code, CloseCode::Truncated);
+        assert!(text.contains("stopped by the peer"), "{text}");
+        assert_eq!(scene.a.down().await.1, DownCause::Closed(text));
+        scene.assert_b_is_well().await;
+        scene.assert_counted(Counters { truncated_streams: 1, ..Counters::default() });
+        Ok(())
+    });
 }
 
 #[test]
 fn a_control_stream_that_ends_without_goodbye_ends_the_association() {
     let counted = Counters { truncated_streams: 1, ..Counters::default() };
-    run(misbehaves(CloseCode::Truncated, "without a goodbye", counted, async |stranger| {
+    misbehaves(CloseCode::Truncated, "without a goodbye", counted, async |stranger| {
         stranger.control.finish().unwrap();
-    }));
+    });
 }
 
 #[test]
 fn a_second_stream_for_a_channel_ends_the_association() {
     let counted = Counters { surplus_streams: 1, ..Counters::default() };
-    run(misbehaves(CloseCode::Streams, "has a stream already", counted, async |stranger| {
+    misbehaves(CloseCode::Streams, "has a stream already", counted, async |stranger| {
         stranger.channel("signals").await;
         stranger.channel("signals").await;
-    }));
+    });
 }
 
 #[test]
 fn a_malformed_heartbeat_ends_the_association() {
     let counted = Counters { bad_frames: 1, ..Counters::default() };
-    run(misbehaves(CloseCode::BadFrame, "a malformed heartbeat", counted, async |stranger| {
+    misbehaves(CloseCode::BadFrame, "a malformed heartbeat", counted, async |stranger| {
         stranger.say(stranger.epoch, Kind::HEARTBEAT, b"thump").await;
-    }));
+    });
 }
 
 #[test]
 fn unknown_channels_again_and_again_end_the_association() {
     let counted = Counters { unknown_channels: 17, surplus_streams: 1, ..Counters::default() };
-    run(misbehaves(
+    misbehaves(
         CloseCode::Streams,
         "channel \"nobody-16\" is unknown here, like many before",
         counted,
@@ -495,7 +578,7 @@ fn unknown_channels_again_and_again_end_the_association() {
                 }
             }
         },
-    ));
+    );
 }
 
 #[test]
@@ -510,7 +593,7 @@ fn an_unknown_channel_is_turned_away_alone() {
         assert_eq!(stopped, Some(VarInt::from_u32(1)));
         let mut signals = stranger.channel("signals").await;
         signals.write_all(&stranger.frame(b"still up")).await.unwrap();
-        assert_eq!(&scene.a.frame().await.2[..], b"still up");
+        assert_eq!(&scene.a.frame().await[..], b"still up");
         scene.assert_b_is_well().await;
         scene.assert_counted(Counters { unknown_channels: 1, ..Counters::default() });
     });
@@ -520,7 +603,7 @@ fn an_unknown_channel_is_turned_away_alone() {
 /// Method: each kind of them, then one proper frame on the same stream.
 #[test]
 fn frames_of_another_epoch_or_plane_are_dropped_alone() {
-    run(async {
+    told(async || {
         let scene = Scene::new().await;
         let (mut stranger, _) = scene.mallory().await;
         let epoch = stranger.epoch;
@@ -536,15 +619,16 @@ fn frames_of_another_epoch_or_plane_are_dropped_alone() {
         let mut signals = stranger.channel("signals").await;
         signals.write_all(&out).await.unwrap();
 
-        assert_eq!(&scene.a.frame().await.2[..], b"now");
+        assert_eq!(&scene.a.frame().await[..], b"now");
 
         scene.assert_b_is_well().await;
         // A goodbye with proper form, which ends the association after all that came before it on control.
         signals.finish().unwrap();
         stranger.say(epoch, Kind::GOODBYE, &1u32.to_be_bytes()).await;
         assert_eq!(scene.a.down().await.1, DownCause::Goodbye);
-        assert_eq!(stranger.closed().await.0, CloseCode::Goodbye);
+        assert_eq!(stranger.closed().await?.0, CloseCode::Goodbye);
         scene.assert_counted(Counters { foreign_epochs: 3, unknown_kinds: 2, ..Counters::default() });
+        Ok(())
     });
 }
 
@@ -562,8 +646,8 @@ fn a_peer_gets_no_more_streams_than_there_are_channels() {
                 std::task::Poll::Pending => break,
             }
         }
-        // Control, signals, bulk and the spare ones; one of them is the control stream.
-        assert_eq!(streams.len(), 3 + 4 - 1);
+        // Control, signals and the spare ones; one of them is the control stream.
+        assert_eq!(streams.len(), 2 + 4 - 1);
         for stream in &mut streams {
             stream.write_all(&[0xB1]).await.unwrap();
         }
@@ -574,7 +658,8 @@ fn a_peer_gets_no_more_streams_than_there_are_channels() {
 
 /// Goal: what had arrived before a connection ended is delivered before its down.
 /// Method: the network thread of `a` is halted in a frame, while more than one read's worth of frames and then the end of
-/// the connection arrive; so it finds both at once.
+/// the connection arrive; so it finds both at once. A close takes back what is not yet sent, and only the sum of all
+/// bytes is known: so a frame without end follows, which is longer than headers and probes can make the sum.
 #[test]
 fn frames_that_came_before_the_end_are_told_before_the_end() {
     run(async {
@@ -586,7 +671,11 @@ fn frames_that_came_before_the_end_are_told_before_the_end() {
         for _ in 0..100 {
             signals.write_all(&stranger.frame(&[7; 990])).await.unwrap();
         }
-        while stranger.connection.stats().udp_tx.bytes < before + 100_000 {
+        let mut endless = BytesMut::new();
+        encode_header(1 << 20, stranger.epoch, CAST, &mut endless);
+        endless.resize(40_000, 7);
+        signals.write_all(&endless).await.unwrap();
+        while stranger.connection.stats().udp_tx.bytes < before + 140_000 {
             tokio::task::yield_now().await;
         }
         stranger.connection.close(VarInt::from_u32(99), b"enough");
