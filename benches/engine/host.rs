@@ -1,0 +1,81 @@
+//! Where the work is done: two workers for either contender.
+
+use std::future::Future;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use biotope::prelude::*;
+
+const WORKERS: usize = 2;
+
+/// For calls that are answered when the work is done. The round is given up sooner.
+pub(crate) const LONG: Duration = Duration::from_secs(600);
+
+/// A node of biotope, alone on its runtime.
+pub(crate) struct Biotope {
+    runtime: Runtime,
+    node: Node,
+}
+
+impl Biotope {
+    pub(crate) fn new() -> Self {
+        let runtime = Runtime::builder().workers(WORKERS).build().expect("the machine gives two threads");
+        let node = runtime.block_on(Node::builder("bench").runtime(runtime.clone()).start()).expect("the node starts");
+        Self { runtime, node }
+    }
+
+    /// Runs `body` as a process and returns what it gives.
+    pub(crate) fn run<T, F>(&self, body: F) -> T
+    where
+        T: Send + 'static,
+        F: Future<Output = biotope::Result<T>> + Send + 'static,
+    {
+        let (sender, value) = mpsc::channel();
+        let body = async move {
+            // The receiver waits below.
+            let _ = sender.send(body.await?);
+            Ok(())
+        };
+        self.runtime.block_on(biotope::run_on(&self.node, body)).expect("the work is done without an error");
+        value.recv().expect("work that ends without an error gives a value")
+    }
+}
+
+/// What `work` on biotope needs for one of `count` units, after a tenth as many to warm up.
+pub(crate) fn biotope<F, Fut>(count: u64, work: F) -> Vec<f64>
+where
+    F: Fn(u64) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = biotope::Result<f64>> + Send,
+{
+    Biotope::new().run(async move {
+        work(count / 10).await?;
+        Ok(vec![work(count).await?])
+    })
+}
+
+/// The same, on tokio. The work begins in a task, on a worker, as on biotope it begins in a process.
+pub(crate) fn tokio<F, Fut>(count: u64, work: F) -> Vec<f64>
+where
+    F: Fn(u64) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = f64> + Send,
+{
+    let runtime = tokio_runtime();
+    let task = runtime.spawn(async move {
+        work(count / 10).await;
+        vec![work(count).await]
+    });
+    let figures = runtime.block_on(task).expect("the work is done without a panic");
+    // The child exits; to drop the runtime would wait for tasks that are of no more interest.
+    std::mem::forget(runtime);
+    figures
+}
+
+pub(crate) fn tokio_runtime() -> ::tokio::runtime::Runtime {
+    let mut builder = ::tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(WORKERS).enable_all().build().expect("the machine gives two threads")
+}
+
+/// Nanoseconds since `start` for one of `units`.
+pub(crate) fn nanos_each(start: Instant, units: u64) -> f64 {
+    start.elapsed().as_nanos() as f64 / units as f64
+}

@@ -1,0 +1,95 @@
+//! What the engine costs, beside tokio's tasks and channels, in one run.
+//!
+//! ```text
+//! cargo bench --bench engine                              all rows
+//! cargo bench --bench engine -- --quick ping_pong ring    small counts, three rounds, three rows
+//! ```
+//!
+//! ```text
+//!   main      what was asked for; a child's errand
+//!   row       what is measured: a name, a count, the work of each contender
+//!   contest   rounds, contenders in turn, each in an OS process of its own
+//!   table     median and range of what they said
+//!   host      two workers for each contender; warm-up; nanoseconds per unit
+//!   countdown how the end of many is awaited at little cost
+//!   counting  the allocator that counts
+//!   rows/     the work
+//! ```
+//!
+//! # Not here
+//! Judgement. A figure that is too high is not an error; a child that fails, or does not end, is.
+
+mod contest;
+mod countdown;
+mod counting;
+mod host;
+mod row;
+mod rows;
+mod table;
+
+use std::process::ExitCode;
+
+use contest::Contender;
+use row::Row;
+
+#[global_allocator]
+static ALLOCATOR: counting::Counting = counting::Counting;
+
+const USAGE: &str = "cargo bench --bench engine [-- [--quick] [ROW…]]";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words[..] {
+        [contest::CHILD, row, contender, count] => run_as_child(row, contender, count),
+        // `cargo test --benches` starts benches too, and does not mean it.
+        _ if !words.contains(&"--bench") => ExitCode::SUCCESS,
+        _ => run_all(&words),
+    }
+}
+
+fn run_all(words: &[&str]) -> ExitCode {
+    let rows = rows::all();
+    let mut wanted = Vec::new();
+    let mut quick = false;
+    for &word in words {
+        match word {
+            "--bench" => {}
+            "--quick" => quick = true,
+            word => {
+                let named: Vec<&Row> = chosen_by(word, &rows);
+                if named.is_empty() {
+                    let names: Vec<&str> = rows.iter().map(|row| row.name).collect();
+                    eprintln!("{USAGE}\nthere is no row `{word}`; there are {}", names.join(", "));
+                    return ExitCode::from(2);
+                }
+                wanted.extend(named);
+            }
+        }
+    }
+    if wanted.is_empty() {
+        wanted.extend(&rows);
+    }
+    if contest::run(&wanted, quick) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The row that `word` names, or else those whose names begin with it: `ring` is `ring_1` and `ring_100`.
+fn chosen_by<'a>(word: &str, rows: &'a [Row]) -> Vec<&'a Row> {
+    let exact: Vec<&Row> = rows.iter().filter(|row| row.name == word).collect();
+    if exact.is_empty() { rows.iter().filter(|row| row.name.starts_with(word)).collect() } else { exact }
+}
+
+/// One round of one contender: its figures, on one line.
+fn run_as_child(name: &str, contender: &str, count: &str) -> ExitCode {
+    let rows = rows::all();
+    let row = rows.iter().find(|row| row.name == name);
+    let work = row.zip(Contender::from_name(contender)).and_then(|(row, contender)| row.work_of(contender));
+    let (Some(work), Ok(count)) = (work, count.parse()) else {
+        eprintln!("no work is called {name} {contender} {count}");
+        return ExitCode::from(2);
+    };
+    let figures: Vec<String> = work(count).iter().map(f64::to_string).collect();
+    println!("{}", figures.join(" "));
+    // At once: to take a million processes down is no part of any row.
+    std::process::exit(0)
+}

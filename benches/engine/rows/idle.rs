@@ -1,0 +1,146 @@
+//! What many processes cost that do nothing: memory, and the processor's time.
+
+use std::fs;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use biotope::prelude::*;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::countdown::Countdown;
+use crate::host::{Biotope, tokio_runtime};
+
+/// For so long nothing happens.
+const WINDOW: Duration = Duration::from_secs(3);
+
+/// Where idlers count, once when they have started and once when they have had a message. Not in their
+/// state, which is to be a `u64` and nothing else.
+static STARTED: OnceLock<&'static Countdown> = OnceLock::new();
+static TOUCHED: OnceLock<&'static Countdown> = OnceLock::new();
+
+/// Its number is all that it has.
+#[derive(Actor)]
+struct Idler {
+    number: u64,
+}
+
+#[handlers]
+impl Idler {
+    #[init]
+    fn begin(&mut self) {
+        count_at(&STARTED, self.number);
+    }
+
+    #[cast]
+    fn touch(&mut self) {
+        count_at(&TOUCHED, self.number);
+    }
+}
+
+fn count_at(place: &OnceLock<&'static Countdown>, number: u64) {
+    place.get().expect("it is there before the idlers are").batch(number).count();
+}
+
+fn install(place: &OnceLock<&'static Countdown>, count: u64) -> oneshot::Receiver<()> {
+    let (countdown, done) = Countdown::from(count);
+    assert!(place.set(countdown).is_ok(), "an OS process measures once");
+    done
+}
+
+/// Two figures: after they have started, and after each has had a message.
+pub(crate) fn bytes_on_biotope(count: u64) -> Vec<f64> {
+    let all_started = install(&STARTED, count);
+    let all_touched = install(&TOUCHED, count);
+    Biotope::new().run(async move {
+        // The place for the references is resident before the look at the memory.
+        let mut idlers: Vec<Option<ActorRef<Idler>>> = vec![None; count as usize];
+        let before = resident_bytes();
+        for (number, idler) in idlers.iter_mut().enumerate() {
+            *idler = Some(spawn(Idler { number: number as u64 }));
+        }
+        all_started.await?;
+        let started = resident_bytes();
+        for idler in idlers.iter().flatten() {
+            idler.touch();
+        }
+        all_touched.await?;
+        Ok(vec![each(before, started, count), each(before, resident_bytes(), count)])
+    })
+}
+
+/// A task with an unbounded channel and a `u64`, to compare.
+pub(crate) fn bytes_on_tokio(count: u64) -> Vec<f64> {
+    let all_started = install(&STARTED, count);
+    let all_touched = install(&TOUCHED, count);
+    let runtime = tokio_runtime();
+    let task = runtime.spawn(async move {
+        let mut idlers: Vec<Option<mpsc::UnboundedSender<()>>> = vec![None; count as usize];
+        let before = resident_bytes();
+        for (number, idler) in idlers.iter_mut().enumerate() {
+            let (sender, mut inbox) = mpsc::unbounded_channel();
+            *idler = Some(sender);
+            let number = number as u64;
+            tokio::spawn(async move {
+                count_at(&STARTED, number);
+                while let Some(()) = inbox.recv().await {
+                    count_at(&TOUCHED, number);
+                }
+            });
+        }
+        all_started.await.expect("all start");
+        let started = resident_bytes();
+        for idler in idlers.iter().flatten() {
+            let _ = idler.send(());
+        }
+        all_touched.await.expect("all are sent a message");
+        vec![each(before, started, count), each(before, resident_bytes(), count)]
+    });
+    let figures = runtime.block_on(task).expect("it does not panic");
+    std::mem::forget(runtime);
+    figures
+}
+
+/// Milliseconds of the processor's time in a second in which nothing happens.
+pub(crate) fn cpu_on_biotope(count: u64) -> Vec<f64> {
+    let all_started = install(&STARTED, count);
+    let biotope = Biotope::new();
+    biotope.run(async move {
+        for number in 0..count {
+            spawn(Idler { number });
+        }
+        all_started.await?;
+        Ok(())
+    });
+    let (start, before) = (Instant::now(), cpu_time());
+    wait_for_the_window();
+    let (used, window) = (cpu_time() - before, start.elapsed());
+    vec![used.as_secs_f64() * 1_000.0 / window.as_secs_f64()]
+}
+
+#[expect(clippy::disallowed_methods, reason = "that nothing happens in a while of real time is what is measured")]
+fn wait_for_the_window() {
+    thread::sleep(WINDOW);
+}
+
+fn each(before: u64, after: u64, count: u64) -> f64 {
+    after.saturating_sub(before) as f64 / count as f64
+}
+
+fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
+    resident.and_then(|kilobytes| kilobytes.trim().parse::<u64>().ok()).expect("it has a VmRSS in kB") * 1024
+}
+
+/// Of all threads that live, to the nanosecond. `/proc/self/stat` counts in hundredths of a second.
+fn cpu_time() -> Duration {
+    let threads = fs::read_dir("/proc/self/task").expect("Linux has it");
+    let nanos = threads.map(|thread| {
+        let schedstat = thread.expect("it can be listed").path().join("schedstat");
+        // A thread that has ended meanwhile has no file.
+        let text = fs::read_to_string(schedstat).unwrap_or_default();
+        text.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0)
+    });
+    Duration::from_nanos(nanos.sum())
+}
