@@ -52,7 +52,7 @@ pub(crate) fn run(rows: &[&Row], quick: bool) -> bool {
         // For each contender, for each figure, a number from each round.
         let mut samples = Contender::ALL.map(|_| vec![Samples::default(); row.lines().len()]);
         let mut failed = [false; 2];
-        for _ in 0..rounds {
+        for _ in 0..row.rounds(rounds) {
             for (index, contender) in Contender::ALL.into_iter().enumerate() {
                 if failed[index] || row.work_of(contender).is_none() {
                     continue;

@@ -13,6 +13,7 @@ pub(crate) struct Row {
     pub(crate) unit: &'static str,
     /// How much of it there is to do, in the default run and in a quick one.
     counts: (u64, u64),
+    most_rounds: usize,
     biotope: Work,
     tokio: Option<Work>,
 }
@@ -20,7 +21,7 @@ pub(crate) struct Row {
 impl Row {
     /// A row with one figure, for biotope alone.
     pub(crate) fn new(name: &'static str, unit: &'static str, counts: (u64, u64), biotope: Work) -> Self {
-        Self { name, figures: &[], unit, counts, biotope, tokio: None }
+        Self { name, figures: &[], unit, counts, most_rounds: usize::MAX, biotope, tokio: None }
     }
 
     /// The same work, done by tokio.
@@ -33,6 +34,17 @@ impl Row {
     pub(crate) fn figures(mut self, names: &'static [&'static str]) -> Self {
         self.figures = names;
         self
+    }
+
+    /// No more than so many rounds: what takes long to set up, and hardly differs from one to the next.
+    pub(crate) fn at_most(mut self, rounds: usize) -> Self {
+        self.most_rounds = rounds;
+        self
+    }
+
+    /// How many rounds there are of it if there are `usual` of others.
+    pub(crate) fn rounds(&self, usual: usize) -> usize {
+        usual.min(self.most_rounds)
     }
 
     pub(crate) fn count(&self, quick: bool) -> u64 {

@@ -33,7 +33,10 @@ pub(crate) fn print_head(rounds: usize) {
 /// One line; of each contender its samples and whether it failed.
 pub(crate) fn print_line(name: &str, unit: &str, biotope: (&Samples, bool), tokio: (&Samples, bool)) {
     let ratio = match (biotope.0.median(), tokio.0.median()) {
-        (Some(biotope), Some(tokio)) if biotope > 0.0 => format!("{:.2}", tokio / biotope),
+        // Rounds before a failure say nothing of those after it.
+        (Some(biotope_median), Some(tokio_median)) if !biotope.1 && !tokio.1 && biotope_median > 0.0 => {
+            format!("{:.2}", tokio_median / biotope_median)
+        }
         _ => "–".into(),
     };
     print_columns(name, &cell(biotope), &cell(tokio), &ratio, unit);
