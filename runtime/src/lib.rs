@@ -67,7 +67,7 @@ pub use inspect::{DeadLetter, ProcessInfo, Status};
 pub use keys::{AlreadyRegistered, Keys};
 pub use message::{Accepts, Envelope, Message, Recipient};
 pub use names::{NotRegistered, RegisterError};
-pub use node::{Extension, Node, NodeBuilder, NodeError, NoSuchName, SpawnOptions, WeakNode};
+pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, WeakNode};
 pub use pid::{NodeId, Pid};
 pub use priority::Priority;
 pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveError, Received};

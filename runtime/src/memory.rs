@@ -92,9 +92,8 @@ unsafe impl Sync for Pool {}
 impl Pool {
     pub(crate) fn new() -> Self {
         Self {
-            shelves: [const {
-                Mutex::new(Shelf { batches: Vec::new(), cut: ptr::null_mut(), left: 0, chunks: Vec::new() })
-            }; CLASSES],
+            shelves: [const { Mutex::new(Shelf { batches: Vec::new(), cut: ptr::null_mut(), left: 0, chunks: Vec::new() }) };
+                CLASSES],
         }
     }
 

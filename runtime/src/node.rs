@@ -23,21 +23,21 @@ use crate::gateway::{
     Carrier, DecodeError, FarFuture, Gateway, Incoming, MethodId, PendingReply, Remote, StartFar, Wire,
 };
 use crate::inspect::{DeadLetter, DeadLetters, ProcessInfo};
+use crate::mailbox::Notice;
+use crate::memory::Pool;
+use crate::names::NotRegistered;
 use crate::names::{NameTaken, Names};
 use crate::panics;
 use crate::pid::{NodeId, Pid};
+use crate::priority::Priority;
 use crate::process::{AnyRef, Process, Table};
 use crate::registry::{Delivered, Registry, RemoteActors, StartableActors};
 use crate::report::CrashReport;
 use crate::runtime::{Runtime, RuntimeError};
-use crate::mailbox::Notice;
-use crate::memory::Pool;
-use crate::priority::Priority;
 use crate::signal::{Info, MonitorRef, NodeEvent, Request, Signal};
-use crate::timer::{Action, TimerRef};
 use crate::spec::{Spawn, Spec, StartError, process};
 use crate::time;
-use crate::names::NotRegistered;
+use crate::timer::{Action, TimerRef};
 use crate::{CallFailed, RegisterError};
 
 /// A node. Cloning gives another handle to the same one.

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::exit::ExitReason;
-use crate::pid::Pid;
 use crate::inspect::ProcessInfo;
+use crate::pid::Pid;
 use crate::process::Header;
 
 /// What is known of a process that ended abnormally. Its `Display` is the report that people read.

@@ -23,8 +23,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use slot::Slot;
-use word::{Claim, GaveUp};
 pub(crate) use word::ReplyWord;
+use word::{Claim, GaveUp};
 
 use crate::address::{Address, SendError};
 use crate::ambient;
@@ -374,7 +374,6 @@ impl<R: Send + 'static> Waiting<R> {
         node.count_dead_letter(why);
         ambient::abandoning(failed, || drop(message));
     }
-
 }
 
 impl<R> Waiting<R> {

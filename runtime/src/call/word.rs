@@ -138,7 +138,7 @@ impl ReplyWord {
         let mut tries = 0_u32;
         while !self.is_written(claim) {
             tries += 1;
-            if tries % 64 == 0 { yield_thread() } else { spin_loop() }
+            if tries.is_multiple_of(64) { yield_thread() } else { spin_loop() }
         }
         self.0.store(claim.0 | FREE, Ordering::Release);
         GaveUp::Answered

@@ -22,10 +22,10 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 pub(crate) use queue::{Held, Position, Pushed, Walked};
 use queue::{Kind, Look, Queue, Visit};
 
+use crate::ReplyTo;
 use crate::inspect::ProcessInfo;
 use crate::memory::Memory;
 use crate::signal::{Info, Request, Signal};
-use crate::ReplyTo;
 
 /// The intake of one process.
 pub(crate) struct Mailbox<M>(Queue<Place<M>>);
@@ -292,12 +292,7 @@ impl<M> Mailbox<M> {
     /// # Safety
     /// The caller is the owner; a [`take`](Self::take) has ended at `at` with [`Walked::End`]. That the
     /// owner is woken, and not scheduled, is what makes it stay the owner until it is parked.
-    pub(crate) unsafe fn wait_at<'p>(
-        &self,
-        at: &Position,
-        memory: &impl Memory,
-        held: impl Fn() -> Held<'p>,
-    ) -> bool {
+    pub(crate) unsafe fn wait_at<'p>(&self, at: &Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
         // SAFETY: the caller's promise.
         unsafe { self.0.wait_at(at, memory, held) }
     }
@@ -322,8 +317,8 @@ impl<M> Mailbox<M> {
     /// The caller is the owner, now and for ever.
     pub(crate) unsafe fn close(&self, memory: &impl Memory, mut left: impl FnMut(Result<M, Special<M>>)) {
         let take = |kind: Kind, place: Place<M>| {
-            // SAFETY: the kind says what is in the place.
             left(match kind {
+                // SAFETY: the kind says what is in the place.
                 Kind::ORDINARY => Ok(ManuallyDrop::into_inner(unsafe { place.message })),
                 // SAFETY: as above.
                 _ => Err(*ManuallyDrop::into_inner(unsafe { place.special })),

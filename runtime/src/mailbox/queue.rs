@@ -52,7 +52,7 @@ const CLOSED: u64 = LARGE;
 
 const FLAGS: u64 = WAITING | PARKED | LARGE | DRAINING;
 const COUNT_SHIFT: u32 = 48;
-const ADDRESS: u64 = (1 << COUNT_SHIFT) - 1 & !FLAGS;
+const ADDRESS: u64 = ((1 << COUNT_SHIFT) - 1) & !FLAGS;
 
 /// How many places the first block of an empty queue has.
 const FEW: usize = 8;
@@ -409,9 +409,9 @@ impl<T> Queue<T> {
 
     /// From now on, values of the ordinary kind are refused.
     pub(crate) fn drain(&self) {
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
-            (word != CLOSED).then_some(word | DRAINING)
-        });
+        let _ = self
+            .word
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| (word != CLOSED).then_some(word | DRAINING));
     }
 }
 
@@ -423,11 +423,7 @@ impl<T> Queue<T> {
     /// # Safety
     /// The caller is the owner: nobody else calls a method of this block meanwhile.
     #[inline]
-    pub(crate) unsafe fn pop<'p>(
-        &self,
-        memory: &impl Memory,
-        held: impl Fn() -> Held<'p>,
-    ) -> Look<T> {
+    pub(crate) unsafe fn pop<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> Look<T> {
         loop {
             let head = self.head.load(Ordering::Acquire);
             let oldest: *mut Block<T> = block(head);
@@ -605,18 +601,12 @@ impl<T> Queue<T> {
     /// # Safety
     /// As for [`wait_empty`](Self::wait_empty); `at` is where a walk has ended with [`Walked::End`], and
     /// was `held` in every call since.
-    pub(crate) unsafe fn wait_at<'p>(
-        &self,
-        at: &Position,
-        memory: &impl Memory,
-        held: impl Fn() -> Held<'p>,
-    ) -> bool {
+    pub(crate) unsafe fn wait_at<'p>(&self, at: &Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
         // SAFETY: the caller is the owner. The block that `at` is in is the newest, which stays.
         let head = unsafe { self.trim(memory, &held) };
         let word = self.word.load(Ordering::Relaxed);
         let (newest, claimed) = (block::<T>(word), count(word));
-        let looked_at =
-            if at.block.is_null() { (block(head), count(head)) } else { (at.block.cast(), at.place) };
+        let looked_at = if at.block.is_null() { (block(head), count(head)) } else { (at.block.cast(), at.place) };
         if (newest, claimed) != looked_at {
             return false;
         }
@@ -653,8 +643,8 @@ impl<T> Queue<T> {
             unsafe {
                 let places = if oldest == last { end } else { Block::places(oldest) };
                 if place == places {
-                    let next = (oldest != last)
-                        .then(|| wait_for(|| NonNull::new((*oldest).next.load(Ordering::Acquire))));
+                    let next =
+                        (oldest != last).then(|| wait_for(|| NonNull::new((*oldest).next.load(Ordering::Acquire))));
                     Block::give_back(oldest, memory);
                     match next {
                         Some(next) => head = pack(next.as_ptr(), 0, 0),
@@ -698,12 +688,7 @@ impl<T> Queue<T> {
     /// # Safety
     /// The caller is the owner, and all places of `oldest` are used up.
     #[cold]
-    unsafe fn advance(
-        &self,
-        oldest: *mut Block<T>,
-        memory: &impl Memory,
-        held: &mut Held<'_>,
-    ) -> Result<(), Look<T>> {
+    unsafe fn advance(&self, oldest: *mut Block<T>, memory: &impl Memory, held: &mut Held<'_>) -> Result<(), Look<T>> {
         // SAFETY: it is live until it is given back below.
         unsafe {
             let next = (*oldest).next.load(Ordering::Acquire);

@@ -84,7 +84,10 @@ pub(crate) trait Futures<A: Actor>: 'static {
 }
 
 /// The futures that these closures make. Each has no size, and is called without a value of it.
-pub(crate) struct Made<N, H, I, T>(PhantomData<fn() -> (N, H, I, T)>);
+pub(crate) struct Made<N, H, I, T>(PhantomData<Closures<N, H, I, T>>);
+
+/// A marker that is Send and Sync whatever the closures are.
+type Closures<N, H, I, T> = fn() -> (N, H, I, T);
 
 impl<N: Copy, H: Copy, I: Copy, T: Copy> Made<N, H, I, T> {
     pub(crate) fn by(_: N, _: H, _: I, _: T) -> Self {
@@ -169,10 +172,7 @@ impl<A: Handle, F: Futures<A>> ActorBody<A, F> {
     /// A body whose actor `start` makes.
     pub(crate) fn starting(header: &Header, start: Starting<A>) -> Self {
         header.set_phase(phase::STARTING);
-        Self {
-            actor: MaybeUninit::uninit(),
-            pending: Pending { start: ManuallyDrop::new(Box::new(start)) },
-        }
+        Self { actor: MaybeUninit::uninit(), pending: Pending { start: ManuallyDrop::new(Box::new(start)) } }
     }
 }
 
@@ -464,9 +464,10 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
 
     /// Begins to end, if a handler asked for it.
     unsafe fn stop_if_asked(&mut self) -> bool {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         let stopping = unsafe { self.header().owned_if_any() }.and_then(|owned| owned.stopping.take());
         let Some(reason) = stopping else { return false };
+        // SAFETY: as above.
         unsafe { self.begin_terminate(reason) };
         true
     }
@@ -494,7 +495,9 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
             let pending = &mut (*self.body).pending;
             match header.phase() {
                 phase::STARTING => {
-                    let Poll::Ready(made) = pending.start.as_mut().as_mut().poll(&mut cx) else { return Some(Flow::Park) };
+                    let Poll::Ready(made) = pending.start.as_mut().as_mut().poll(&mut cx) else {
+                        return Some(Flow::Park);
+                    };
                     header.set_phase(phase::EMPTY);
                     ManuallyDrop::drop(&mut pending.start);
                     match made {

@@ -29,8 +29,8 @@ use parking_lot::Mutex;
 
 use super::actor::INFO_HANDLER;
 use super::control::Control;
-use super::state::{Cause, State};
 use super::run::Flow;
+use super::state::{Cause, State};
 use super::turn::{self, After, Turn};
 use crate::call::ReplyWord;
 use crate::exit::ExitReason;
@@ -247,7 +247,11 @@ impl Class {
 impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
     /// Makes a process. The reference that is returned is that of the process itself: it lives until
     /// [`AnyRef::ended`]. `make` writes the body into its place.
-    pub(crate) fn make(class: &'static Class, birth: Birth<'_>, make: impl FnOnce(NonNull<B>, &CellRef<M>)) -> CellRef<M> {
+    pub(crate) fn make(
+        class: &'static Class,
+        birth: Birth<'_>,
+        make: impl FnOnce(NonNull<B>, &CellRef<M>),
+    ) -> CellRef<M> {
         let node = birth.node.clone();
         let piece = node.memory().allocate(class.layout).cast::<Self>();
         // A reference leads from `Me` and `Context`, which have no size, back to the cell.
@@ -604,6 +608,7 @@ impl Header {
     /// # Safety
     /// As for [`owned_if_any`](Self::owned_if_any).
     #[inline]
+    #[expect(clippy::mut_from_ref, reason = "the owner is alone; see Safety")]
     pub(crate) unsafe fn held(&self) -> Option<&mut Position> {
         // SAFETY: the caller's promise.
         unsafe { self.owned_if_any() }.map(|owned| &mut owned.received)
@@ -741,9 +746,8 @@ impl Header {
     fn admits(&self) -> bool {
         let Some(limit) = self.class.limit else { return true };
         let messages = &self.extra().messages;
-        let admitted = messages.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
-            (count < limit as u64).then_some(count + 1)
-        });
+        let admitted = messages
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit as u64).then_some(count + 1));
         admitted.is_ok()
     }
 

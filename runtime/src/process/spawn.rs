@@ -111,12 +111,8 @@ where
         M: Send + 'static,
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        const CLASS: Class = Cell::<M, Straight<Fut>>::class(
-            std::any::type_name::<F>,
-            &[],
-            None,
-            run::<M, Straight<Fut>>,
-        );
+        const CLASS: Class =
+            Cell::<M, Straight<Fut>>::class(std::any::type_name::<F>, &[], None, run::<M, Straight<Fut>>);
     }
     launch(&ClassOf::<M, F, Fut>::CLASS, node, options, None, false, |place, cell| {
         let straight = Straight::new(body(Process::new(cell.clone())));
@@ -190,12 +186,16 @@ fn launch_body<A: Handle, F: Futures<A>>(
 
 /// The types of the futures of `A`'s handlers.
 fn futures<A: Handle>() -> impl Futures<A> {
+    // Whoever calls these (see `Futures`) sees to it that nobody else uses what the pointers lead to as long
+    // as the future lives.
     Made::by(
-        // SAFETY: whoever calls these (see `Futures`) sees to it that nobody else uses what the pointers lead
-        // to as long as the future lives.
+        // SAFETY: see above.
         |actor: *mut A, cx: *mut Context<A>| unsafe { (*actor).init(&mut *cx) },
+        // SAFETY: see above.
         |actor: *mut A, message, cx: *mut Context<A>| unsafe { (*actor).step(message, &mut *cx) },
+        // SAFETY: see above.
         |actor: *mut A, info, cx: *mut Context<A>| unsafe { (*actor).step_info(info, &mut *cx) },
+        // SAFETY: see above.
         |actor: *mut A, reason: *const ExitReason, cx: *mut Context<A>| unsafe {
             (*actor).terminate(&*reason, &mut *cx)
         },

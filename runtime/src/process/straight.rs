@@ -144,6 +144,7 @@ impl<M: Send + 'static> Process<M> {
     }
 
     /// Receives whatever is first.
+    #[expect(clippy::type_complexity, reason = "a receive has no box, and so the type of its closure")]
     pub fn receive_any(
         &mut self,
     ) -> Receive<'_, M, impl FnMut(Taken<M>) -> Result<Received<M>, Taken<M>> + Send + use<M>> {
@@ -177,11 +178,7 @@ impl<M: Send + 'static> Process<M> {
     }
 
     /// Like [`monitor`](Me::monitor); the `Down` comes as the message that `tag` makes of it.
-    pub fn monitor_as(
-        &self,
-        target: impl Into<Target>,
-        tag: impl FnOnce(Down) -> M + Send + 'static,
-    ) -> MonitorRef {
+    pub fn monitor_as(&self, target: impl Into<Target>, tag: impl FnOnce(Down) -> M + Send + 'static) -> MonitorRef {
         me::monitor_as(self, target.into(), tag)
     }
 

@@ -297,15 +297,12 @@ impl Slot {
         loop {
             let word = self.word.load(Ordering::Relaxed);
             if word & LOCKED == 0
-                && self
-                    .word
-                    .compare_exchange_weak(word, word | LOCKED, Ordering::Acquire, Ordering::Relaxed)
-                    .is_ok()
+                && self.word.compare_exchange_weak(word, word | LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
                 return (word >> GENERATION_SHIFT) as u32;
             }
             tries += 1;
-            if tries % 64 == 0 { yield_thread() } else { spin_loop() }
+            if tries.is_multiple_of(64) { yield_thread() } else { spin_loop() }
         }
     }
 

@@ -32,8 +32,8 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     let pid = header.pid();
     turn.account(header);
     // SAFETY: the caller's promise.
-    let (launching, quiet) = unsafe { header.owned_if_any() }
-        .map_or((None, false), |owned| (owned.launching.take(), owned.quiet));
+    let (launching, quiet) =
+        unsafe { header.owned_if_any() }.map_or((None, false), |owned| (owned.launching.take(), owned.quiet));
     let report = if quiet { None } else { CrashReport::of(header, &reason) };
 
     // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether

@@ -40,8 +40,7 @@ impl Io {
 
     /// Tries to become the one that is inside.
     pub(crate) fn try_take(&self) -> bool {
-        self.own.is_some()
-            && self.taken.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.own.is_some() && self.taken.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Lets another in.

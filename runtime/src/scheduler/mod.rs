@@ -33,5 +33,5 @@ mod worker;
 
 pub(crate) use io::Io;
 pub(crate) use seeded::Seeded;
-pub use worker::{RuntimeStats, WorkerStats};
 pub(crate) use worker::{Directory, Settings, Workers};
+pub use worker::{RuntimeStats, WorkerStats};

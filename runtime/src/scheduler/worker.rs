@@ -24,8 +24,8 @@ use crate::memory::Pool;
 use crate::node::WeakNode;
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::{Class, Ready};
 use crate::process::turn::{self, After, Board, Seen, Turn};
+use crate::process::{Class, Ready};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::timer::Timers;
 
@@ -354,13 +354,7 @@ impl Workers {
     }
 
     /// A worker is stuck in a handler: it is reported, and replaced until it comes back.
-    pub(super) fn on_blocked(
-        &self,
-        number: usize,
-        seen: Seen,
-        class: &'static Class,
-        lasted: Duration,
-    ) {
+    pub(super) fn on_blocked(&self, number: usize, seen: Seen, class: &'static Class, lasted: Duration) {
         let seat = &self.seats[number];
         seat.board.end_turn();
         seat.notes.fetch_or(STUCK, Ordering::SeqCst);
@@ -448,7 +442,7 @@ impl Worker<'_> {
                 continue;
             }
             turns += 1;
-            if turns % TURNS_BETWEEN_LOOKS == 0 {
+            if turns.is_multiple_of(TURNS_BETWEEN_LOOKS) {
                 self.seat.turns.store(turns, Ordering::Relaxed);
                 self.look_around();
             }
@@ -490,7 +484,7 @@ impl Worker<'_> {
 
     #[cold]
     fn pick_elsewhere(&self, searching: &mut bool) -> Option<Ready> {
-        if let Some(ready) = self.from_injector() {
+        if let Some(ready) = self.take_injected() {
             return Some(ready);
         }
         self.workers.io.look_in();
@@ -503,7 +497,7 @@ impl Worker<'_> {
         if *searching { self.steal() } else { None }
     }
 
-    fn from_injector(&self) -> Option<Ready> {
+    fn take_injected(&self) -> Option<Ready> {
         loop {
             match self.workers.injector.steal_batch_and_pop(&self.queue) {
                 Steal::Success(ready) => return Some(ready),
@@ -554,7 +548,7 @@ impl Worker<'_> {
     /// empty.
     #[cold]
     fn look_around(&self) {
-        if let Some(ready) = self.from_injector() {
+        if let Some(ready) = self.take_injected() {
             self.queue.push(ready);
         }
         self.workers.io.look_in();

@@ -83,7 +83,12 @@ impl Timers {
     }
 
     /// Runs `fire` at `deadline`, unless the process at `to` has ended by then.
-    pub(crate) fn fire_at(&self, deadline: Instant, to: &Header, fire: impl FnOnce(TimerRef) + Send + 'static) -> TimerRef {
+    pub(crate) fn fire_at(
+        &self,
+        deadline: Instant,
+        to: &Header,
+        fire: impl FnOnce(TimerRef) + Send + 'static,
+    ) -> TimerRef {
         self.belonging_to(to, |timers| timers.at(deadline, Action::Fire(Some(AnyRef::of(to)), Box::new(fire))))
     }
 
