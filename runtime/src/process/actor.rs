@@ -29,6 +29,7 @@ use super::turn::Turn;
 use crate::actor::{Actor, Handle, Refused, Step};
 use crate::context::Context;
 use crate::exit::ExitReason;
+use crate::inspect::Status;
 use crate::mailbox::{Next, Position, Taken, Walked};
 use crate::panics::Unwound;
 use crate::signal::{Info, Request};
@@ -238,6 +239,15 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
 
     unsafe fn position<'a>(_: NonNull<Self>) -> Option<&'a mut Position> {
         None
+    }
+
+    fn status(header: &Header, messages: usize) -> Status {
+        match header.phase() {
+            phase::IDLE if messages == 0 => Status::Waiting,
+            phase::IDLE | phase::UNBORN => Status::Runnable,
+            phase::SUSPENDED => Status::Suspended,
+            _ => Status::Awaiting,
+        }
     }
 
     fn activity(header: &Header) -> Option<&'static str> {

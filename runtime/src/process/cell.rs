@@ -34,6 +34,7 @@ use super::state::{Cause, State};
 use super::turn::{self, After, Turn};
 use crate::call::ReplyWord;
 use crate::exit::ExitReason;
+use crate::inspect::Status;
 use crate::mailbox::{Held, Mailbox, Notice, Position, Pushed, Special, Taken};
 use crate::memory::Memory;
 use crate::node::Node;
@@ -184,6 +185,9 @@ pub(crate) trait Body<M>: Sized {
     /// # Safety
     /// As for [`run`](Self::run); the caller holds no other reference to it.
     unsafe fn position<'a>(body: NonNull<Self>) -> Option<&'a mut Position>;
+
+    /// What it was doing when it was asked, with so many messages in its mailbox. For the owner.
+    fn status(header: &Header, messages: usize) -> Status;
 
     /// The handler that it awaits. For the owner.
     fn activity(header: &Header) -> Option<&'static str>;

@@ -144,11 +144,11 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: &CellRef<M>, turn: &Turn
     let mut info = ProcessInfo::of(header);
     let mut messages = Vec::new();
     // SAFETY: the caller's promise.
-    unsafe {
-        if let Some(owned) = header.owned_if_any() {
-            info.look_at(owned);
-        }
-        local.mailbox.look(|message| messages.push(B::describe(message).to_owned()));
+    unsafe { local.mailbox.look(|message| messages.push(B::describe(message).to_owned())) };
+    info.status = B::status(header, messages.len());
+    // SAFETY: as above.
+    if let Some(owned) = unsafe { header.owned_if_any() } {
+        info.look_at(owned);
     }
     info.activity = B::activity(header);
     info.mailbox_len = messages.len();

@@ -19,6 +19,7 @@ use super::run::Flow;
 use super::turn::{self, Turn, Wants};
 use crate::address::Address;
 use crate::exit::{Error, ExitReason};
+use crate::inspect::Status;
 use crate::mailbox::{Held, Position, Taken, Walked};
 use crate::panics::Unwound;
 use crate::signal::{Down, Info, MonitorRef, Request, Target};
@@ -426,6 +427,10 @@ impl<M: Send + 'static> Process<M> {
     }
 }
 
+/// The phases of a body that has run: it waits for a message, or for something else.
+const RECEIVING: u8 = 1;
+const AWAITING: u8 = 2;
+
 /// The body of a process in straight-line code.
 pub(crate) struct Straight<F> {
     /// Up to where the receive that waits has looked.
@@ -464,8 +469,14 @@ where
             Poll::Ready(Ok(())) => Flow::End(ExitReason::Normal),
             Poll::Ready(Err(error)) => Flow::End(error.into_reason()),
             Poll::Pending => match turn.wants() {
-                Wants::Nothing => Flow::Park,
-                Wants::More => Flow::ParkAt(at),
+                Wants::Nothing => {
+                    header.set_phase(AWAITING);
+                    Flow::Park
+                }
+                Wants::More => {
+                    header.set_phase(RECEIVING);
+                    Flow::ParkAt(at)
+                }
                 Wants::Receive => Flow::Receive,
                 Wants::Writer => {
                     let _ = header.state.note(super::state::Cause::Wake);
@@ -488,6 +499,14 @@ where
     unsafe fn position<'a>(body: NonNull<Self>) -> Option<&'a mut Position> {
         // SAFETY: the caller is the owner.
         Some(unsafe { &mut (*body.as_ptr()).position })
+    }
+
+    fn status(header: &Header, _: usize) -> Status {
+        match header.phase() {
+            RECEIVING => Status::Waiting,
+            AWAITING => Status::Awaiting,
+            _ => Status::Runnable,
+        }
     }
 
     fn activity(_: &Header) -> Option<&'static str> {
