@@ -18,6 +18,9 @@
 //! `address` → `process::cell` → `process::mailbox` → `process::state` → `scheduler` → `process::run` →
 //! `process::body` → `actor`.
 
+#[cfg(panic = "abort")]
+compile_error!("biotope keeps a panic to its process by unwinding: build with `panic = \"unwind\"`");
+
 mod actor;
 mod address;
 mod ambient;

@@ -30,12 +30,12 @@ use crate::names::{NameTaken, Names};
 use crate::panics;
 use crate::pid::{NodeId, Pid};
 use crate::priority::Priority;
-use crate::process::{AnyRef, Process, Table};
+use crate::process::{self, AnyRef, Process, Table, turn};
 use crate::registry::{Delivered, Registry, RemoteActors, StartableActors};
 use crate::report::CrashReport;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::signal::{Info, MonitorRef, NodeEvent, Request, Signal};
-use crate::spec::{Spawn, Spec, StartError, process};
+use crate::spec::{self, Spawn, Spec, StartError};
 use crate::time;
 use crate::timer::{Action, TimerRef};
 use crate::{CallFailed, RegisterError};
@@ -158,7 +158,7 @@ impl Node {
         F: FnOnce(Process<M>) -> Fut,
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        process(body).spawn_on(self, options).0
+        spec::process(body).spawn_on(self, options).0
     }
 
     /// Starts an `A` on the node `node`, and waits until its `init` is done there.
@@ -294,9 +294,17 @@ impl Node {
         self.process(pid.into()).is_some()
     }
 
-    /// Sends `to` an exit signal that comes from no process; `to` itself stands as its sender.
+    /// Sends `to` an exit signal that comes from no process; `to` itself stands as its sender. To the process
+    /// that runs here it is as [`Me::exit`](crate::Me::exit) to oneself.
     pub fn exit(&self, to: impl Into<Pid>, reason: ExitReason) {
         let to = to.into();
+        let is_own = turn::with_process(|running| {
+            let own = running.filter(|(_, process)| process.pid() == to);
+            own.inspect(|(_, process)| process::at(process).exit(to, reason.clone())).is_some()
+        });
+        if is_own {
+            return;
+        }
         self.signal(to, Signal::Exit { from: to, reason, link: false });
     }
 
@@ -614,6 +622,7 @@ impl Node {
             Signal::Monitor { from, reference } => {
                 self.signal(from, Signal::Down { reference, from: to, reason: reason.clone() });
             }
+            Signal::Unlink { from, id } => self.signal(from, Signal::Unlinked { from: to, id }),
             _ => {}
         }
     }
@@ -631,6 +640,7 @@ impl Node {
             if let Some(extra) = process.extra_if_any() {
                 let mut control = extra.control.lock();
                 control.monitored_by.retain(|reference| reference.owner.node() != id);
+                control.unlinking.retain(|peer, _| peer.node() != id);
                 let reason = ExitReason::NoConnection;
                 for &from in control.links.iter().filter(|peer| peer.node() == id) {
                     ends.push(Signal::Exit { from, reason: reason.clone(), link: true });

@@ -15,7 +15,14 @@ use crate::config::LONGEST_REASON;
 use crate::exit::{ExitReason, PanicReport};
 
 thread_local! {
-    static LAST: RefCell<Option<Arc<PanicReport>>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<Noted>> = const { RefCell::new(None) };
+}
+
+/// Why the code on this thread unwinds, or has unwound last.
+#[derive(Clone)]
+enum Noted {
+    Panic(Arc<PanicReport>),
+    Exit(ExitReason),
 }
 
 static HOOK: Once = Once::new();
@@ -28,7 +35,7 @@ pub(crate) fn install_hook() {
             if ambient::current_pid().is_none() {
                 return before(info);
             }
-            LAST.replace(Some(Arc::new(report(info))));
+            LAST.replace(Some(Noted::Panic(Arc::new(report(info)))));
         }));
     });
 }
@@ -38,7 +45,10 @@ pub(crate) fn unwinding() -> Option<ExitReason> {
     if !std::thread::panicking() {
         return None;
     }
-    LAST.with_borrow(Clone::clone).map(ExitReason::Panic)
+    Some(match LAST.with_borrow(Clone::clone)? {
+        Noted::Panic(report) => ExitReason::Panic(report),
+        Noted::Exit(reason) => reason,
+    })
 }
 
 /// Why a process's code was unwound.
@@ -62,24 +72,31 @@ impl Unwound {
 
 /// Unwinds the code of the process that runs here, quietly.
 pub(crate) fn unwind(why: Unwound) -> ! {
+    let (Unwound::Panicked(reason) | Unwound::ByChoice(reason) | Unwound::BySignal(reason)) = &why;
+    LAST.replace(Some(Noted::Exit(reason.clone())));
     std::panic::resume_unwind(Box::new(why))
 }
 
 /// What was caught.
 pub(crate) fn unwound(payload: Box<dyn Any + Send>) -> Unwound {
     match payload.downcast::<Unwound>() {
-        Ok(unwound) => *unwound,
+        Ok(unwound) => {
+            LAST.take();
+            *unwound
+        }
         Err(payload) => Unwound::Panicked(reason(payload)),
     }
 }
 
 /// The exit reason for a caught panic.
 fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
-    let report = LAST.take().unwrap_or_else(|| {
+    let message = text(&*payload);
+    let report = match LAST.take() {
+        // What was noted may be of a panic that the code has caught itself.
+        Some(Noted::Panic(report)) if report.message == message => report,
         // `resume_unwind` passes the hook by.
-        let message = text(&*payload);
-        Arc::new(PanicReport { message, location: None, backtrace: None })
-    });
+        _ => Arc::new(PanicReport { message, location: None, backtrace: None }),
+    };
     // A payload may panic when it is dropped; that must not reach the worker.
     let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
     ExitReason::Panic(report)

@@ -31,10 +31,13 @@ pub enum Signal {
         /// The other end.
         from: Pid,
     },
-    /// `from` removes the link.
+    /// `from` removes the link. It is answered with [`Unlinked`](Self::Unlinked); until then `from` takes
+    /// no link from the receiver, whose older ones may still be on their way.
     Unlink {
         /// The other end.
         from: Pid,
+        /// Which unlink of its it is.
+        id: u64,
     },
     /// `from` wants to hear of the receiver's end.
     Monitor {
@@ -70,6 +73,13 @@ pub enum Signal {
     Stop {
         /// The reason to end with.
         reason: ExitReason,
+    },
+    /// `from` has received the unlink.
+    Unlinked {
+        /// The other end.
+        from: Pid,
+        /// Which unlink of the receiver's it was.
+        id: u64,
     },
 }
 

@@ -150,7 +150,10 @@ pub(crate) type Deserializer<'a> = rmp_serde::Deserializer<rmp_serde::decode::Re
 /// Checks that `signal` speaks for processes of `peer` only, and to `local` about what is its own.
 pub(crate) fn check_source(signal: &Signal, peer: NodeId, local: NodeId) -> Result<(), Malformed> {
     let honest = match signal {
-        Signal::Link { from } | Signal::Unlink { from } | Signal::Exit { from, .. } => from.node() == peer,
+        Signal::Link { from }
+        | Signal::Unlink { from, .. }
+        | Signal::Unlinked { from, .. }
+        | Signal::Exit { from, .. } => from.node() == peer,
         Signal::Monitor { from, reference } => from.node() == peer && reference.owner() == *from,
         Signal::Demonitor { reference } => reference.owner().node() == peer,
         Signal::Down { from, reference, .. } => from.node() == peer && reference.owner().node() == local,

@@ -634,7 +634,7 @@ impl Header {
         let Some(extra) = self.extra_if_any() else { return };
         let links = std::mem::take(&mut extra.control.lock().links);
         for peer in links {
-            self.node.signal(peer, Signal::Unlink { from: self.pid() });
+            self.node.signal(peer, Signal::Unlink { from: self.pid(), id: 0 });
             // Whoever is about to be told by other means must not be ended by the link before.
             if let Some(peer) = self.node.process(peer)
                 && let Some(extra) = peer.extra_if_any()

@@ -19,6 +19,8 @@ pub(crate) struct Control {
     pub(crate) label: Option<Arc<str>>,
     pub(crate) group_leader: Option<Pid>,
     pub(crate) links: BTreeSet<Pid>,
+    /// Unlinks that were not answered yet: links that come from there are older.
+    pub(crate) unlinking: BTreeMap<Pid, u64>,
     /// Whom this process monitors, by the number of the monitor.
     pub(crate) monitors: BTreeMap<u64, Monitor>,
     /// Who monitors this process.
@@ -71,6 +73,8 @@ pub(crate) trait Holds: Send + Sync {
 pub(crate) enum Effect {
     /// It is done.
     Nothing,
+    /// This goes back to that process.
+    Answer(Pid, Signal),
     /// The process is told, in the signal's place in the mailbox.
     Tell(Info),
     /// The process is told by a message of its own.
@@ -113,6 +117,22 @@ impl Control {
         self.held.shrink_to_fit();
     }
 
+    /// Adds a link. Returns whether there was none.
+    pub(crate) fn link(&mut self, to: Pid) -> bool {
+        self.unlinking.remove(&to);
+        self.links.insert(to)
+    }
+
+    /// Removes a link. Returns the number of the unlink that is to be sent, if there was one.
+    pub(crate) fn unlink(&mut self, from: Pid) -> Option<u64> {
+        if !self.links.remove(&from) {
+            return None;
+        }
+        let id = self.next_number();
+        self.unlinking.insert(from, id);
+        Some(id)
+    }
+
     /// Removes a monitor, and the aliases that end with it.
     pub(crate) fn remove_monitor(&mut self, number: u64) -> Option<Monitor> {
         let monitor = self.monitors.remove(&number)?;
@@ -136,12 +156,21 @@ impl Control {
     /// Receives `signal` as process `me`.
     pub(crate) fn receive(&mut self, me: Pid, signal: Signal) -> Effect {
         match signal {
+            // A link that crossed an unlink is older than that, and both ends forget it (Erlang/OTP, "Link
+            // Protocol").
+            Signal::Link { from } if self.unlinking.contains_key(&from) => Effect::Nothing,
             Signal::Link { from } => {
                 self.links.insert(from);
                 Effect::Nothing
             }
-            Signal::Unlink { from } => {
+            Signal::Unlink { from, id } => {
                 self.links.remove(&from);
+                Effect::Answer(from, Signal::Unlinked { from: me, id })
+            }
+            Signal::Unlinked { from, id } => {
+                if self.unlinking.get(&from) == Some(&id) {
+                    self.unlinking.remove(&from);
+                }
                 Effect::Nothing
             }
             Signal::Monitor { reference, .. } => {
@@ -161,13 +190,13 @@ impl Control {
                     Some(tag) => Effect::TellAs(tag(down)),
                 }
             }
-            Signal::Exit { from, reason, link } => self.receive_exit(me, from, reason, link),
+            Signal::Exit { from, reason, link } => self.receive_exit(from, reason, link),
             Signal::Stop { reason } => Effect::Stop(reason),
         }
     }
 
     /// The table of what an exit signal does (Erlang/OTP, "Receiving Exit Signals").
-    fn receive_exit(&mut self, me: Pid, from: Pid, reason: ExitReason, link: bool) -> Effect {
+    fn receive_exit(&mut self, from: Pid, reason: ExitReason, link: bool) -> Effect {
         // A link that was removed meanwhile tells nothing.
         if link && !self.links.remove(&from) {
             return Effect::Nothing;
@@ -176,7 +205,8 @@ impl Control {
             // Only an explicitly sent kill is special; over a link it is a reason like others.
             ExitReason::Kill if !link => Effect::End(ExitReason::Killed),
             reason if self.trap_exit => Effect::Tell(Info::Exit(Exit { from, reason })),
-            ExitReason::Normal if from != me || link => Effect::Nothing,
+            // From oneself it would end the process: then it is no signal (see `Me::exit`).
+            ExitReason::Normal => Effect::Nothing,
             reason => Effect::End(reason),
         }
     }
@@ -205,7 +235,7 @@ mod tests {
             Effect::Nothing => Said::Nothing,
             Effect::Tell(info) => Said::Tell(info),
             Effect::End(reason) => Said::End(reason),
-            Effect::TellAs(_) | Effect::Stop(_) => Said::Other,
+            Effect::Answer(..) | Effect::TellAs(_) | Effect::Stop(_) => Said::Other,
         }
     }
 
@@ -221,7 +251,6 @@ mod tests {
         let mut plain = Control::default();
         assert_eq!(said(plain.receive(me, exit(1, R::Shutdown, false))), Said::End(R::Shutdown));
         assert_eq!(said(plain.receive(me, exit(1, R::Normal, false))), Said::Nothing);
-        assert_eq!(said(plain.receive(me, exit(0, R::Normal, false))), Said::End(R::Normal));
         assert_eq!(said(plain.receive(me, exit(1, R::Kill, false))), Said::End(R::Killed));
         let mut trapping = Control { trap_exit: true, ..Control::default() };
         for reason in [R::Shutdown, R::Normal] {
@@ -254,6 +283,26 @@ mod tests {
         control.monitors.insert(1, Monitor { target: Target::Pid(pid(1)), pid: Some(pid(1)), tag: None });
         assert!(matches!(control.receive(me, down.clone()), Effect::Tell(Info::Down(_))));
         assert_eq!(said(control.receive(me, down)), Said::Nothing);
+    }
+
+    /// A link that was on its way when an unlink was sent does not come back to life at one end.
+    #[test]
+    fn a_link_that_crosses_an_unlink_is_forgotten_at_both_ends() {
+        let (left, right) = (pid(1), pid(2));
+        let (mut a, mut b) = (Control::default(), Control::default());
+        assert!(a.link(right));
+        assert!(b.link(left));
+        let id = a.unlink(right).expect("it was linked");
+        b.receive(right, Signal::Link { from: left });
+        let Effect::Answer(to, answer) = b.receive(right, Signal::Unlink { from: left, id }) else {
+            panic!("an unlink is answered")
+        };
+        assert_eq!(to, left);
+        a.receive(left, Signal::Link { from: right });
+        a.receive(left, answer);
+        assert!(a.links.is_empty() && b.links.is_empty() && a.unlinking.is_empty());
+        a.receive(left, Signal::Link { from: right });
+        assert!(a.links.contains(&right), "a newer link counts");
     }
 
     #[test]

@@ -95,7 +95,7 @@ impl Me {
     /// signal with [`ExitReason::NoProc`] comes back. Linking twice, or to oneself, changes nothing.
     pub fn link(&self, to: impl Into<Pid>) {
         let to = to.into();
-        if to != self.pid() && self.header().extra().control.lock().links.insert(to) {
+        if to != self.pid() && self.header().extra().control.lock().link(to) {
             self.node().signal(to, Signal::Link { from: self.pid() });
         }
     }
@@ -104,8 +104,9 @@ impl Me {
     /// already in the mailbox stays.
     pub fn unlink(&self, to: impl Into<Pid>) {
         let to = to.into();
-        if self.header().extra().control.lock().links.remove(&to) {
-            self.node().signal(to, Signal::Unlink { from: self.pid() });
+        let removed = self.header().extra().control.lock().unlink(to);
+        if let Some(id) = removed {
+            self.node().signal(to, Signal::Unlink { from: self.pid(), id });
         }
     }
 

@@ -47,6 +47,10 @@ fn receive_signal<M: Send + 'static>(header: &Header, signal: Signal) -> Result<
     let effect = header.extra().control.lock().receive(header.pid(), signal);
     Ok(match effect {
         Effect::Nothing => Becomes::Nothing,
+        Effect::Answer(to, answer) => {
+            header.node().signal(to, answer);
+            Becomes::Nothing
+        }
         Effect::Tell(info) => Becomes::Taken(Taken::Info(info)),
         Effect::TellAs(message) => match message.downcast::<M>() {
             Ok(message) => {
