@@ -1,6 +1,6 @@
 //! Area REG: local names.
 
-use biotope_runtime::{ExitReason, RegisterError, Spec, StartError, node, spawn};
+use biotope_runtime::{Call, CallFailed, ExitReason, RegisterError, Spec, StartError, node, spawn};
 
 use crate::everywhere;
 use crate::probe::{Msg, Probe, end_of, observe};
@@ -27,6 +27,25 @@ fn a_name_is_one_process_and_is_free_when_its_end_is_known() {
             assert_eq!(node().unregister("n"), Ok(()));
             assert_eq!(node().whereis("n"), None);
             assert_eq!(node().register("n", &a), Err(RegisterError::NoProc));
+            Ok(())
+        })
+    });
+}
+
+/// A call that waits in the state of its callee hears of the end without a monitor.
+#[test]
+fn a_caller_that_learns_that_its_callee_died_finds_the_name_free() {
+    everywhere("name_died", || {
+        observe(async move |me| {
+            for _ in 0..20 {
+                let callee = spawn(Probe::new());
+                node().register("n", &callee)?;
+                let call = Call::new(callee.address(), Msg::Hold).send();
+                me.exit(&callee, ExitReason::Kill);
+                assert_eq!(call.await, Err(CallFailed::Died(ExitReason::Killed)));
+                assert_eq!(node().register("n", me.pid()), Ok(()));
+                assert!(node().unregister("n"));
+            }
             Ok(())
         })
     });
