@@ -204,11 +204,12 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
             }
             let is_terminating = header.owned_if_any().is_some_and(|owned| owned.ending.is_some());
             match (panicked_in, unwound) {
+                // An exit signal that is not trapped refuses nothing and runs no `terminate`, also if one sends
+                // it to oneself.
+                (_, Unwound::BySignal(reason)) => Flow::End(reason),
                 (phase::STARTING | phase::UNBORN | phase::INITIALISING, unwound) => {
                     work.refuse(StartError::Refused(unwound.into_reason()))
                 }
-                // An exit signal that is not trapped runs no `terminate`, also if one sends it to oneself.
-                (_, Unwound::BySignal(reason)) => Flow::End(reason),
                 (_, unwound) if is_terminating => Flow::End(unwound.into_reason()),
                 (_, unwound) => {
                     work.begin_terminate(unwound.into_reason());
