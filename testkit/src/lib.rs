@@ -23,7 +23,8 @@ pub struct TestOptions {
 
 /// The body of `#[biotope::test]`.
 ///
-/// The environment variable `BIOTOPE_SEED` replays one seed of a test that has seeds.
+/// The environment variable `BIOTOPE_SEED` replays one seed of a test that has seeds; `BIOTOPE_SEEDS` says
+/// how many seeds such a test has at most.
 ///
 /// # Panics
 /// If the body fails, with its exit reason and the seed.
@@ -36,14 +37,23 @@ where
     let seeds = match (options.seed, options.seeds) {
         (None, None) => return verdict(options.name, None, once(Runtime::builder(), body())),
         (Some(seed), _) => seed..seed + 1,
-        (None, Some(seeds)) => match replayed_seed() {
+        (None, Some(seeds)) => match number_from("BIOTOPE_SEED") {
             Some(seed) => seed..seed + 1,
-            None => 0..seeds,
+            None => 0..repetitions(seeds),
         },
     };
     for seed in seeds {
         verdict(options.name, Some(seed), once(Runtime::builder().seeded(seed), body()));
     }
+}
+
+/// How often a test repeats itself that usually does so `usual` times: `BIOTOPE_SEEDS`, if that is less.
+/// For where each run takes long, as under a sanitizer.
+///
+/// # Panics
+/// If `BIOTOPE_SEEDS` is no number.
+pub fn repetitions(usual: u64) -> u64 {
+    number_from("BIOTOPE_SEEDS").map_or(usual, |most| most.min(usual))
 }
 
 /// Runs `body` once on the runtime that `builder` makes, as a process of a node named `test`.
@@ -85,11 +95,11 @@ impl<E: Into<Error>> TestResult for Result<(), E> {
     }
 }
 
-fn replayed_seed() -> Option<u64> {
-    let seed = std::env::var("BIOTOPE_SEED").ok()?;
-    match seed.parse() {
-        Ok(seed) => Some(seed),
-        Err(_) => panic!("BIOTOPE_SEED is `{seed}`, which is no number"),
+fn number_from(variable: &str) -> Option<u64> {
+    let number = std::env::var(variable).ok()?;
+    match number.parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{variable} is `{number}`, which is no number"),
     }
 }
 

@@ -5,23 +5,36 @@
 //!   step      one program that must succeed, and how long it took
 //!   programs  every example, run, with its result checked
 //!   atlas     the atlas: what must hold for one run, and many runs in a row
+//!   loom      the models of what threads do to each other
+//!   sanitize  the runtime's tests under the address and the thread sanitizer
+//!   bugs      known bugs, put back on purpose: each must be caught
+//!   trial     one test, and how it ended
 //! ```
 
 #![forbid(unsafe_code)]
 
 mod atlas;
+mod bugs;
+mod loom;
 mod programs;
+mod sanitize;
 mod step;
+mod trial;
 
 use std::process::ExitCode;
 
+use bugs::Which;
+use sanitize::Sanitizer;
 use step::{Failure, Steps, cargo};
 
 const USAGE: &str = "\
 cargo xtask verify            what CI runs; changes no file
 cargo xtask fix               formats, and lets clippy mend what it can
 cargo xtask examples          runs every example and checks its result
-cargo xtask atlas-soak [N]    runs the atlas N times (10) in each topology, and prints a table";
+cargo xtask atlas-soak [N]    runs the atlas N times (10) in each topology, and prints a table
+cargo xtask loom              tries every interleaving of the runtime's models
+cargo xtask sanitize [WHICH]  runs the runtime's tests under the sanitizer `address` or `thread`, or both
+cargo xtask bugs [NAME]       puts known bugs back, or this one: each must be caught. `--quick` without sanitizers";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +44,15 @@ fn main() -> ExitCode {
         ["fix"] => fix(),
         ["examples"] => programs::check_all(&mut Steps::new()),
         ["atlas-soak"] => atlas::soak(10),
+        ["loom"] => loom::check(&mut Steps::new()),
+        ["sanitize"] => sanitize(&Sanitizer::ALL),
+        ["sanitize", name] => match Sanitizer::from_name(name) {
+            Some(sanitizer) => sanitize(&[sanitizer]),
+            None => Err(format!("`{name}` is no sanitizer")),
+        },
+        ["bugs"] => bugs::check(Which::All),
+        ["bugs", "--quick"] => bugs::check(Which::Quick),
+        ["bugs", name] => bugs::check(Which::Named(name)),
         ["atlas-soak", runs] => match runs.parse() {
             Ok(runs) => atlas::soak(runs),
             Err(_) => Err(format!("`{runs}` is no number of runs")),
@@ -67,6 +89,13 @@ fn verify() -> Result<(), Failure> {
     steps.run("dependencies", cargo(["deny", "check", "licenses", "bans", "sources"]))?;
     steps.print();
     Ok(())
+}
+
+fn sanitize(sanitizers: &[Sanitizer]) -> Result<(), Failure> {
+    let mut steps = Steps::new();
+    let outcomes: Vec<_> = sanitizers.iter().map(|sanitizer| sanitize::check(&mut steps, *sanitizer)).collect();
+    steps.print();
+    outcomes.into_iter().collect()
 }
 
 fn fix() -> Result<(), Failure> {

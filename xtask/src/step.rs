@@ -1,6 +1,6 @@
 //! One program that must succeed, and how long it took.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -48,8 +48,13 @@ impl Steps {
 
 /// Cargo, in the folder of the workspace.
 pub(crate) fn cargo<const N: usize>(arguments: [&str; N]) -> Command {
+    cargo_in(&root(), arguments)
+}
+
+/// Cargo, in the folder of another workspace.
+pub(crate) fn cargo_in<const N: usize>(folder: &Path, arguments: [&str; N]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments).current_dir(root());
+    command.args(arguments).current_dir(folder);
     command
 }
 

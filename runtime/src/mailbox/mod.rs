@@ -16,6 +16,8 @@
 #![expect(unsafe_code, reason = "a place holds a message or a box, and its kind says which")]
 
 mod queue;
+#[cfg(test)]
+mod tests;
 
 use std::mem::{ManuallyDrop, MaybeUninit};
 

@@ -467,8 +467,8 @@ impl<T> Queue<T> {
         from: &mut Position,
         mut visit: impl FnMut(Kind, &mut MaybeUninit<T>) -> Visit,
     ) -> Walked {
+        let head = self.head.load(Ordering::Acquire);
         if from.block.is_null() {
-            let head = self.head.load(Ordering::Acquire);
             if block::<T>(head).is_null() {
                 return match self.without_head() {
                     Look::Hole => Walked::Hole,
@@ -476,6 +476,9 @@ impl<T> Queue<T> {
                 };
             }
             *from = Position { block: block::<T>(head).cast(), place: count(head) };
+        } else if from.block == block::<T>(head).cast() {
+            // What was popped meanwhile is gone, although its places do not say so.
+            from.place = from.place.max(count(head));
         }
         loop {
             let at = from.block.cast::<Block<T>>();
@@ -602,8 +605,10 @@ impl<T> Queue<T> {
     /// As for [`wait_empty`](Self::wait_empty); `at` is where a walk has ended with [`Walked::End`], and
     /// was `held` in every call since.
     pub(crate) unsafe fn wait_at<'p>(&self, at: &Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
-        // SAFETY: the caller is the owner. The block that `at` is in is the newest, which stays.
-        let head = unsafe { self.trim(memory, &held) };
+        // The block that `at` is in stays, even if a sender has brought another just now: given back, it could
+        // come again as the newest, at the same address and with as many places claimed.
+        // SAFETY: the caller is the owner.
+        let head = unsafe { self.trim_up_to(at.block.cast(), memory, &held) };
         let word = self.word.load(Ordering::Relaxed);
         let (newest, claimed) = (block::<T>(word), count(word));
         let looked_at = if at.block.is_null() { (block(head), count(head)) } else { (at.block.cast(), at.place) };
@@ -707,6 +712,15 @@ impl<T> Queue<T> {
     /// # Safety
     /// As for [`pop`](Self::pop).
     pub(crate) unsafe fn trim<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> u64 {
+        // SAFETY: the caller's promise.
+        unsafe { self.trim_up_to(ptr::null_mut(), memory, held) }
+    }
+
+    /// As [`trim`](Self::trim), but gives back neither the block `last` nor what is behind it.
+    ///
+    /// # Safety
+    /// As for [`pop`](Self::pop).
+    unsafe fn trim_up_to<'p>(&self, last: *mut Block<T>, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> u64 {
         loop {
             let head = self.head.load(Ordering::Acquire);
             let (oldest, place, large) = (block::<T>(head), count(head), head & LARGE != 0);
@@ -716,7 +730,7 @@ impl<T> Queue<T> {
             // SAFETY: the oldest block is live until the owner, who is here, gives it back.
             unsafe {
                 if place == Block::<T>::shape_of(large).places {
-                    if self.advance(oldest, memory, &mut held()).is_err() {
+                    if oldest == last || self.advance(oldest, memory, &mut held()).is_err() {
                         return head;
                     }
                 } else if Block::kind(oldest, large, place).load(Ordering::Relaxed) == USED {

@@ -124,3 +124,45 @@ fn a_process_that_calls_itself_gets_an_error_at_once() {
         })
     });
 }
+
+/// Holds each call until the next comes: then it replies to the one before, and at once to that one.
+#[derive(Default)]
+struct Late(Option<ReplyTo<u32>>);
+
+enum Ask {
+    Hold(ReplyTo<u32>),
+    Reply(ReplyTo<u32>),
+}
+
+impl Actor for Late {
+    type Msg = Ask;
+    type Client = Address<Ask>;
+    const NAME: &'static str = "Late";
+}
+
+impl Handle for Late {
+    async fn handle(&mut self, ask: Ask, _cx: &mut Context<Self>) {
+        match ask {
+            Ask::Hold(reply) => self.0 = Some(reply),
+            Ask::Reply(reply) => {
+                if let Some(late) = self.0.take() {
+                    late.send(1);
+                }
+                reply.send(2);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_late_reply_does_not_reach_the_next_call() {
+    everywhere("late", || {
+        observe(async move |_| {
+            let late = spawn(Late::default());
+            let given_up = Call::new(&late, Ask::Hold).timeout(Duration::from_millis(1)).await;
+            assert_eq!(given_up, Err(CallFailed::Timeout));
+            assert_eq!(Call::new(&late, Ask::Reply).await, Ok(2));
+            Ok(())
+        })
+    });
+}

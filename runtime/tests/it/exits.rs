@@ -33,6 +33,64 @@ fn mon_01_down_carries_the_exit_reason() {
     });
 }
 
+/// MON-01, in the last moment: the process runs its last code when the monitor is set, and never receives
+/// it. On threads only: in a seeded run nobody else runs meanwhile.
+#[test]
+fn mon_01_a_monitor_set_in_the_last_turn_is_told_the_reason() {
+    on_two_workers(async move |mut me| {
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (go, gate) = std::sync::mpsc::channel();
+        let ending = spawn_process(async move |_: Process<()>| {
+            let _ = begin.send(());
+            let _ = gate.recv();
+            Err(ExitReason::value("r").into())
+        });
+        begun.await?;
+        let watch = me.monitor(ending.pid());
+        let _ = go.send(());
+        assert_eq!(down(&mut me, watch).await?, ExitReason::value("r"));
+        Ok(())
+    });
+}
+
+/// MON-02, in the first moment: the mailbox is closed already, and the process is still in the table.
+#[test]
+fn mon_02_a_monitor_set_while_the_mailbox_is_dropped_is_told_noproc() {
+    /// A message that takes its time to be dropped.
+    struct Slow(Option<tokio::sync::oneshot::Sender<()>>, std::sync::mpsc::Receiver<()>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            let _ = self.0.take().map(|begin| begin.send(()));
+            let _ = self.1.recv();
+        }
+    }
+    on_two_workers(async move |mut me| {
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (go, gate) = std::sync::mpsc::channel();
+        let ending = spawn_process(async move |_: Process<Slow>| {
+            std::future::pending::<()>().await;
+            Ok(())
+        });
+        ending.cast(Slow(Some(begin), gate));
+        me.exit(ending.pid(), ExitReason::Kill);
+        begun.await?;
+        let watch = me.monitor(ending.pid());
+        let _ = go.send(());
+        assert_eq!(down(&mut me, watch).await?, ExitReason::NoProc);
+        Ok(())
+    });
+}
+
+/// One worker is held up by what ends, and the other does the rest.
+fn on_two_workers<F>(body: impl FnOnce(Process<()>) -> F + Clone + Send + 'static)
+where
+    F: Future<Output = biotope_runtime::Result<()>> + Send + 'static,
+{
+    for _ in 0..biotope_testkit::repetitions(10) {
+        biotope_testkit::once(Runtime::builder().workers(2), observe(body.clone())).unwrap();
+    }
+}
+
 /// PROC-03, LOG-06: a panic ends one process, with what it said, and nothing else.
 #[test]
 fn proc_03_a_panic_ends_one_process_with_its_text() {

@@ -11,12 +11,12 @@ mod timers;
 
 use std::future::Future;
 
-use biotope_testkit::{TestOptions, test};
+use biotope_testkit::{TestOptions, repetitions, test};
 
 /// Runs `body` under 200 seeds in virtual time, and twenty times on the real scheduler.
 fn everywhere<F: Future<Output = biotope_runtime::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
     test(TestOptions { name, seeds: Some(200), seed: None }, body);
-    for _ in 0..20 {
+    for _ in 0..repetitions(20) {
         test(TestOptions { name, seeds: None, seed: None }, body);
     }
 }

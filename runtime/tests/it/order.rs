@@ -1,9 +1,9 @@
 //! Area SIG: what one process sends another arrives in the order sent.
 
-use biotope_runtime::{ExitReason, Process, Received, spawn, spawn_process};
+use biotope_runtime::{ExitReason, Process, Received, node, spawn, spawn_process};
 
 use crate::everywhere;
-use crate::probe::{Msg, Probe, Seen, down, observe, seen};
+use crate::probe::{Msg, Probe, Seen, down, end_of, observe, seen};
 
 /// SIG-01: order between a pair, whoever else sends.
 #[test]
@@ -90,6 +90,39 @@ fn sig_03_final_messages_come_before_the_down() {
                 Ok(())
             });
             assert_eq!(order.await?, [1, 2, 99]);
+            Ok(())
+        })
+    });
+}
+
+/// SIG-03, for an actor, and for the exit that it traps.
+#[test]
+fn sig_03_an_actor_handles_final_messages_before_the_exit_and_the_down() {
+    everywhere("sig_03_actor", || {
+        observe(async move |mut me| {
+            // Not this process's child: an exit of its parent would end it.
+            let probe = node().spawn(Probe::new()).address().clone();
+            let to = probe.clone();
+            let sender = spawn_process(async move |mut me: Process<()>| {
+                me.receive().await?;
+                to.cast(Msg::Number(1));
+                to.cast(Msg::Number(2));
+                Err(ExitReason::value("end").into())
+            });
+            probe.cast(Msg::Trap(true));
+            probe.cast(Msg::Link(sender.pid()));
+            probe.cast(Msg::Monitor(sender.pid()));
+            assert_eq!(seen(&probe).await?, []);
+            sender.cast(());
+            end_of(&mut me, sender.pid()).await?;
+            let told = loop {
+                let told = seen(&probe).await?;
+                if told.len() == 4 {
+                    break told;
+                }
+            };
+            let end = || ExitReason::value("end");
+            assert_eq!(told, [Seen::Number(1), Seen::Number(2), Seen::Exit(end()), Seen::Down(end())]);
             Ok(())
         })
     });
