@@ -1,0 +1,21 @@
+//! Process semantics, case by case: each test's name begins with the ID of its case.
+//!
+//! The cases are those of Erlang/OTP that Biotope promises. A case about a delay or about something that
+//! never happens runs in virtual time; all else runs on the real scheduler, and over seeds where an order
+//! could matter.
+
+mod alias;
+mod ends;
+mod exit;
+mod info;
+mod link;
+mod mon;
+mod proc;
+mod recv;
+mod reg;
+mod sched;
+mod sig;
+mod support;
+mod support2;
+mod time;
+mod two_nodes;
