@@ -24,8 +24,17 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// All that the runtime is made of. It knows no network, no codec and no file format.
-const MADE_OF: [&str; 8] =
-    ["erased-serde", "futures-util", "parking_lot", "rand", "serde", "thiserror", "tokio", "tracing"];
+const MADE_OF: [&str; 9] = [
+    "crossbeam-deque",
+    "crossbeam-queue",
+    "erased-serde",
+    "parking_lot",
+    "rand",
+    "serde",
+    "thiserror",
+    "tokio",
+    "tracing",
+];
 
 #[test]
 fn members_depend_on_each_other_in_one_direction() {
@@ -85,7 +94,7 @@ fn only_the_driver_of_connections_uses_quinn() {
 }
 
 /// Files that decide and do nothing: time comes in as an argument, actions go out as values.
-const PURE: [&str; 14] = [
+const PURE: [&str; 15] = [
     "distribution/src/connection/association.rs",
     "distribution/src/connection/core.rs",
     "distribution/src/connection/targets.rs",
@@ -93,6 +102,7 @@ const PURE: [&str; 14] = [
     "distribution/src/wire/handshake.rs",
     "distribution/src/wire/process.rs",
     "runtime/src/process/control.rs",
+    "runtime/src/timer/wheel.rs",
     "supervision/src/core/mod.rs",
     "supervision/src/core/requests.rs",
     "supervision/src/ecosystem/dispatch.rs",
@@ -142,15 +152,20 @@ fn what_decides_reads_no_clock_and_does_nothing() {
     assert_none(wrong);
 }
 
-/// Everything that outlives a runtime. All but the last belong to a thread.
-const STATICS: [&str; 5] = [
-    // Which process runs here, on whose behalf something is read, why messages are dropped.
-    "runtime/src/ambient.rs:CURRENT",
+/// Everything that outlives a runtime. All but the last two belong to a thread.
+const STATICS: [&str; 7] = [
+    // Which worker this thread is, and so which process runs here; on whose behalf something is read; why
+    // messages are dropped.
+    "runtime/src/process/turn.rs:CURRENT",
     "runtime/src/ambient.rs:DECODING",
     "runtime/src/ambient.rs:ABANDONING",
+    // The free memory that a worker has at hand.
+    "runtime/src/memory.rs:MAGAZINE",
     // The place of a panic is known to the hook only, and there is one hook for the whole program.
     "runtime/src/panics.rs:LAST",
     "runtime/src/panics.rs:HOOK",
+    // What the waker of a process does: functions, and a place by which it is told from other wakers.
+    "runtime/src/process/cell.rs:WAKER",
 ];
 
 #[test]
@@ -165,16 +180,70 @@ fn there_are_no_singletons_but_those_on_the_list() {
     assert_eq!(found, STATICS.map(str::to_owned).into());
 }
 
+/// The crates that have no unsafe code: all but the runtime.
+const SAFE: [&str; 6] = [
+    "src/lib.rs",
+    "macros/src/lib.rs",
+    "supervision/src/lib.rs",
+    "distribution/src/lib.rs",
+    "testkit/src/lib.rs",
+    "xtask/src/main.rs",
+];
+
+/// The files of the runtime that have some. Each says on its first lines what for, and each block who
+/// guarantees what.
+const UNSAFE: [&str; 18] = [
+    // A pointer that is an address, or a way to another node.
+    "runtime/src/address.rs",
+    // A reply is written into the place that its caller lends.
+    "runtime/src/call/mod.rs",
+    // Has no size, and stands where the cell begins; as `me.rs`.
+    "runtime/src/context.rs",
+    // The places of the intake belong to whoever claimed them.
+    "runtime/src/mailbox/mod.rs",
+    "runtime/src/mailbox/queue.rs",
+    "runtime/src/memory.rs",
+    // The cell, and what its owner does with it.
+    "runtime/src/process/actor.rs",
+    "runtime/src/process/cell.rs",
+    "runtime/src/process/me.rs",
+    "runtime/src/process/receive.rs",
+    "runtime/src/process/run.rs",
+    "runtime/src/process/spawn.rs",
+    "runtime/src/process/straight.rs",
+    "runtime/src/process/table.rs",
+    "runtime/src/process/teardown.rs",
+    "runtime/src/process/turn.rs",
+    // Whoever picks a process runs it once.
+    "runtime/src/runtime.rs",
+    "runtime/src/scheduler/worker.rs",
+];
+
 #[test]
-fn every_crate_forbids_unsafe_code() {
-    let roots = ["src", "runtime/src", "macros/src", "supervision/src", "distribution/src", "testkit/src"];
-    let roots = roots.map(|folder| format!("{folder}/lib.rs")).into_iter().chain(["xtask/src/main.rs".to_owned()]);
+fn unsafe_code_is_in_the_files_on_the_list_and_all_other_crates_forbid_it() {
     let sources = sources();
-    let forbids = |path: &String| {
-        let source = sources.iter().find(|source| source.path == *path);
-        source.is_some_and(|source| source.code.contains("#![forbid(unsafe_code)]"))
-    };
-    assert_none(roots.filter(|path| !forbids(path)).collect());
+    let mut wrong = Vec::new();
+    for path in SAFE {
+        let root = sources.iter().find(|source| source.path == path);
+        if !root.is_some_and(|root| root.code.contains("#![forbid(unsafe_code)]")) {
+            wrong.push(format!("{path} does not forbid unsafe code"));
+        }
+    }
+    let in_runtime = sources.iter().filter(|source| source.path.starts_with("runtime/src/") && source.is_program());
+    for source in in_runtime {
+        let code = without_tests(&source.code);
+        let is_listed = UNSAFE.contains(&source.path.as_str());
+        if has_word(&code, "unsafe") != is_listed {
+            wrong.push(format!("{}: unsafe code, or none, against the list", source.path));
+        }
+        if is_listed && !code.contains("[expect(unsafe_code, reason") {
+            wrong.push(format!("{} does not say what its unsafe code is for", source.path));
+        }
+        if code.contains("allow(unsafe_code") {
+            wrong.push(format!("{} allows unsafe code, and would not notice that it has none", source.path));
+        }
+    }
+    assert_none(wrong);
 }
 
 // ---- text that does not belong here
@@ -240,6 +309,78 @@ fn each_guarantee_names_a_test_that_exists() {
     let unproven = rows.iter().filter(|row| references(row).is_empty());
     assert_none(unproven.map(|row| format!("no test is named: {row}")).collect());
     assert_none(missing(&text));
+}
+
+/// The areas of process semantics that are built, each with how many cases it has.
+const AREAS: [(&str, u32); 12] = [
+    ("PROC", 8),
+    ("EXIT", 10),
+    ("LINK", 8),
+    ("MON", 10),
+    ("SIG", 5),
+    ("RECV", 6),
+    ("ALIAS", 7),
+    ("TIME", 8),
+    ("REG", 5),
+    ("KREG", 7),
+    ("INFO", 5),
+    ("SCHED", 6),
+];
+
+#[test]
+fn each_case_has_a_test_that_begins_with_its_id_or_a_reason() {
+    let text = read("docs/semantics.md");
+    let mut wrong = missing(&text);
+    let mut rows: BTreeMap<&str, &str> = BTreeMap::new();
+    for row in text.lines().filter_map(|line| line.strip_prefix("| ")) {
+        let (id, rest) = row.split_once(" | ").unwrap_or((row, ""));
+        if id_of(id).is_some() && rows.insert(id, rest).is_some() {
+            wrong.push(format!("{id} has two rows"));
+        }
+    }
+    for (area, cases) in AREAS {
+        for id in (1..=cases).map(|number| format!("{area}-{number:02}")) {
+            if !rows.contains_key(id.as_str()) {
+                wrong.push(format!("{id} has no row"));
+            }
+        }
+    }
+    for (id, rest) in rows {
+        let proof = rest.split_once(" | ").map_or("", |(_, proof)| proof.trim_end_matches('|').trim());
+        let tests = references(proof);
+        if tests.is_empty() && proof.split_whitespace().count() < 3 {
+            wrong.push(format!("{id} has neither a test nor a reason"));
+        }
+        let prefix = id_of(id).unwrap_or_default();
+        for (path, name) in tests {
+            let source = fs::read_to_string(root().join(path)).unwrap_or_default();
+            if !name.starts_with(&prefix) {
+                wrong.push(format!("{id}: {name} does not begin with {prefix}"));
+            } else if !is_test(&code_of(&source), name) {
+                wrong.push(format!("{id}: {path} has no test {name} that runs"));
+            }
+        }
+    }
+    assert_none(wrong);
+}
+
+/// What the names of a case's tests begin with: `mon_04_` for `MON-04`.
+fn id_of(id: &str) -> Option<String> {
+    let (area, number) = id.split_once('-')?;
+    let is_id = !area.is_empty()
+        && area.chars().all(|c| c.is_ascii_uppercase())
+        && number.len() == 2
+        && number.chars().all(|c| c.is_ascii_digit());
+    is_id.then(|| format!("{}_{number}_", area.to_lowercase()))
+}
+
+/// Whether `code` has a function of this name with an attribute that makes it a test.
+fn is_test(code: &str, name: &str) -> bool {
+    let function = format!("fn {name}");
+    let Some(at) = words(code, &function).next() else { return false };
+    let before = &code[..at];
+    let begin = before.rfind(['}', ';', '{']).unwrap_or(0);
+    before[begin..].contains("test")
 }
 
 #[test]
@@ -564,6 +705,15 @@ fn test_items_are_blank() {
 fn statics_are_found_and_lifetimes_are_not() {
     let code = "static A: u8 = 1; thread_local! { static B_1: C = D } fn f(x: &'static str, no_static: u8) {} static mut E: F;";
     assert_eq!(statics(code), ["A", "B_1", "E"]);
+}
+
+#[test]
+fn ids_of_cases_are_prefixes_of_tests() {
+    assert_eq!(id_of("KREG-05").as_deref(), Some("kreg_05_"));
+    assert!(["ID", "---", "MON-4", "a-01"].iter().all(|text| id_of(text).is_none()));
+    let code = "fn mon_04_help() {} #[biotope::test(seeds = 2)] async fn mon_04_a() {} fn mon_04_b() {}";
+    assert!(is_test(code, "mon_04_a"));
+    assert!(!is_test(code, "mon_04_b") && !is_test(code, "mon_04_help") && !is_test(code, "mon_04"));
 }
 
 #[test]
