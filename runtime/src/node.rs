@@ -30,7 +30,7 @@ use crate::names::{NameTaken, Names};
 use crate::panics;
 use crate::pid::{NodeId, Pid};
 use crate::priority::Priority;
-use crate::process::{self, AnyRef, Process, Table, turn};
+use crate::process::{AnyRef, Process, Table};
 use crate::registry::{Delivered, Registry, RemoteActors, StartableActors};
 use crate::report::CrashReport;
 use crate::runtime::{Runtime, RuntimeError};
@@ -294,17 +294,10 @@ impl Node {
         self.process(pid.into()).is_some()
     }
 
-    /// Sends `to` an exit signal that comes from no process; `to` itself stands as its sender. To the process
-    /// that runs here it is as [`Me::exit`](crate::Me::exit) to oneself.
+    /// Sends `to` an exit signal that comes from no process; `to` itself stands as its sender. With
+    /// `Normal` it ends nobody.
     pub fn exit(&self, to: impl Into<Pid>, reason: ExitReason) {
         let to = to.into();
-        let is_own = turn::with_process(|running| {
-            let own = running.filter(|(_, process)| process.pid() == to);
-            own.inspect(|(_, process)| process::at(process).exit(to, reason.clone())).is_some()
-        });
-        if is_own {
-            return;
-        }
         self.signal(to, Signal::Exit { from: to, reason, link: false });
     }
 

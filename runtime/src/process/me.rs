@@ -278,10 +278,8 @@ impl Me {
 
     /// Gives back what is not needed while nothing happens.
     pub(crate) fn rest(&self) {
-        if self.is_here()
-            && let Some(extra) = self.header().extra_if_any()
-        {
-            extra.control.lock().shrink();
+        if self.is_here() {
+            self.header().extra().control.lock().shrink();
             self.header().set_hibernating(true);
         }
     }

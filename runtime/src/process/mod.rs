@@ -37,7 +37,7 @@ pub use alias::{Alias, AliasEnd, PriorityAlias};
 pub(crate) use cell::{Activity, AnyRef, CellRef, Class, Header, Owned, Ready, SendFailed};
 pub(crate) use control::Holds;
 pub use me::Me;
-pub(crate) use me::{alias, at, me_at, monitor_as, unalias};
+pub(crate) use me::{alias, me_at, monitor_as, unalias};
 pub(crate) use spawn::{launch_actor, launch_spec, launch_straight};
 pub use straight::{Process, Receive, ReceiveError, Received};
 pub(crate) use table::Table;

@@ -45,7 +45,6 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     if let Some(control) = &mut control {
         release(header, control);
     }
-    node.forget(pid);
 
     // With the state go the replies that it owes: who waits for one learns of the end here.
     // SAFETY: the caller's promise.
@@ -57,6 +56,8 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         header.forget_owned();
         unreceived
     });
+    // A process whose pid names nobody has no state any more.
+    node.forget(pid);
     if let Some(report) = report {
         node.report_crash(&report);
     }
