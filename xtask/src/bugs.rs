@@ -72,7 +72,8 @@ pub(crate) fn check(which: Which<'_>) -> Result<(), Failure> {
         for trial in &bug.trials {
             let start = Instant::now();
             let verdict = copy.run(trial)?;
-            let row = Row { bug: bug.name.clone(), trial: trial.clone(), verdict, seconds: start.elapsed().as_secs_f64() };
+            let row =
+                Row { bug: bug.name.clone(), trial: trial.clone(), verdict, seconds: start.elapsed().as_secs_f64() };
             println!("{}", row.text());
             rows.push(row);
         }
@@ -106,8 +107,9 @@ fn read_all() -> Result<Vec<Bug>, Failure> {
     let folder = root().join("tests/bugs");
     let entries = fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let patches = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let patches: BTreeSet<PathBuf> = patches.filter(|path| path.extension().is_some_and(|end| end == "patch")).collect();
-    patches.into_iter().map(|patch| Bug::read(patch)).collect()
+    let patches: BTreeSet<PathBuf> =
+        patches.filter(|path| path.extension().is_some_and(|end| end == "patch")).collect();
+    patches.into_iter().map(Bug::read).collect()
 }
 
 impl Bug {
@@ -150,8 +152,12 @@ impl Copy {
         let mut git = Command::new("git");
         git.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]).current_dir(root());
         let list = output_of(git)?;
-        let files: BTreeSet<PathBuf> =
-            list.split('\0').filter(|path| !path.is_empty()).map(PathBuf::from).filter(|path| root().join(path).is_file()).collect();
+        let files: BTreeSet<PathBuf> = list
+            .split('\0')
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+            .filter(|path| root().join(path).is_file())
+            .collect();
         let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
         for path in &files {
             let (from, to) = (root().join(path), self.folder.join(path));

@@ -81,6 +81,7 @@ fn verify() -> Result<(), Failure> {
     )?;
     // The command that the README names.
     steps.run("tests", cargo(["test", "--workspace"]))?;
+    loom::check(&mut steps)?;
     let mut docs = cargo(["doc", "--workspace", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;

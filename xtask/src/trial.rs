@@ -88,7 +88,8 @@ impl Trial {
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let programs = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let programs: Vec<PathBuf> = programs.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect();
+        let programs: Vec<PathBuf> =
+            programs.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect();
         match <[PathBuf; 1]>::try_from(programs) {
             Ok([program]) => Ok(program),
             Err(programs) => Err(format!("{command:?} built {} programs, not one", programs.len())),

@@ -280,7 +280,11 @@ impl<const SIZE: usize> Both<SIZE> {
         let begin = self.list.partition_point(|(_, number)| *number < from);
         let behind = self.list.split_off(begin);
         let mut behind = behind.into_iter();
-        assert_eq!(met, behind.by_ref().take(met.len()).collect::<Vec<_>>(), "it met what it had not looked at, in order");
+        assert_eq!(
+            met,
+            behind.by_ref().take(met.len()).collect::<Vec<_>>(),
+            "it met what it had not looked at, in order"
+        );
         self.looked_at[which] = match walked {
             Walked::End => {
                 assert_eq!(behind.len(), 0, "it ended too soon");

@@ -44,7 +44,7 @@ fn a_caller_that_learns_that_its_callee_died_finds_the_name_free() {
                 me.exit(&callee, ExitReason::Kill);
                 assert_eq!(call.await, Err(CallFailed::Died(ExitReason::Killed)));
                 assert_eq!(node().register("n", me.pid()), Ok(()));
-                assert!(node().unregister("n"));
+                node().unregister("n")?;
             }
             Ok(())
         })

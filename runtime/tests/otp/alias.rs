@@ -15,7 +15,11 @@ use crate::support2::{
 };
 
 /// Has `sender` send `messages` by `alias`, and waits until it has.
-async fn sent_by<M: Send + 'static>(sender: &Puppet, alias: &Alias<M>, messages: Vec<M>) -> biotope_runtime::Result<()> {
+async fn sent_by<M: Send + 'static>(
+    sender: &Puppet,
+    alias: &Alias<M>,
+    messages: Vec<M>,
+) -> biotope_runtime::Result<()> {
     let alias = alias.clone();
     acted(sender, move |_| messages.into_iter().for_each(|message| alias.cast(message))).await
 }

@@ -36,6 +36,9 @@ enum Event {
 
 use Event::{Abandoned, Dropped, Handled, Resumed, Terminated};
 
+/// What an examined process does when it is told.
+type Deed = Box<dyn FnOnce(&mut Context<Examined>) + Send>;
+
 struct Examined {
     log: Log<Event>,
     /// `terminate` awaits this, if it is set.
@@ -46,8 +49,12 @@ enum Told {
     Note(u32),
     Ask(u32, ReplyTo<u32>),
     /// Says that it has begun, and awaits the gate.
-    Await { begun: oneshot::Sender<()>, gate: oneshot::Receiver<()>, reply: ReplyTo<u32> },
-    Act(Box<dyn FnOnce(&mut Context<Examined>) + Send>),
+    Await {
+        begun: oneshot::Sender<()>,
+        gate: oneshot::Receiver<()>,
+        reply: ReplyTo<u32>,
+    },
+    Act(Deed),
 }
 
 impl Actor for Examined {

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use biotope_runtime::{
-    Actor, Address, Context, Exit, ExitReason, Handle, Info, MonitorRef, Options, Pid, Process, Received, Refused, Result, node, process,
-    spawn_monitor, spawn_process, time, yield_now,
+    Actor, Address, Context, Exit, ExitReason, Handle, Info, MonitorRef, Options, Pid, Process, Received, Refused,
+    Result, node, process, spawn_monitor, spawn_process, time, yield_now,
 };
 use tokio::sync::oneshot;
 
@@ -44,7 +44,7 @@ impl Actor for Stuck {
 
 impl Handle for Stuck {
     async fn handle(&mut self, (): (), _cx: &mut Context<Self>) {
-        pending().await
+        pending::<()>().await;
     }
 }
 

@@ -15,7 +15,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::support2::{
-    Puppet, SEEDS, act, acted, end_of, everywhere, is_virtual, millis, on, puppet, puppet_on, secs, seeds, threads, until,
+    Puppet, SEEDS, act, acted, end_of, everywhere, is_virtual, millis, on, puppet, puppet_on, secs, seeds, threads,
+    until,
 };
 
 /// Asks `pid` on behalf of the running process.
@@ -434,7 +435,10 @@ fn info_02_status_values() {
         let (_open, gate) = oneshot::channel::<()>();
         let awaiting = spawn_process(async move |_: Process<()>| Ok(gate.await?));
         time::sleep(millis(1)).await;
-        assert_eq!((peeked(awaiting.pid()), asked(awaiting.pid()).await), (Some(Status::Awaiting), Some(Status::Awaiting)));
+        assert_eq!(
+            (peeked(awaiting.pid()), asked(awaiting.pid()).await),
+            (Some(Status::Awaiting), Some(Status::Awaiting))
+        );
         // Hibernating.
         let hibernating = spawn_process(async |mut me: Process<()>| {
             me.hibernate().await?;

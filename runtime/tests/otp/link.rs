@@ -6,11 +6,13 @@
 use std::time::Duration;
 
 use biotope_runtime::{
-    Exit, ExitReason, Info, NodeId, Pid, Process, Received, Result, node, process, spawn_monitor, spawn_process, yield_now,
+    Exit, ExitReason, Info, NodeId, Pid, Process, Received, Result, node, process, spawn_monitor, spawn_process,
+    yield_now,
 };
 
 use crate::support::{
-    Got, KINDS, Kind, Load, Patience, Puppet, drain, end_of, everywhere, exit, info, next_exit, on, real, reason, seeded, settle,
+    Got, KINDS, Kind, Load, Patience, Puppet, drain, end_of, everywhere, exit, info, next_exit, on, real, reason,
+    seeded, settle,
 };
 use crate::two_nodes::{Pair, WIRES};
 

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use biotope_runtime::{
-    Actor, Address, Context, Down, ExitReason, Handle, Info, MonitorRef, Pid, Process, Received, Result, Target, node, process,
-    spawn, spawn_monitor, spawn_process, yield_now,
+    Actor, Address, Context, Down, ExitReason, Handle, Info, MonitorRef, Pid, Process, Received, Result, Target, node,
+    process, spawn, spawn_monitor, spawn_process, yield_now,
 };
 use tokio::sync::oneshot;
 
@@ -22,7 +22,10 @@ fn named(name: &str) -> Target {
 }
 
 /// Ways to end, and what each is called afterwards.
-fn ends() -> Vec<(fn(&Puppet), ExitReason)> {
+/// Something that ends a process.
+type Ending = fn(&Puppet);
+
+fn ends() -> Vec<(Ending, ExitReason)> {
     vec![
         (|p| p.end(ExitReason::Normal), ExitReason::Normal),
         (|p| p.end(reason(1)), reason(1)),

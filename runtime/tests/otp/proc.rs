@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
 use biotope_runtime::{
-    Actor, Address, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Info, Me, MonitorRef, Node, Options, Pid,
-    Priority, Process, ProcessInfo, Received, Refused, Result, SendError, Spawn, Spec, Start, Target, exit_now, node,
-    process, spawn_link, spawn_monitor, spawn_process, this_pid, yield_now,
+    Actor, Address, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Info, Me, MonitorRef, Node, Options,
+    Pid, Priority, Process, ProcessInfo, Received, Refused, Result, SendError, Spawn, Spec, Start, Target, exit_now,
+    node, process, spawn_link, spawn_monitor, spawn_process, this_pid, yield_now,
 };
 
 use crate::support::{
@@ -67,7 +67,8 @@ impl Tree {
     }
 
     fn level(n: u32, depth: u32) -> Self {
-        let children = if depth == 0 { Vec::new() } else { (0..4).map(|at| Self::level(n * 5 + at, depth - 1)).collect() };
+        let children =
+            if depth == 0 { Vec::new() } else { (0..4).map(|at| Self::level(n * 5 + at, depth - 1)).collect() };
         Self {
             name: format!("tree {n} at {depth}, ünïcødé"),
             leaves: (0..360).map(|at| (at * n + depth) as u8).collect(),
@@ -260,9 +261,7 @@ fn proc_03_no_payload_does_harm() {
         }
         // What one process panicked with, and caught, is no other panic's text.
         let catcher = Kind::Plain.spawn();
-        catcher
-            .act(|_| std::panic::catch_unwind(|| panic!("caught")).expect_err("it panics"))
-            .await?;
+        catcher.act(|_| std::panic::catch_unwind(|| panic!("caught")).expect_err("it panics")).await?;
         for puppet in [catcher, Kind::Plain.spawn()] {
             let watch = me.monitor(&puppet);
             puppet.tell(|_| std::panic::resume_unwind(Box::new("boom")));
@@ -561,7 +560,8 @@ fn proc_06_a_plain_child_inherits_parent_and_group_and_nothing_else() {
     everywhere(async |_: Process<()>| {
         for of_parent in KINDS {
             for of_child in KINDS {
-                let (leader, linked, watched, watcher) = (of_parent.spawn(), of_parent.spawn(), of_parent.spawn(), of_parent.spawn());
+                let (leader, linked, watched, watcher) =
+                    (of_parent.spawn(), of_parent.spawn(), of_parent.spawn(), of_parent.spawn());
                 let parent = of_parent.spawn();
                 let (to_lead, to_link, to_watch) = (leader.pid(), linked.pid(), watched.pid());
                 let child = parent.act(move |me| {

@@ -14,7 +14,7 @@ use biotope_runtime::{
 use tokio::sync::oneshot;
 
 use crate::support2::{
-    Act, SEEDS, Dropping, Echo, Puppet, act, acted, all_there, down, dropping, everywhere, messages_there, millis,
+    Act, Dropping, Echo, Puppet, SEEDS, act, acted, all_there, down, dropping, everywhere, messages_there, millis,
     nothing_more, on, puppet, random, secs, seeds, sent_by_another,
 };
 

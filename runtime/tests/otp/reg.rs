@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use biotope_runtime::{
-    Actor, Address, Call, CallFailed, Context, DeadLetter, Exit, ExitReason, Handle, Info, NoSuchName, NotRegistered, Pid,
-    Process, RegisterError, ReplyTo, Result, Runtime, node, process, spawn, spawn_link, spawn_process, this_pid,
+    Actor, Address, Call, CallFailed, Context, DeadLetter, Exit, ExitReason, Handle, Info, NoSuchName, NotRegistered,
+    Pid, Process, RegisterError, ReplyTo, Result, Runtime, node, process, spawn, spawn_link, spawn_process, this_pid,
 };
 use tokio::sync::oneshot;
 
 use crate::support::{Awaiting, Got, Kind, Order};
 use crate::support2::{
-    Puppet, act, acted, down, end_of, everywhere, nothing_more, on, puppet, puppet_on, random, seeds, sent_by_another, SEEDS, until,
+    Puppet, SEEDS, act, acted, down, end_of, everywhere, nothing_more, on, puppet, puppet_on, random, seeds,
+    sent_by_another, until,
 };
 use crate::two_nodes::{Pair, WIRES};
 
@@ -189,11 +190,14 @@ const WAYS: [Way; 10] = [
     Way::Drained,
 ];
 
+/// What a process does when it is told.
+type Deed = Box<dyn FnOnce(&mut Process<Do>) + Send>;
+
 /// What a straight-line process with a name is told to do.
 enum Do {
     Return,
     Fail,
-    Act(Box<dyn FnOnce(&mut Process<Do>) + Send>),
+    Act(Deed),
 }
 
 fn named(name: &'static str) -> Address<Do> {
@@ -510,9 +514,7 @@ fn reg_05_of_many_that_register_at_once_one_succeeds() {
     const RACERS: usize = 16;
     const ROUNDS: u32 = 10_000;
     on(Runtime::builder().workers(4), async |me: Process<Attempt>| race(me, RACERS, ROUNDS).await);
-    seeds(SEEDS, async |me: Process<Attempt>| {
-        race(me, RACERS, 10).await
-    });
+    seeds(SEEDS, async |me: Process<Attempt>| race(me, RACERS, 10).await);
 }
 
 struct Attempt {

@@ -277,7 +277,7 @@ fn sched_01_a_turn_is_about_a_budget() {
         let stays: Vec<u64> = steps.all().chunk_by(|a, b| a == b).map(|stay| stay.len() as u64).collect();
         assert!(stays.len() >= 6, "they did not take turns: {stays:?}");
         let shortest = stays.iter().min().copied();
-        assert!(shortest.is_some_and(|steps| steps <= BUDGET / 100 + 1 && steps >= BUDGET / 200), "{stays:?}");
+        assert!(shortest.is_some_and(|steps| (BUDGET / 200..=BUDGET / 100 + 1).contains(&steps)), "{stays:?}");
         Ok(())
     });
 }
@@ -457,7 +457,7 @@ fn sched_03_low_has_a_small_share_beside_normal() {
             }
             let shares = me.receive().await?;
             let low = shares[1];
-            assert!(low >= ENOUGH / 16 && low <= ENOUGH / 4, "{low} beside {ENOUGH}, {of_each} of each");
+            assert!((ENOUGH / 16..=ENOUGH / 4).contains(&low), "{low} beside {ENOUGH}, {of_each} of each");
         }
         Ok(())
     });
@@ -703,10 +703,8 @@ fn sched_04_on_one_worker_the_urgent_go_first() {
             // All wait for their message.
             for address in &all {
                 let pid = address.pid();
-                until(move || {
-                    node().peek(pid).is_some_and(|info| info.status == biotope_runtime::Status::Waiting)
-                })
-                .await;
+                until(move || node().peek(pid).is_some_and(|info| info.status == biotope_runtime::Status::Waiting))
+                    .await;
             }
             // In one turn of the most urgent, so that no other has one in between.
             let body = async move |_: Process<()>| {
@@ -736,7 +734,8 @@ fn sched_05_setting_the_priority_returns_the_one_before() {
         let seen = async || node().process_info(&p).await.map(|info| info.priority);
         assert_eq!(seen().await, Some(Priority::Normal));
         let mut before = Priority::Normal;
-        for priority in [Priority::High, Priority::Low, Priority::Max, Priority::Max, Priority::Normal, Priority::High] {
+        for priority in [Priority::High, Priority::Low, Priority::Max, Priority::Max, Priority::Normal, Priority::High]
+        {
             assert_eq!(set(priority).await?, before);
             assert_eq!(seen().await, Some(priority));
             before = priority;

@@ -13,8 +13,8 @@ use biotope_runtime::{
 use tokio::sync::oneshot;
 
 use crate::support::{
-    Got, KINDS, Kind, Load, Order, Puppet, down, drain, end_of, everywhere, exit, info, next_down, on, real, reason, seeded,
-    settle,
+    Got, KINDS, Kind, Load, Order, Puppet, down, drain, end_of, everywhere, exit, info, next_down, on, real, reason,
+    seeded, settle,
 };
 use crate::two_nodes::{Pair, WIRES, far};
 

@@ -11,9 +11,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use biotope_runtime::{
-    Actor, Address, Call, CallFailed, Context, Down, Exit, ExitReason, Handle, Info, Me, MonitorRef, Node, Pid, Process,
-    ProcessInfo, Received, ReplyTo, Result, Runtime, RuntimeBuilder, SpawnOptions, Step, Target, node, process, spawn,
-    spawn_process, time, yield_now,
+    Actor, Address, Call, CallFailed, Context, Down, Exit, ExitReason, Handle, Info, Me, MonitorRef, Node, Pid,
+    Process, ProcessInfo, Received, ReplyTo, Result, Runtime, RuntimeBuilder, SpawnOptions, Step, Target, node,
+    process, spawn, spawn_process, time, yield_now,
 };
 use tokio::sync::oneshot;
 
@@ -116,7 +116,10 @@ where
 }
 
 /// Runs `body` as a process of `node`. Returns what it ended with, if that is not `Normal`.
-pub(crate) fn on<M, F, Fut>(node: &Node, body: F) -> impl Future<Output = std::result::Result<(), ExitReason>> + use<M, F, Fut>
+pub(crate) fn on<M, F, Fut>(
+    node: &Node,
+    body: F,
+) -> impl Future<Output = std::result::Result<(), ExitReason>> + use<M, F, Fut>
 where
     M: Send + 'static,
     F: FnOnce(Process<M>) -> Fut,

@@ -150,7 +150,10 @@ pub(crate) async fn nothing_more<M: Send + std::fmt::Debug + PartialEq + 'static
 pub(crate) type Puppet = Address<Act>;
 
 /// What a [`Puppet`] is sent.
-pub(crate) struct Act(Box<dyn FnOnce(&mut Process<Act>) + Send>);
+pub(crate) struct Act(Deed);
+
+/// What a process does when it is told.
+type Deed = Box<dyn FnOnce(&mut Process<Act>) + Send>;
 
 impl Act {
     pub(crate) fn new(what: impl FnOnce(&mut Process<Self>) + Send + 'static) -> Self {

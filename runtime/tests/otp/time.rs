@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::support2::{
-    Act, Log, SEEDS, act, acted, down, end_of, everywhere, messages_there, millis, nothing_more, on, puppet, random, secs,
-    seeds, threads, until,
+    Act, Log, SEEDS, act, acted, down, end_of, everywhere, messages_there, millis, nothing_more, on, puppet, random,
+    secs, seeds, threads, until,
 };
 
 const HOUR: Duration = secs(3_600);

@@ -8,8 +8,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use biotope_runtime::{
-    ActorRef, CallFailed, Carrier, DeadLetter, DecodeError, ExitReason, FarFuture, FarReply, Gateway, Incoming, MethodId,
-    Node, NodeId, Outgoing, PendingReply, Pid, Process, Remote, Result, Signal, StartError, StartFar, WeakNode, node,
+    ActorRef, CallFailed, Carrier, DeadLetter, DecodeError, ExitReason, FarFuture, FarReply, Gateway, Incoming,
+    MethodId, Node, NodeId, Outgoing, PendingReply, Pid, Process, Remote, Result, Signal, StartError, StartFar,
+    WeakNode, node,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
