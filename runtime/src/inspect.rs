@@ -56,7 +56,8 @@ pub struct ProcessInfo {
     pub mailbox_len: usize,
     /// The handlers of the messages that wait, in order. Only in what the process itself says.
     pub messages: Vec<String>,
-    /// How much work it has done: a handled message counts 1, and what the code reports itself.
+    /// How much work it has done: a handled message counts 1, so does each time that its code is
+    /// resumed, and what the code reports itself.
     pub reductions: u64,
     /// How many bytes it takes, without what its state and messages have allocated.
     pub memory: usize,

@@ -413,6 +413,10 @@ impl<M: Send + 'static> Process<M> {
     unsafe fn tidy(&self, turn: &Turn<'_>, position: &mut Position) {
         let mailbox = &self.cell.mailbox;
         if !mailbox.is_behind(position) {
+            // It lay at the head, as a rule: then it counts no longer.
+            *position = Position::HEAD;
+            // SAFETY: the caller's promise.
+            unsafe { mailbox.trim(turn.pool(), || cell::held(self.cell.header(), None)) };
             return;
         }
         // SAFETY: the caller's promise.
