@@ -108,7 +108,11 @@ impl Ticker {
             }
             let Some(since) = watched.since else { continue };
             let lasted = now - since;
-            if watched.reported || lasted < BLOCKED_AFTER / 2 {
+            if watched.reported {
+                workers.hand_over(number);
+                continue;
+            }
+            if lasted < BLOCKED_AFTER / 2 {
                 // A worker within one handler for a tick, with work queued: somebody else may take it.
                 workers.share(number);
                 continue;
@@ -121,6 +125,7 @@ impl Ticker {
             if lasted >= BLOCKED_AFTER && lasted - starved.min(lasted) >= BLOCKED_AFTER / 2 {
                 watched.reported = true;
                 workers.on_blocked(number, seen, class, lasted);
+                workers.hand_over(number);
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The threads that take turns.
 //!
 //! Each has a run queue of its own, from which the others steal; so there is no place that hides work. A
-//! worker that is stuck in a handler is replaced by a spare one, which steals its queue; when it comes
-//! back there is one too many, and the next spare that ends a turn retires.
+//! worker that is stuck in a handler is replaced by a spare one, and what is in its queue goes to the
+//! others; when it comes back there is one too many, and the next spare that ends a turn retires.
 #![expect(unsafe_code, reason = "a picked process is run once")]
 
 use std::collections::BTreeMap;
@@ -375,6 +375,23 @@ impl Workers {
         match resting {
             Some(spare) => self.unpark(spare),
             None => self.start_spare(),
+        }
+    }
+
+    /// What waits in the queue of a worker that is stuck goes to the others: one that always has work of its
+    /// own never steals.
+    pub(super) fn hand_over(&self, number: usize) {
+        let mut is_any = false;
+        loop {
+            match self.seats[number].stealer.steal() {
+                Steal::Success(ready) => self.injector.push(ready),
+                Steal::Retry => continue,
+                Steal::Empty => break,
+            }
+            is_any = true;
+        }
+        if is_any {
+            self.wake_one();
         }
     }
 

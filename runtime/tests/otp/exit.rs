@@ -190,11 +190,12 @@ fn exit_03_normal_to_oneself_terminates() {
     });
 }
 
-/// Sends itself `normal`, somewhere in its code, and tells the witness if it goes on.
+/// Sends itself an exit signal, somewhere in its code, and tells the witness if it goes on.
 struct EndsItself {
     at: Place,
+    with: ExitReason,
     witness: Puppet,
-    dropped: Arc<AtomicBool>,
+    fate: Arc<Fate>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +209,7 @@ enum Place {
 impl EndsItself {
     fn reach(&self, at: Place, cx: &Context<Self>) {
         if self.at == at {
-            cx.exit(cx.pid(), ExitReason::Normal);
+            cx.exit(cx.pid(), self.with.clone());
             self.witness.note(1);
         }
     }
@@ -216,7 +217,7 @@ impl EndsItself {
 
 impl Drop for EndsItself {
     fn drop(&mut self) {
-        self.dropped.store(true, Ordering::SeqCst);
+        self.fate.dropped.store(true, Ordering::SeqCst);
     }
 }
 
@@ -245,19 +246,24 @@ impl Handle for EndsItself {
     async fn info(&mut self, _info: Info, cx: &mut Context<Self>) {
         self.reach(Place::Info, cx);
     }
+
+    async fn terminate(&mut self, _reason: &ExitReason, _cx: &mut Context<Self>) {
+        self.fate.terminated.store(true, Ordering::SeqCst);
+    }
 }
 
-/// EXIT-03, wherever in a process's code the call is made; the state is dropped.
+/// EXIT-03, wherever in a process's code the call is made. It is a signal: the state is dropped, and no clean-up
+/// callback runs.
 #[test]
 fn exit_03_normal_to_oneself_terminates_wherever_it_is_sent() {
     everywhere(async |mut me: Process<()>| {
         let ended = spawn_process(async |_: Process<()>| Ok(())).pid();
         for at in [Place::Init, Place::Handler, Place::AfterAwait, Place::Info] {
-            let (witness, dropped) = (Kind::Straight.spawn(), Arc::new(AtomicBool::new(false)));
-            let (p, watch) = spawn_monitor(EndsItself { at, witness: witness.clone(), dropped: dropped.clone() });
+            let (witness, fate, with) = (Kind::Straight.spawn(), Arc::new(Fate::default()), ExitReason::Normal);
+            let (p, watch) = spawn_monitor(EndsItself { at, with, witness: witness.clone(), fate: fate.clone() });
             p.address().cast((at == Place::Info).then_some(ended));
             assert_eq!(end_of(&mut me, watch).await?, ExitReason::Normal, "{at:?}");
-            assert!(dropped.load(Ordering::SeqCst), "{at:?}: its state was not dropped");
+            assert_eq!(fate.seen(), (false, false, true), "{at:?}: informed, terminated, dropped");
             witness.note(2);
             assert_eq!(witness.log().await?, [Got::Note(2)], "{at:?}: it went on");
         }
@@ -398,6 +404,23 @@ fn exit_05_kill_cannot_be_trapped() {
         q.tell(move |me| me.exit(p, ExitReason::Kill));
         assert_eq!(end_of(&mut me, watch).await?, ExitReason::Killed);
         assert_eq!(fate.seen(), (false, false, true));
+        Ok(())
+    });
+}
+
+/// EXIT-05, for an actor that kills itself.
+#[test]
+fn exit_05_who_kills_itself_does_not_clean_up_either() {
+    everywhere(async |mut me: Process<()>| {
+        for at in [Place::Init, Place::Handler, Place::AfterAwait] {
+            let (witness, fate, with) = (Kind::Straight.spawn(), Arc::new(Fate::default()), ExitReason::Kill);
+            let (p, watch) = spawn_monitor(EndsItself { at, with, witness: witness.clone(), fate: fate.clone() });
+            p.address().cast(None);
+            assert_eq!(end_of(&mut me, watch).await?, ExitReason::Killed, "{at:?}");
+            assert_eq!(fate.seen(), (false, false, true), "{at:?}: informed, terminated, dropped");
+            witness.note(2);
+            assert_eq!(witness.log().await?, [Got::Note(2)], "{at:?}: it went on");
+        }
         Ok(())
     });
 }

@@ -560,6 +560,45 @@ fn info_03_a_question_to_a_process_that_ends_is_answered() {
     });
 }
 
+/// The same, thousands of times on threads: the questions race with each other, with the beginning of the process, with
+/// its going to rest, and with its end.
+#[test]
+fn info_03_no_question_is_lost() {
+    on(Runtime::builder().workers(4), async |mut me: Process<bool>| {
+        const ASKERS: usize = 4;
+        let askers: Vec<Address<Pid>> = (0..ASKERS)
+            .map(|_| {
+                let report = me.address();
+                spawn_process(async move |mut asker: Process<Pid>| {
+                    loop {
+                        let pid = asker.receive().await?;
+                        let info = node().process_info(pid).await;
+                        report.cast(info.is_none_or(|info| info.pid == pid));
+                    }
+                })
+            })
+            .collect();
+        for round in 0..10_000 {
+            let p = puppet();
+            if round % 2 == 0 {
+                // It has begun, and rests or is about to.
+                acted(&p, |_| ()).await?;
+            }
+            for asker in &askers {
+                asker.cast(p.pid());
+            }
+            if round % 3 != 0 {
+                p.stop(ExitReason::Normal);
+            }
+            for _ in 0..ASKERS {
+                assert!(me.receive().await?, "in round {round}");
+            }
+            p.stop(ExitReason::Normal);
+        }
+        Ok(())
+    });
+}
+
 /// Another node's process is none of this one's. (Its own node answers; see `docs/guarantees.md`.)
 #[test]
 fn info_03_a_process_of_another_node_has_none_here() {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use biotope_runtime::{
-    Exit, ExitReason, Info, NodeId, Pid, Process, Received, Result, node, process, spawn_monitor, spawn_process,
+    Exit, ExitReason, Info, Node, NodeId, Pid, Process, Received, Result, node, process, spawn_monitor, spawn_process,
     yield_now,
 };
 
@@ -372,27 +372,30 @@ fn link_08_links_that_are_gone_take_no_memory() {
 /// Goal: an unlink guarantees silence from then on, whatever the other end does meanwhile.
 /// Method: B ends while A unlinks and then, as one does, looks once for an `Exit` that had come before.
 /// None may come later.
-async fn silence_after_unlink(mut me: Process<usize>, repetitions: u32) -> Result<()> {
+async fn silence_after_unlink(mut me: Process<usize>, repetitions: u32, of_b: Node) -> Result<()> {
     for n in 0..repetitions {
-        let b = KINDS[n as usize % KINDS.len()].spawn();
-        let (to_test, of_b) = (me.address(), b.pid());
+        let b = KINDS[n as usize % KINDS.len()].spawn_on(&of_b);
+        let (to_test, to) = (me.address(), b.pid());
         let a = spawn_process(async move |mut me: Process<()>| {
             me.trap_exits(true);
-            me.link(of_b);
+            me.link(to);
             me.receive().await?;
-            me.unlink(of_b);
+            me.unlink(to);
             let _ = me.receive_info(Ok).timeout(Duration::ZERO).await;
             me.receive().await?;
             to_test.cast(drain(&mut me).await.len());
             Ok(())
         });
         let mut patience = Patience::default();
-        while info(&b).await?.links.is_empty() {
+        while of_b.process_info(&b).await.is_none_or(|info| info.links.is_empty()) {
             patience.wait().await;
         }
         let watch = me.monitor(&b);
         if n % 2 == 0 {
             b.end(reason(n));
+            for _ in 0..n % 8 / 2 {
+                yield_now().await;
+            }
             a.cast(());
         } else {
             a.cast(());
@@ -408,8 +411,22 @@ async fn silence_after_unlink(mut me: Process<usize>, repetitions: u32) -> Resul
 
 #[test]
 fn link_rule_an_unlink_guarantees_silence() {
-    seeded(async |me: Process<usize>| silence_after_unlink(me, 10).await);
-    real(4, async |me: Process<usize>| silence_after_unlink(me, 500).await);
+    seeded(async |me: Process<usize>| silence_after_unlink(me, 10, node()).await);
+    real(4, async |me: Process<usize>| silence_after_unlink(me, 500, node()).await);
+}
+
+/// The same between two nodes, where the unlink and the news of the end cross on the way.
+#[test]
+fn link_rule_an_unlink_guarantees_silence_across_nodes() {
+    everywhere(async |_: Process<()>| {
+        for wire in WIRES {
+            let pair = Pair::start(wire).await?;
+            let there = pair.there.clone();
+            on(&pair.here, async move |me: Process<usize>| silence_after_unlink(me, 16, there).await).await?;
+            pair.end().await;
+        }
+        Ok(())
+    });
 }
 
 /// An `Exit` that is queued when the link is removed stays.

@@ -753,6 +753,7 @@ fn sched_05_setting_the_priority_returns_the_one_before() {
         }
         assert_eq!(acted(&child, |me| me.set_priority(Priority::Low)).await?, Priority::Normal);
         assert_eq!(Priority::default(), Priority::Normal);
+        child.stop(ExitReason::Normal);
         Ok(())
     });
 }
@@ -1023,6 +1024,36 @@ fn sched_06_several_handlers_that_block_are_each_replaced() {
         for _ in 0..BLOCKING {
             assert_eq!(reports.recv().await, Some(()));
         }
+        Ok(())
+    });
+}
+
+/// What waits in the queue of a worker that is stuck is run, although the worker that replaces it always has
+/// work of its own and never comes to stealing.
+#[test]
+fn sched_06_what_waits_behind_a_handler_that_blocks_is_run_by_those_that_are_busy() {
+    const WAITING: usize = 100;
+    on(Runtime::builder().workers(1), async |_: Process<()>| {
+        let gate = Gate::default();
+        let _open = OpenAtLast(gate.clone());
+        let (ran, went) = (Arc::new(AtomicUsize::new(0)), gate.clone());
+        let behind: Vec<Puppet> = (0..WAITING).map(|_| puppet()).collect();
+        for puppet in &behind {
+            acted(puppet, |_| ()).await?;
+        }
+        let counted = ran.clone();
+        act(&puppet(), move |_| {
+            for puppet in &behind {
+                let counted = counted.clone();
+                act(puppet, move |_| {
+                    counted.fetch_add(1, Ordering::Release);
+                });
+            }
+            went.wait();
+        });
+        // This process is what keeps the other worker busy: it is ready all the time.
+        until(|| ran.load(Ordering::Acquire) == WAITING).await;
+        gate.open();
         Ok(())
     });
 }
