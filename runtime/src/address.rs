@@ -22,7 +22,7 @@ use crate::inspect::DeadLetter;
 use crate::mailbox::Notice;
 use crate::node::Node;
 use crate::pid::Pid;
-use crate::process::{CellRef, SendFailed, turn};
+use crate::process::{CellRef, SendFailed};
 use crate::signal::{Request, Signal};
 
 /// Where messages of type `M` for one process go.
@@ -172,21 +172,11 @@ impl<M: Send + 'static> Address<M> {
     #[inline]
     pub(crate) fn push(&self, message: M) -> Result<(), SendError<M>> {
         match self.route() {
-            Route::Local(cell) => {
-                // A message to itself ends the turn, so that no process stays by feeding itself.
-                turn::with_process(|running| {
-                    if let Some((turn, process)) = running
-                        && std::ptr::eq(process, cell.header())
-                    {
-                        turn.end();
-                    }
-                });
-                match cell.push(message) {
-                    Ok(()) => Ok(()),
-                    Err(SendFailed::Full(message)) => Err(SendError::Full(message)),
-                    Err(SendFailed::Closed(message)) => Err(SendError::NoProc(message)),
-                }
-            }
+            Route::Local(cell) => match cell.push(message) {
+                Ok(()) => Ok(()),
+                Err(SendFailed::Full(message)) => Err(SendError::Full(message)),
+                Err(SendFailed::Closed(message)) => Err(SendError::NoProc(message)),
+            },
             Route::Far(far) => {
                 (far.encode)(message, Outgoing::new(&*far.carrier, far.pid));
                 Ok(())

@@ -24,7 +24,7 @@ pub(crate) const MAX_SPARES: usize = 32;
 
 /// After so many turns a worker looks for what came from outside and from sockets, also if it has work.
 /// 61 is what Go and tokio use.
-pub(crate) const TURNS_BETWEEN_LOOKS: u64 = 61;
+pub(crate) const TURNS_BETWEEN_LOOKS: u32 = 61;
 
 /// How far the coarse clock may be behind, and so how much later a default deadline is than it says.
 pub(crate) const COARSE: Duration = Duration::from_millis(50);

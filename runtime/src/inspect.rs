@@ -103,13 +103,15 @@ impl ProcessInfo {
         if let Some(extra) = header.extra_if_any() {
             let control = extra.control.lock();
             info.name = control.name.clone();
-            info.label = control.label.clone();
-            info.group_leader = control.group_leader;
             info.trap_exit = control.trap_exit;
-            info.links = control.links.iter().copied().collect();
-            info.monitors = control.monitors.values().map(|monitor| monitor.target.clone()).collect();
-            info.monitored_by = control.monitored_by.iter().map(|reference| reference.owner()).collect();
-            info.dictionary = control.dictionary.values().map(|value| format!("{value:?}")).collect();
+            info.links = control.links.iter().map(|(pid, ())| *pid).collect();
+            info.monitors = control.monitors.iter().map(|(_, monitor)| monitor.target.clone()).collect();
+            info.monitored_by = control.monitored_by.iter().map(|(reference, ())| reference.owner()).collect();
+            if let Some(rare) = control.rare() {
+                info.label = rare.label.clone();
+                info.group_leader = rare.group_leader;
+                info.dictionary = rare.dictionary.values().map(|value| format!("{value:?}")).collect();
+            }
         }
         info
     }

@@ -70,17 +70,17 @@ struct Free {
     next: *mut Free,
 }
 
-/// The free pieces that a worker has at hand.
-struct Magazine {
-    /// Whose pieces they are; null on a thread that is no worker.
-    pool: *const Pool,
-    lists: [List; CLASSES],
+/// The free pieces that a worker has at hand. They go back to the pool when it is dropped.
+pub(crate) struct Magazine<'a> {
+    pool: &'a Pool,
+    lists: UnsafeCell<[List; CLASSES]>,
 }
 
-thread_local! {
-    static MAGAZINE: UnsafeCell<Magazine> = const {
-        UnsafeCell::new(Magazine { pool: ptr::null(), lists: [const { List::EMPTY }; CLASSES] })
-    };
+/// Where a thread has its memory from: a worker its magazine, any other the pool.
+#[derive(Clone, Copy)]
+pub(crate) enum Stock<'a> {
+    Magazine(&'a Magazine<'a>),
+    Pool(&'a Pool),
 }
 
 // SAFETY: what the pointers of shelf and lists lead to is free memory that belongs to the pool; it is
@@ -94,30 +94,6 @@ impl Pool {
         Self {
             shelves: [const { Mutex::new(Shelf { batches: Vec::new(), cut: ptr::null_mut(), left: 0, chunks: Vec::new() }) };
                 CLASSES],
-        }
-    }
-
-    /// Makes this thread's magazine one of this pool for as long as the returned guard lives.
-    pub(crate) fn enter(&self) -> Entered<'_> {
-        MAGAZINE.with(|magazine| {
-            // SAFETY: the magazine is this thread's own, and no reference to it is held across a call.
-            let magazine = unsafe { &mut *magazine.get() };
-            let before = magazine.pool;
-            if !before.is_null() && !ptr::eq(before, self) {
-                // SAFETY: a pool outlives the guard that entered it, and that guard is still below us.
-                unsafe { (*before).take_back_all(magazine) };
-            }
-            magazine.pool = self;
-            Entered { pool: self, before }
-        })
-    }
-
-    fn take_back_all(&self, magazine: &mut Magazine) {
-        for (shelf, list) in self.shelves.iter().zip(&mut magazine.lists) {
-            let list = std::mem::replace(list, List::EMPTY);
-            if list.len > 0 {
-                shelf.lock().batches.push(list);
-            }
         }
     }
 
@@ -150,24 +126,38 @@ impl Pool {
     }
 }
 
-impl Memory for Pool {
+impl<'a> Magazine<'a> {
+    /// An empty one.
+    pub(crate) fn new(pool: &'a Pool) -> Self {
+        Self { pool, lists: UnsafeCell::new([const { List::EMPTY }; CLASSES]) }
+    }
+
+    #[cold]
+    fn fill(&self, class: usize) -> NonNull<u8> {
+        let mut batch = self.pool.take_batch(class);
+        let Some(piece) = batch.pop() else { unreachable!("a batch has a piece") };
+        // SAFETY: a magazine stays on its thread, and no reference to its lists is held across a call.
+        unsafe { (*self.lists.get())[class] = batch };
+        piece
+    }
+
+    #[cold]
+    fn thin(&self, class: usize) {
+        // SAFETY: as in `fill`.
+        let batch = unsafe { (&mut *self.lists.get())[class].split() };
+        self.pool.shelves[class].lock().batches.push(batch);
+    }
+}
+
+impl Memory for Magazine<'_> {
     #[inline]
     fn allocate(&self, layout: Layout) -> NonNull<u8> {
         let Some(class) = class_of(layout) else { return allocate_globally(layout) };
-        MAGAZINE.with(|magazine| {
-            // SAFETY: the magazine is this thread's own, and no reference to it is held across a call.
-            let magazine = unsafe { &mut *magazine.get() };
-            if ptr::eq(magazine.pool, self) {
-                if let Some(piece) = magazine.lists[class].pop() {
-                    return piece;
-                }
-                magazine.lists[class] = self.take_batch(class);
-                if let Some(piece) = magazine.lists[class].pop() {
-                    return piece;
-                }
-            }
-            self.allocate_shared(class)
-        })
+        // SAFETY: as in `fill`.
+        match unsafe { (&mut *self.lists.get())[class].pop() } {
+            Some(piece) => piece,
+            None => self.fill(class),
+        }
     }
 
     #[inline]
@@ -176,25 +166,72 @@ impl Memory for Pool {
             // SAFETY: the caller's promise; such a layout was allocated globally.
             return unsafe { dealloc(piece.as_ptr(), layout) };
         };
-        MAGAZINE.with(|magazine| {
-            // SAFETY: the magazine is this thread's own, and no reference to it is held across a call.
-            let magazine = unsafe { &mut *magazine.get() };
-            if !ptr::eq(magazine.pool, self) {
-                // SAFETY: the caller's promise: nobody uses the piece, and it is of this class.
-                return unsafe { self.release_shared(class, piece) };
+        // SAFETY: as in `fill`; nobody uses the piece, and it is of this class.
+        let len = unsafe {
+            let list = &mut (&mut *self.lists.get())[class];
+            list.push(piece.as_ptr());
+            list.len
+        };
+        if len >= 2 * BATCH {
+            self.thin(class);
+        }
+    }
+}
+
+impl Drop for Magazine<'_> {
+    fn drop(&mut self) {
+        for (shelf, list) in self.pool.shelves.iter().zip(self.lists.get_mut()) {
+            let list = std::mem::replace(list, List::EMPTY);
+            if list.len > 0 {
+                shelf.lock().batches.push(list);
             }
-            let list = &mut magazine.lists[class];
-            // SAFETY: as above.
-            unsafe { list.push(piece.as_ptr()) };
-            if list.len >= 2 * BATCH {
-                self.shelves[class].lock().batches.push(list.split());
+        }
+    }
+}
+
+impl Memory for Pool {
+    #[cold]
+    fn allocate(&self, layout: Layout) -> NonNull<u8> {
+        match class_of(layout) {
+            Some(class) => self.allocate_shared(class),
+            None => allocate_globally(layout),
+        }
+    }
+
+    #[cold]
+    unsafe fn release(&self, piece: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise; what has no class was allocated globally.
+        unsafe {
+            match class_of(layout) {
+                Some(class) => self.release_shared(class, piece),
+                None => dealloc(piece.as_ptr(), layout),
             }
-        });
+        }
+    }
+}
+
+impl Memory for Stock<'_> {
+    #[inline]
+    fn allocate(&self, layout: Layout) -> NonNull<u8> {
+        match self {
+            Self::Magazine(magazine) => magazine.allocate(layout),
+            Self::Pool(pool) => pool.allocate(layout),
+        }
+    }
+
+    #[inline]
+    unsafe fn release(&self, piece: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promise. Pieces of a magazine are pieces of its pool.
+        unsafe {
+            match self {
+                Self::Magazine(magazine) => magazine.release(piece, layout),
+                Self::Pool(pool) => pool.release(piece, layout),
+            }
+        }
     }
 }
 
 impl Pool {
-    #[cold]
     fn allocate_shared(&self, class: usize) -> NonNull<u8> {
         let mut list = self.take_batch(class);
         let Some(piece) = list.pop() else { unreachable!("a batch has a piece") };
@@ -206,7 +243,6 @@ impl Pool {
 
     /// # Safety
     /// Nobody uses the piece, and it is of this class and pool.
-    #[cold]
     unsafe fn release_shared(&self, class: usize, piece: NonNull<u8>) {
         let mut shelf = self.shelves[class].lock();
         match shelf.batches.last_mut() {
@@ -231,25 +267,6 @@ impl Drop for Pool {
                 unsafe { dealloc(chunk.as_ptr(), CHUNK) };
             }
         }
-    }
-}
-
-/// This thread's magazine belongs to a pool while this lives.
-pub(crate) struct Entered<'a> {
-    pool: &'a Pool,
-    before: *const Pool,
-}
-
-impl Drop for Entered<'_> {
-    fn drop(&mut self) {
-        MAGAZINE.with(|magazine| {
-            // SAFETY: the magazine is this thread's own, and no reference to it is held across a call.
-            let magazine = unsafe { &mut *magazine.get() };
-            if !ptr::eq(self.before, self.pool) {
-                self.pool.take_back_all(magazine);
-            }
-            magazine.pool = self.before;
-        });
     }
 }
 
@@ -318,15 +335,15 @@ mod tests {
     #[test]
     fn no_two_pieces_overlap_and_each_is_aligned() {
         let pool = Pool::new();
-        let _entered = pool.enter();
+        let magazine = Magazine::new(&pool);
         for size in [16, 24, 100, 2_048] {
-            let pieces: Vec<_> = (0..1_000).map(|_| pool.allocate(layout(size))).collect();
+            let pieces: Vec<_> = (0..1_000).map(|_| magazine.allocate(layout(size))).collect();
             let places: BTreeSet<usize> = pieces.iter().map(|piece| piece.as_ptr().addr()).collect();
             assert!(places.iter().zip(places.iter().skip(1)).all(|(left, right)| right - left >= size));
             assert_eq!(places.len(), pieces.len());
             for piece in pieces {
                 // SAFETY: it was allocated above with this layout.
-                unsafe { pool.release(piece, layout(size)) };
+                unsafe { magazine.release(piece, layout(size)) };
             }
         }
     }
@@ -334,14 +351,14 @@ mod tests {
     #[test]
     fn what_was_released_is_handed_out_again() {
         let pool = Pool::new();
-        let _entered = pool.enter();
-        let piece = pool.allocate(layout(64));
+        let magazine = Magazine::new(&pool);
+        let piece = magazine.allocate(layout(64));
         // SAFETY: it was allocated above with this layout.
-        unsafe { pool.release(piece, layout(64)) };
-        let again = pool.allocate(layout(64));
+        unsafe { magazine.release(piece, layout(64)) };
+        let again = magazine.allocate(layout(64));
         assert_eq!(piece == again, !cfg!(biotope_malloc));
         // SAFETY: it was allocated above with this layout.
-        unsafe { pool.release(again, layout(64)) };
+        unsafe { magazine.release(again, layout(64)) };
     }
 
     #[test]
@@ -357,18 +374,18 @@ mod tests {
     }
 
     #[test]
-    fn a_magazine_that_is_left_gives_its_pieces_back() {
+    fn a_magazine_that_is_dropped_gives_its_pieces_back() {
         let pool = Pool::new();
-        let entered = pool.enter();
-        let piece = pool.allocate(layout(64));
+        let magazine = Magazine::new(&pool);
+        let piece = magazine.allocate(layout(64));
         // SAFETY: it was allocated above with this layout.
-        unsafe { pool.release(piece, layout(64)) };
-        drop(entered);
-        let _other = pool.enter();
-        let again = pool.allocate(layout(64));
+        unsafe { magazine.release(piece, layout(64)) };
+        drop(magazine);
+        let other = Magazine::new(&pool);
+        let again = other.allocate(layout(64));
         let chunks: usize = pool.shelves.iter().map(|shelf| shelf.lock().chunks.len()).sum();
         assert_eq!(chunks, usize::from(!cfg!(biotope_malloc)), "the batch that came back was used");
         // SAFETY: it was allocated above with this layout.
-        unsafe { pool.release(again, layout(64)) };
+        unsafe { other.release(again, layout(64)) };
     }
 }

@@ -122,6 +122,12 @@ impl Node {
         self.0.id
     }
 
+    /// Whether this is a handle to the same node.
+    #[inline]
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// What its processes run on.
     #[inline]
     pub fn runtime(&self) -> &Runtime {
@@ -178,7 +184,7 @@ impl Node {
         let pid = gateway.start(node, StartFar { actor: A::NAME.into(), arguments: Box::new(args), link }).await?;
         if let Some(link) = link.and_then(|link| self.process(link)) {
             // The other end was linked from the beginning; this end, and an end that came before it, now.
-            link.extra().control.lock().links.insert(pid);
+            link.extra().control.lock().links.insert(pid, ());
             self.signal(pid, Signal::Link { from: link.pid() });
         }
         Ok(ActorRef::carried(self, pid, gateway.as_carrier()))
@@ -632,13 +638,12 @@ impl Node {
             let mut ends = Vec::new();
             if let Some(extra) = process.extra_if_any() {
                 let mut control = extra.control.lock();
-                control.monitored_by.retain(|reference| reference.owner.node() != id);
-                control.unlinking.retain(|peer, _| peer.node() != id);
+                control.forget_node(id);
                 let reason = ExitReason::NoConnection;
-                for &from in control.links.iter().filter(|peer| peer.node() == id) {
+                for (&from, ()) in control.links.iter().filter(|(peer, ())| peer.node() == id) {
                     ends.push(Signal::Exit { from, reason: reason.clone(), link: true });
                 }
-                for (&number, monitor) in &control.monitors {
+                for (&number, monitor) in control.monitors.iter() {
                     let Some(from) = monitor.pid.filter(|target| target.node() == id) else { continue };
                     let reference = MonitorRef { owner: process.pid(), number };
                     ends.push(Signal::Down { reference, from, reason: reason.clone() });

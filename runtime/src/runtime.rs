@@ -274,17 +274,26 @@ impl Runtime {
         self.0.nodes.enter(number, node);
     }
 
-    #[inline]
-    pub(crate) fn submit(&self, ready: Ready) {
+    /// What tells this runtime's workers from those of another.
+    pub(crate) fn home(&self) -> *const () {
         match &self.0.executor {
-            Executor::Workers(workers) => workers.submit(ready),
+            Executor::Workers(workers) => workers.home(),
+            Executor::Seeded(seeded) => std::ptr::from_ref::<Seeded>(seeded).cast(),
+        }
+    }
+
+    /// Puts a process at the back of a run queue. `worker` is the worker of this runtime that runs here, if
+    /// one does.
+    #[inline]
+    pub(crate) fn submit(&self, ready: Ready, worker: Option<&Turn<'_>>) {
+        match &self.0.executor {
+            Executor::Workers(workers) => workers.submit(ready, worker),
             Executor::Seeded(seeded) => seeded.submit(ready),
         }
     }
 
     fn take_turns<T>(&self, seeded: &Seeded, future: impl Future<Output = T>) -> T {
-        let _memory = self.0.memory.enter();
-        let turn = Turn::new(&seeded.board, &self.0.memory, std::ptr::from_ref(seeded).cast());
+        let turn = Turn::new(&seeded.board, &self.0.memory, self.home());
         turn.enter(|| self.take_turns_until(seeded, &turn, future))
     }
 

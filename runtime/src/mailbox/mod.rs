@@ -55,6 +55,18 @@ pub(crate) enum Special<M> {
     },
 }
 
+impl<M> Special<M> {
+    /// This, as the owner takes it out; it waited for its turn among the messages.
+    #[cold]
+    pub(crate) fn into_taken(self) -> Taken<M> {
+        match self {
+            Self::Notice(Notice::Info(info)) => Taken::Info(info),
+            Self::Notice(Notice::Request(request)) => Taken::Request(request),
+            Self::Notice(_) | Self::ByAlias { .. } => unreachable!("what is received is not taken"),
+        }
+    }
+}
+
 /// What may be sent to any process, whatever its messages.
 pub(crate) enum Notice {
     /// Acts when it is received.
@@ -93,8 +105,11 @@ pub enum Taken<M> {
 
 /// What is next for the owner.
 pub(crate) enum Next<M> {
-    /// This; it has been taken out.
-    Taken(Taken<M>),
+    /// A message. It has been taken out and lies where this points to: who asked reads it, once, before it
+    /// asks anything else of the mailbox. So a message is moved once, to where it is handled.
+    Message(*const M),
+    /// Something of ours; it has been taken out.
+    Special(Box<Special<M>>),
     /// Something that must be received first.
     ReceiveFirst,
     /// Nothing.
@@ -175,8 +190,10 @@ impl<M> Mailbox<M> {
     pub(crate) unsafe fn next<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> Next<M> {
         // SAFETY: the caller's promise.
         match unsafe { self.0.pop(memory, held) } {
-            // SAFETY: the kind says what is in the place.
-            Look::Value(kind, place) => Next::Taken(unsafe { taken(kind, place) }),
+            // SAFETY: the place is there until the queue is called again. Its kind says what is in it.
+            Look::Value(Kind::ORDINARY, place) => Next::Message(unsafe { &raw const (*place).message }.cast()),
+            // SAFETY: the place is read once, and its kind says that a box is in it.
+            Look::Value(_, place) => Next::Special(ManuallyDrop::into_inner(unsafe { place.read().special })),
             Look::Urgent => Next::ReceiveFirst,
             Look::End => Next::Empty,
             Look::Hole => Next::NotYet,
@@ -210,13 +227,21 @@ impl<M> Mailbox<M> {
             }
             // SAFETY: the place is written, and the kind says with what. It counts as used up until it is
             // written again below.
-            let value = unsafe { taken(kind, place.assume_init_read()) };
+            let value = unsafe { place.assume_init_read() };
+            let (value, emptied) = if kind == Kind::ORDINARY {
+                // SAFETY: as above.
+                (Taken::Message(ManuallyDrop::into_inner(unsafe { value.message })), None)
+            } else {
+                // SAFETY: as above.
+                let (special, emptied) = unboxed(ManuallyDrop::into_inner(unsafe { value.special }));
+                (special.into_taken(), Some(emptied))
+            };
             match wants(value) {
                 Ok(value) => {
                     found = Some(value);
                     Visit::Take
                 }
-                Err(value) => Visit::Keep(put(value, place)),
+                Err(value) => Visit::Keep(put(value, emptied, place)),
             }
         };
         // SAFETY: the caller's promise.
@@ -244,10 +269,11 @@ impl<M> Mailbox<M> {
             }
             // SAFETY: the place is written, and the kind says with a box. It counts as used up until it is
             // written again below.
-            let special = ManuallyDrop::into_inner(unsafe { place.assume_init_read().special });
-            match receive(*special) {
+            let (special, emptied) =
+                unboxed(ManuallyDrop::into_inner(unsafe { place.assume_init_read().special }));
+            match receive(special) {
                 Ok(Becomes::Nothing) => Visit::Take,
-                Ok(Becomes::Taken(value)) => Visit::Keep(put(value, place)),
+                Ok(Becomes::Taken(value)) => Visit::Keep(put(value, Some(emptied), place)),
                 Err(end) => {
                     last = Some(end);
                     Visit::Take
@@ -331,32 +357,19 @@ impl<M> Mailbox<M> {
     }
 }
 
-/// # Safety
-/// `kind` says what is in `place`, and is not urgent.
-#[inline]
-unsafe fn taken<M>(kind: Kind, place: Place<M>) -> Taken<M> {
-    if kind == Kind::ORDINARY {
-        // SAFETY: the caller's promise.
-        return Taken::Message(ManuallyDrop::into_inner(unsafe { place.message }));
-    }
-    // SAFETY: the caller's promise.
-    unsafe { taken_special(place) }
+/// A box whose contents have been taken out.
+type Emptied<M> = Box<MaybeUninit<Special<M>>>;
+
+/// What is in the box, and the box.
+fn unboxed<M>(special: Box<Special<M>>) -> (Special<M>, Emptied<M>) {
+    let raw = Box::into_raw(special);
+    // SAFETY: the contents are read once: what is left counts as uninitialised, which needs no more than the
+    // same layout.
+    unsafe { (raw.read(), Box::from_raw(raw.cast())) }
 }
 
-/// # Safety
-/// A box is in `place`, with an info or a request.
-#[cold]
-unsafe fn taken_special<M>(place: Place<M>) -> Taken<M> {
-    // SAFETY: the caller's promise.
-    match *ManuallyDrop::into_inner(unsafe { place.special }) {
-        Special::Notice(Notice::Info(info)) => Taken::Info(info),
-        Special::Notice(Notice::Request(request)) => Taken::Request(request),
-        Special::Notice(_) | Special::ByAlias { .. } => unreachable!("what is received is not taken"),
-    }
-}
-
-/// Writes `value` into `place`; returns its kind.
-fn put<M>(value: Taken<M>, place: &mut MaybeUninit<Place<M>>) -> Kind {
+/// Writes `value` into `place`, by way of the box that it came in if it needs one; returns its kind.
+fn put<M>(value: Taken<M>, emptied: Option<Emptied<M>>, place: &mut MaybeUninit<Place<M>>) -> Kind {
     let notice = match value {
         Taken::Message(message) => {
             place.write(Place { message: ManuallyDrop::new(message) });
@@ -365,6 +378,7 @@ fn put<M>(value: Taken<M>, place: &mut MaybeUninit<Place<M>>) -> Kind {
         Taken::Info(info) => Notice::Info(info),
         Taken::Request(request) => Notice::Request(request),
     };
-    place.write(Place { special: ManuallyDrop::new(Box::new(Special::Notice(notice))) });
+    let special = Box::write(emptied.unwrap_or_else(Box::new_uninit), Special::Notice(notice));
+    place.write(Place { special: ManuallyDrop::new(special) });
     Kind::SYSTEM
 }

@@ -52,6 +52,8 @@ const CLOSED: u64 = LARGE;
 
 const FLAGS: u64 = WAITING | PARKED | LARGE | DRAINING;
 const COUNT_SHIFT: u32 = 48;
+/// One more place, in a word or a head.
+const ONE: u64 = 1 << COUNT_SHIFT;
 const ADDRESS: u64 = ((1 << COUNT_SHIFT) - 1) & !FLAGS;
 
 /// How many places the first block of an empty queue has.
@@ -103,8 +105,9 @@ pub(crate) enum Pushed<T> {
 
 /// What the owner found at a place.
 pub(crate) enum Look<T> {
-    /// The first value that is not used up; it is now the caller's.
-    Value(Kind, T),
+    /// The first value that is not used up. It is now the caller's, who reads it, once, before it calls the
+    /// queue again.
+    Value(Kind, *const T),
     /// An urgent value comes next. It is still in its place.
     Urgent,
     /// Everything claimed has been looked at.
@@ -248,6 +251,20 @@ impl<T> Block<T> {
         unsafe { &*block.byte_add(Self::shape_of(large).values).cast::<UnsafeCell<MaybeUninit<T>>>().add(place) }
     }
 
+    /// Writes `value` into a place, and marks it as written.
+    ///
+    /// # Safety
+    /// As for [`kind`](Self::kind); the place was claimed by the caller.
+    #[inline]
+    unsafe fn write(block: *mut Self, large: bool, place: usize, kind: Kind, value: T) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            Self::value(block, large, place).with_mut(|cell| (*cell).write(value));
+            // Release: the owner reads the value after it has seen this.
+            Self::kind(block, large, place).store(kind.0, Ordering::Release);
+        }
+    }
+
     /// # Safety
     /// The block is live.
     #[inline]
@@ -300,75 +317,75 @@ impl<T> Queue<T> {
     /// Puts `value` at the back.
     #[inline]
     pub(crate) fn push(&self, kind: Kind, value: T, memory: &impl Memory) -> Pushed<T> {
+        let refused = if kind == Kind::ORDINARY { DRAINING } else { 0 };
         let mut word = self.word.load(Ordering::Relaxed);
-        let mut brought: Option<NonNull<Block<T>>> = None;
         loop {
             let newest: *mut Block<T> = block(word);
-            let large = word & LARGE != 0;
-            let flags = word & (LARGE | DRAINING);
-            let claimed = count(word);
-            let fits = !newest.is_null() && claimed < Block::<T>::shape_of(large).places;
-            let new = if fits {
-                if flags & DRAINING != 0 && kind == Kind::ORDINARY {
-                    break;
+            let (large, place) = (word & LARGE != 0, count(word));
+            if newest.is_null() || place >= Block::<T>::shape_of(large).places {
+                match self.push_block(word, refused, memory) {
+                    // SAFETY: the first place of the block that we brought is ours; see below.
+                    Ok((fresh, large)) => unsafe { Block::write(fresh, large, 0, kind, value) },
+                    Err(CLOSED) => return Pushed::Closed(value),
+                    Err(now) => {
+                        word = now;
+                        continue;
+                    }
                 }
-                pack(newest, claimed + 1, flags)
-            } else {
-                if word == CLOSED || (flags & DRAINING != 0 && kind == Kind::ORDINARY) {
-                    break;
-                }
-                // The first block of a queue is a small one: most mailboxes never need more.
-                let large = !newest.is_null();
-                let fresh = *brought.get_or_insert_with(|| Block::new(large, memory));
-                // SAFETY: nobody else knows the block yet.
-                if unsafe { fresh.as_ref() }.large != large {
-                    // SAFETY: as above; it is put away for one of the other size.
-                    unsafe { Block::give_back(fresh.as_ptr(), memory) };
-                    brought = None;
+                break;
+            }
+            if word & refused != 0 {
+                return Pushed::Closed(value);
+            }
+            let claimed = (word & !(WAITING | PARKED)) + ONE;
+            // AcqRel: with Acquire so that a sender which ends the owner's wait sees all that the owner did
+            // before, and so that the block's contents are seen.
+            match self.word.compare_exchange_weak(word, claimed, Ordering::AcqRel, Ordering::Relaxed) {
+                // SAFETY: the compare-and-swap gave this place to us alone, and the owner keeps the block until
+                // the place has been marked as written, and used up.
+                Ok(_) => unsafe { Block::write(newest, large, place, kind, value) },
+                Err(now) => {
+                    word = now;
                     continue;
                 }
-                pack(fresh.as_ptr(), 1, flags & DRAINING | if large { LARGE } else { 0 })
-            };
-            // AcqRel: Release for the fresh block's contents, and with Acquire so that a sender which ends
-            // the owner's wait sees all that the owner did before.
-            match self.word.compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Relaxed) {
-                Err(now) => word = now,
-                Ok(_) => {
-                    let (target, large, place) = if fits {
-                        (newest, large, claimed)
-                    } else {
-                        let Some(fresh) = brought.take() else { unreachable!("a block was brought") };
-                        self.link(newest, fresh.as_ptr());
-                        (fresh.as_ptr(), new & LARGE != 0, 0)
-                    };
-                    if let Some(spare) = brought {
-                        // SAFETY: nobody else knows it.
-                        unsafe { Block::give_back(spare.as_ptr(), memory) };
-                    }
-                    // SAFETY: the compare-and-swap gave this place to us alone, and the owner keeps the
-                    // block until the place has been marked as written, and used up.
-                    unsafe {
-                        Block::value(target, large, place).with_mut(|cell| (*cell).write(value));
-                        // Release: the owner reads the value after it has seen this.
-                        Block::kind(target, large, place).store(kind.0, Ordering::Release);
-                    }
-                    return match word & (WAITING | PARKED) {
-                        0 => Pushed::Queued,
-                        WAITING => Pushed::Schedule,
-                        _ => Pushed::Wake,
-                    };
-                }
+            }
+            break;
+        }
+        match word & (WAITING | PARKED) {
+            0 => Pushed::Queued,
+            WAITING => Pushed::Schedule,
+            _ => Pushed::Wake,
+        }
+    }
+
+    /// There is no room: brings a block, of which the first place is the caller's. `Err` is the word if that
+    /// has changed meanwhile, and `CLOSED` if what is `refused` must not be pushed.
+    #[inline]
+    fn push_block(&self, word: u64, refused: u64, memory: &impl Memory) -> Result<(*mut Block<T>, bool), u64> {
+        if word == CLOSED || word & refused != 0 {
+            return Err(CLOSED);
+        }
+        let newest: *mut Block<T> = block(word);
+        // The first block of a queue is a small one: most mailboxes never need more.
+        let large = !newest.is_null();
+        let fresh = Block::new(large, memory).as_ptr();
+        let claimed = pack(fresh, 1, word & DRAINING | if large { LARGE } else { 0 });
+        // AcqRel: Release for the fresh block's contents, Acquire as in `push`.
+        match self.word.compare_exchange(word, claimed, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => {
+                self.link(newest, fresh);
+                Ok((fresh, large))
+            }
+            Err(now) => {
+                // SAFETY: nobody else knows it.
+                unsafe { Block::give_back(fresh, memory) };
+                Err(now)
             }
         }
-        if let Some(spare) = brought {
-            // SAFETY: nobody else knows it.
-            unsafe { Block::give_back(spare.as_ptr(), memory) };
-        }
-        Pushed::Closed(value)
     }
 
     /// Tells the owner where `fresh` is: behind `newest`, or at the head of the queue, which was empty.
-    #[cold]
+    #[inline]
     fn link(&self, newest: *mut Block<T>, fresh: *mut Block<T>) {
         if newest.is_null() {
             // Release: pairs with the owner's Acquire when it finds no head.
@@ -417,7 +434,7 @@ impl<T> Queue<T> {
 
 /// For the owner alone.
 impl<T> Queue<T> {
-    /// Takes the first value that is not used up, unless it is urgent. A position that is `held` goes back
+    /// Finds the first value that is not used up, unless it is urgent. A position that is `held` goes back
     /// to the head if its block is given back.
     ///
     /// # Safety
@@ -441,15 +458,14 @@ impl<T> Queue<T> {
                 }
                 // Acquire: pairs with the Release that marked the place as written.
                 let kind = Block::kind(oldest, large, place).load(Ordering::Acquire);
-                let used_up = pack(oldest, place + 1, head & LARGE);
+                let used_up = head + ONE;
                 match Kind(kind) {
                     Kind(EMPTY) => return self.unwritten(oldest, place),
                     Kind(USED) => self.head.store(used_up, Ordering::Relaxed),
                     Kind::URGENT => return Look::Urgent,
                     kind => {
                         self.head.store(used_up, Ordering::Relaxed);
-                        let value = Block::value(oldest, large, place).with(|cell| (*cell).assume_init_read());
-                        return Look::Value(kind, value);
+                        return Look::Value(kind, Block::value(oldest, large, place).with(<*const _>::cast));
                     }
                 }
             }

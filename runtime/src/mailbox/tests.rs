@@ -246,6 +246,8 @@ impl<const SIZE: usize> Both<SIZE> {
         // SAFETY: see above.
         match unsafe { self.queue.pop(&self.memory, || all(held)) } {
             Look::Value(kind, value) => {
+                // SAFETY: it is read once, before the queue is called again.
+                let value = unsafe { value.read() };
                 assert_ne!(kind, Kind::URGENT);
                 assert_eq!(self.list.pop_front(), Some((kind, value.number)));
             }

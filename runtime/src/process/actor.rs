@@ -30,7 +30,7 @@ use crate::actor::{Actor, Handle, Refused, Step};
 use crate::context::Context;
 use crate::exit::ExitReason;
 use crate::inspect::Status;
-use crate::mailbox::{Next, Position, Taken, Walked};
+use crate::mailbox::{Next, Position, Special, Taken, Walked};
 use crate::panics::Unwound;
 use crate::signal::{Info, Request};
 use crate::spec::StartError;
@@ -58,6 +58,8 @@ mod phase {
     pub(super) const UNBORN: u8 = 8;
     /// No future, and no actor.
     pub(super) const EMPTY: u8 = 9;
+    /// No future: `terminate` is done.
+    pub(super) const TERMINATED: u8 = 10;
 }
 
 /// The number under which a worker publishes that it runs something else than the handler of a message.
@@ -154,14 +156,25 @@ pub(crate) struct ActorBody<A: Actor, F: Futures<A>> {
 }
 
 /// The future that the actor awaits.
+#[repr(C)]
 union Pending<A: Actor, F: Futures<A>> {
     nothing: (),
     start: ManuallyDrop<Box<Starting<A>>>,
     init: ManuallyDrop<F::Init>,
     handle: ManuallyDrop<F::Handle>,
     info: ManuallyDrop<F::Info>,
-    terminate: ManuallyDrop<F::Terminate>,
+    terminate: ManuallyDrop<Terminating<F::Terminate>>,
 }
+
+/// `terminate`, and the reason that it was given.
+struct Terminating<T> {
+    /// Before the reason, which it borrows.
+    future: T,
+    /// None is `Normal`, as in [`Flow::End`].
+    reason: Option<Box<ExitReason>>,
+}
+
+static NORMAL: ExitReason = ExitReason::Normal;
 
 impl<A: Handle, F: Futures<A>> ActorBody<A, F> {
     /// A body whose actor is there.
@@ -202,15 +215,16 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
             if dropped.is_err() {
                 tracing::error!(pid = %header.pid(), "what a handler held panicked while it was dropped");
             }
-            let is_terminating = header.owned_if_any().is_some_and(|owned| owned.ending.is_some());
+            // The handler that asked for it has not come to its end.
+            drop(turn.take_stopping());
             match (panicked_in, unwound) {
                 // An exit signal that is not trapped refuses nothing and runs no `terminate`, also if one sends
                 // it to oneself.
-                (_, Unwound::BySignal(reason)) => Flow::End(reason),
+                (_, Unwound::BySignal(reason)) => Flow::end(reason),
                 (phase::STARTING | phase::UNBORN | phase::INITIALISING, unwound) => {
                     work.refuse(StartError::Refused(unwound.into_reason()))
                 }
-                (_, unwound) if is_terminating => Flow::End(unwound.into_reason()),
+                (phase::TERMINATING | phase::TERMINATED, unwound) => Flow::end(unwound.into_reason()),
                 (_, unwound) => {
                     work.begin_terminate(unwound.into_reason());
                     let _ = header.state.note(Cause::Wake);
@@ -320,9 +334,8 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
                     _ if !self.header().state.take_woken() && !is_new => Some(Flow::Park),
                     _ => {
                         let flow = self.poll_pending();
-                        if is_new && matches!(flow, Some(Flow::Park)) && self.header().phase() == phase::HANDLING {
-                            // For those who look: the handler that is awaited.
-                            self.header().owned().handler = self.turn.handler();
+                        if matches!(flow, Some(Flow::Park)) {
+                            self.keep(is_new);
                         }
                         flow
                     }
@@ -349,21 +362,17 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
                 if turn.is_over() {
                     return self.stop_or_yield();
                 }
-                match self.local.mailbox.next(turn.pool(), || cell::held(header, None)) {
-                    Next::Taken(Taken::Message(message)) => {
+                match self.local.mailbox.next(turn.memory(), || cell::held(header, None)) {
+                    Next::Message(message) => {
                         header.message_taken();
-                        if self.handle(message) {
+                        if self.handle(message.read()) {
                             return None;
                         }
                     }
-                    Next::Taken(Taken::Info(info)) => {
-                        if self.be_told(info) {
+                    Next::Special(special) => {
+                        if self.do_special(*special) {
                             return None;
                         }
-                    }
-                    Next::Taken(Taken::Request(request)) => {
-                        self.do_request(request);
-                        return None;
                     }
                     Next::ReceiveFirst => return Some(Flow::Receive),
                     Next::Empty => return Some(Flow::Wait),
@@ -405,8 +414,23 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         }
     }
 
-    /// Handles an info. Returns whether there is another phase now.
+    /// Handles something of ours. Returns whether there is another phase now.
     #[cold]
+    unsafe fn do_special(&mut self, special: Special<A::Msg>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match special.into_taken() {
+                Taken::Info(info) => self.be_told(info),
+                Taken::Request(request) => {
+                    self.do_request(request);
+                    true
+                }
+                Taken::Message(message) => self.handle(message),
+            }
+        }
+    }
+
+    /// Handles an info. Returns whether there is another phase now.
     unsafe fn be_told(&mut self, info: Info) -> bool {
         self.turn.handle(INFO_HANDLER);
         // SAFETY: as for `handle`.
@@ -429,7 +453,6 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         }
     }
 
-    #[cold]
     unsafe fn do_request(&mut self, request: Request) {
         match request {
             // SAFETY: the caller's promise.
@@ -453,13 +476,16 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         };
         // SAFETY: the caller's promise; the position is new.
         unsafe {
-            self.local.mailbox.trim(self.turn.pool(), || cell::held(self.header(), None));
+            self.local.mailbox.trim(self.turn.memory(), || cell::held(self.header(), None));
             match self.local.mailbox.take(&mut position, wants) {
                 Ok(request) => {
                     self.do_request(request);
                     None
                 }
-                Err(Walked::End) => Some(Flow::ParkAt(position)),
+                Err(Walked::End) => {
+                    let held = || cell::held(self.header(), None);
+                    Some(Flow::park_at(self.local, &position, self.turn, held))
+                }
                 Err(Walked::Stopped) => Some(Flow::Receive),
                 Err(Walked::Hole) => Some(Flow::Yield),
             }
@@ -473,11 +499,28 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         if unsafe { self.stop_if_asked() } { None } else { Some(Flow::Yield) }
     }
 
+    /// The handler awaits something: what the turn knows of it is kept for later turns.
+    #[cold]
+    unsafe fn keep(&mut self, is_new: bool) {
+        let header = self.header();
+        // SAFETY: the caller's promise, here and below.
+        unsafe {
+            if is_new && header.phase() == phase::HANDLING {
+                // For those who look: the handler that is awaited.
+                header.owned().handler = self.turn.handler();
+            }
+            if let Some(reason) = self.turn.take_stopping() {
+                header.owned().stopping.get_or_insert(reason);
+            }
+        }
+    }
+
     /// Begins to end, if a handler asked for it.
     unsafe fn stop_if_asked(&mut self) -> bool {
-        // SAFETY: the caller's promise.
-        let stopping = unsafe { self.header().owned_if_any() }.and_then(|owned| owned.stopping.take());
-        let Some(reason) = stopping else { return false };
+        // SAFETY: the caller's promise. What was asked for before counts.
+        let kept = unsafe { self.header().owned_if_any() }.and_then(|owned| owned.stopping.take());
+        let asked = self.turn.take_stopping();
+        let Some(reason) = kept.or(asked) else { return false };
         // SAFETY: as above.
         unsafe { self.begin_terminate(reason) };
         true
@@ -486,9 +529,10 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
     unsafe fn begin_terminate(&mut self, reason: ExitReason) {
         // SAFETY: the caller's promise. The reason stays where it is until the future is gone.
         unsafe {
-            let ending = &raw const *self.header().owned().ending.insert(Box::new(reason));
-            let future = F::terminate(self.actor(), &raw const **ending, self.cx());
-            (*self.body).pending.terminate = ManuallyDrop::new(future);
+            let place = (&raw mut (*self.body).pending).cast::<Terminating<F::Terminate>>();
+            (&raw mut (*place).reason).write((!matches!(reason, ExitReason::Normal)).then(|| Box::new(reason)));
+            let given = (*place).reason.as_deref().map_or(&raw const NORMAL, |reason| &raw const *reason);
+            (&raw mut (*place).future).write(F::terminate(self.actor(), given, self.cx()));
         }
         self.header().set_phase(phase::TERMINATING);
     }
@@ -539,13 +583,12 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
                     ManuallyDrop::drop(&mut pending.info);
                 }
                 phase::TERMINATING => {
-                    let Poll::Ready(()) = pin(&mut pending.terminate).poll(&mut cx) else {
-                        return Some(Flow::Park);
-                    };
-                    header.set_phase(phase::IDLE);
+                    let future = Pin::new_unchecked(&mut pending.terminate.future);
+                    let Poll::Ready(()) = future.poll(&mut cx) else { return Some(Flow::Park) };
+                    header.set_phase(phase::TERMINATED);
+                    let reason = pending.terminate.reason.take();
                     ManuallyDrop::drop(&mut pending.terminate);
-                    let reason = header.owned().ending.as_deref().cloned();
-                    return Some(Flow::End(reason.unwrap_or(ExitReason::Normal)));
+                    return Some(Flow::End(reason));
                 }
                 _ => unreachable!("in this phase there is a future"),
             }
@@ -575,7 +618,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
             owned.quiet = true;
             header.unlink_all();
         }
-        Flow::End(reason)
+        Flow::end(reason)
     }
 }
 

@@ -125,10 +125,8 @@ pub(crate) struct Owned {
     pub(crate) span_has_name: bool,
     /// Whether it was asked to stay as it is.
     pub(crate) suspended: bool,
-    /// Why it is to end after the handler that runs, by way of `terminate`.
+    /// Why it is to end after the handler that it awaits, by way of `terminate`.
     pub(crate) stopping: Option<ExitReason>,
-    /// Why it is ending: what `terminate` is given.
-    pub(crate) ending: Option<Box<ExitReason>>,
     /// What is still to be settled of its start.
     pub(crate) launching: Option<Box<Launching>>,
     /// Its end is reported by somebody else.
@@ -257,7 +255,7 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
         make: impl FnOnce(NonNull<B>, &CellRef<M>),
     ) -> CellRef<M> {
         let node = birth.node.clone();
-        let piece = node.memory().allocate(class.layout).cast::<Self>();
+        let piece = turn::with_worker_of(&node, |worker| turn::stock(worker, &node).allocate(class.layout)).cast::<Self>();
         // A reference leads from `Me` and `Context`, which have no size, back to the cell.
         let _ = piece.as_ptr().expose_provenance();
         let parent = birth.parent.filter(|parent| parent.node() == node.id());
@@ -343,7 +341,9 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             }
             // The node last: it keeps the pool alive.
             let Local { header: Header { node, .. }, .. } = local;
-            node.memory().release(cell.cast(), Layout::new::<Self>());
+            turn::with_worker_of(&node, |worker| {
+                turn::stock(worker, &node).release(cell.cast(), Layout::new::<Self>());
+            });
             drop(node);
         }
     }
@@ -384,21 +384,22 @@ impl<M: Send + 'static> Local<M> {
     /// Sends a message: into the mailbox, and the process onto a run queue if it waits for one.
     #[inline]
     pub(crate) fn push(&self, message: M) -> Result<(), SendFailed<M>> {
-        if self.header.is_bounded() && !self.header.admits() {
+        let header = &self.header;
+        if header.is_bounded() && !header.admits() {
             return Err(SendFailed::Full(message));
         }
-        match self.mailbox.push(message, self.header.node.memory()) {
-            Pushed::Queued => Ok(()),
-            Pushed::Schedule => {
-                self.header.submit();
-                Ok(())
+        turn::with_worker_of(&header.node, |worker| {
+            if let Some(turn) = worker {
+                turn.sends_to(header);
             }
-            Pushed::Wake => {
-                self.header.note(Cause::Wake);
-                Ok(())
+            match self.mailbox.push(message, &turn::stock(worker, &header.node)) {
+                Pushed::Queued => {}
+                Pushed::Schedule => header.submit_by(worker),
+                Pushed::Wake => header.note(Cause::Wake),
+                Pushed::Closed(message) => return Err(SendFailed::Closed(message)),
             }
-            Pushed::Closed(message) => Err(SendFailed::Closed(message)),
-        }
+            Ok(())
+        })
     }
 
     /// Sends something else.
@@ -407,7 +408,11 @@ impl<M: Send + 'static> Local<M> {
             Special::Notice(notice) => notice.is_received(),
             Special::ByAlias { .. } => true,
         };
-        match self.mailbox.push_special(special, self.header.node.memory()) {
+        let node = &self.header.node;
+        let pushed = turn::with_worker_of(node, |worker| {
+            self.mailbox.push_special(special, &turn::stock(worker, node))
+        });
+        match pushed {
             Pushed::Closed(special) => return Err(special),
             Pushed::Queued if is_received => self.header.note(Cause::Receive),
             Pushed::Queued => {}
@@ -633,7 +638,7 @@ impl Header {
     pub(crate) fn unlink_all(&self) {
         let Some(extra) = self.extra_if_any() else { return };
         let links = std::mem::take(&mut extra.control.lock().links);
-        for peer in links {
+        for (&peer, ()) in links.iter() {
             self.node.signal(peer, Signal::Unlink { from: self.pid(), id: 0 });
             // Whoever is about to be told by other means must not be ended by the link before.
             if let Some(peer) = self.node.process(peer)
@@ -668,9 +673,7 @@ impl Header {
         turn::with_process(|running| {
             let here = running.filter(|(_, header)| ptr::eq(*header, self));
             let Some((turn, _)) = here else { panic!("a context stops its process in the process's own code only") };
-            // SAFETY: the process's own code runs here, so this thread is the owner.
-            unsafe { self.owned() }.stopping.get_or_insert(reason);
-            turn.end();
+            turn.stop_process(reason);
         });
     }
 
@@ -696,7 +699,12 @@ impl Header {
     /// Puts the process on a run queue. Only for whoever ended its wait.
     #[inline]
     pub(crate) fn submit(&self) {
-        self.node.runtime().submit(self.ready());
+        turn::with_worker_of(&self.node, |worker| self.submit_by(worker));
+    }
+
+    #[inline]
+    fn submit_by(&self, worker: Option<&Turn<'_>>) {
+        self.node.runtime().submit(self.ready(), worker);
     }
 
     /// The process as a run queue has it.

@@ -6,8 +6,9 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::alias::AliasEnd;
+use super::ties::Ties;
 use crate::exit::ExitReason;
-use crate::pid::Pid;
+use crate::pid::{NodeId, Pid};
 use crate::signal::{Down, Exit, Info, MonitorRef, Signal, Target};
 use crate::timer::TimerRef;
 
@@ -16,15 +17,22 @@ use crate::timer::TimerRef;
 pub(crate) struct Control {
     pub(crate) trap_exit: bool,
     pub(crate) name: Option<Arc<str>>,
+    pub(crate) links: Ties<Pid>,
+    /// Whom this process monitors, by the number of the monitor.
+    pub(crate) monitors: Ties<u64, Monitor>,
+    /// Who monitors this process.
+    pub(crate) monitored_by: Ties<MonitorRef>,
+    numbers: u64,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few processes have.
+#[derive(Default)]
+pub(crate) struct Rare {
     pub(crate) label: Option<Arc<str>>,
     pub(crate) group_leader: Option<Pid>,
-    pub(crate) links: BTreeSet<Pid>,
     /// Unlinks that were not answered yet: links that come from there are older.
-    pub(crate) unlinking: BTreeMap<Pid, u64>,
-    /// Whom this process monitors, by the number of the monitor.
-    pub(crate) monitors: BTreeMap<u64, Monitor>,
-    /// Who monitors this process.
-    pub(crate) monitored_by: BTreeSet<MonitorRef>,
+    unlinking: BTreeMap<Pid, u64>,
     /// The aliases that stand, by number.
     pub(crate) aliases: BTreeMap<u64, Alias>,
     /// Timers that will fire at this process.
@@ -33,7 +41,6 @@ pub(crate) struct Control {
     pub(crate) dictionary: BTreeMap<TypeId, Box<dyn Entry>>,
     /// Where else its name stands, to be struck out when it ends.
     pub(crate) held: Vec<Weak<dyn Holds>>,
-    numbers: u64,
 }
 
 /// One monitor, at the side that is told.
@@ -97,6 +104,33 @@ pub(crate) enum ByAlias {
 }
 
 impl Control {
+    /// What few processes have, if this one has any of it.
+    pub(crate) fn rare(&self) -> Option<&Rare> {
+        self.rare.as_deref()
+    }
+
+    /// The same, to change what is there.
+    pub(crate) fn rare_if_any(&mut self) -> Option<&mut Rare> {
+        self.rare.as_deref_mut()
+    }
+
+    /// The same; made now if it was not needed before.
+    pub(crate) fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn is_unlinking(&self, from: Pid) -> bool {
+        self.rare().is_some_and(|rare| rare.unlinking.contains_key(&from))
+    }
+
+    /// Forgets all that ties it to processes of `node`, but for links and monitors of its own.
+    pub(crate) fn forget_node(&mut self, node: NodeId) {
+        self.monitored_by.retain(|reference| reference.owner.node() != node);
+        if let Some(rare) = self.rare_if_any() {
+            rare.unlinking.retain(|peer, _| peer.node() != node);
+        }
+    }
+
     /// A number that names a monitor or alias of this process.
     pub(crate) fn next_number(&mut self) -> u64 {
         self.numbers += 1;
@@ -105,48 +139,53 @@ impl Control {
 
     /// Notes that something holds the process, until that is dropped or the process ends.
     pub(crate) fn attach(&mut self, holds: Weak<dyn Holds>) {
-        if !self.held.iter().any(|held| held.ptr_eq(&holds)) {
-            self.held.retain(|held| held.strong_count() > 0);
-            self.held.push(holds);
+        let held = &mut self.rare_mut().held;
+        if !held.iter().any(|held| held.ptr_eq(&holds)) {
+            held.retain(|held| held.strong_count() > 0);
+            held.push(holds);
         }
     }
 
     /// Gives back what it has room for and does not need.
     pub(crate) fn shrink(&mut self) {
-        self.held.retain(|held| held.strong_count() > 0);
-        self.held.shrink_to_fit();
+        if let Some(rare) = self.rare_if_any() {
+            rare.held.retain(|held| held.strong_count() > 0);
+            rare.held.shrink_to_fit();
+        }
     }
 
     /// Adds a link. Returns whether there was none.
     pub(crate) fn link(&mut self, to: Pid) -> bool {
-        self.unlinking.remove(&to);
-        self.links.insert(to)
+        if let Some(rare) = self.rare_if_any() {
+            rare.unlinking.remove(&to);
+        }
+        self.links.insert(to, ())
     }
 
     /// Removes a link. Returns the number of the unlink that is to be sent, if there was one.
     pub(crate) fn unlink(&mut self, from: Pid) -> Option<u64> {
-        if !self.links.remove(&from) {
-            return None;
-        }
+        self.links.remove(&from)?;
         let id = self.next_number();
-        self.unlinking.insert(from, id);
+        self.rare_mut().unlinking.insert(from, id);
         Some(id)
     }
 
     /// Removes a monitor, and the aliases that end with it.
     pub(crate) fn remove_monitor(&mut self, number: u64) -> Option<Monitor> {
         let monitor = self.monitors.remove(&number)?;
-        self.aliases.retain(|_, alias| alias.monitor != Some(number) || alias.end == AliasEnd::Explicit);
+        let Some(rare) = self.rare_if_any() else { return Some(monitor) };
+        rare.aliases.retain(|_, alias| alias.monitor != Some(number) || alias.end == AliasEnd::Explicit);
         Some(monitor)
     }
 
     /// Receives a message that came by the alias `number`.
     pub(crate) fn receive_by_alias(&mut self, number: u64) -> ByAlias {
-        let Some(alias) = self.aliases.get(&number).copied() else { return ByAlias::Dropped };
+        let Some(rare) = self.rare_if_any() else { return ByAlias::Dropped };
+        let Some(alias) = rare.aliases.get(&number).copied() else { return ByAlias::Dropped };
         if alias.end != AliasEnd::FirstReply {
             return ByAlias::Taken;
         }
-        self.aliases.remove(&number);
+        rare.aliases.remove(&number);
         match alias.monitor.filter(|number| self.monitors.contains_key(number)) {
             Some(monitor) => ByAlias::TakenWithMonitor(monitor),
             None => ByAlias::Taken,
@@ -158,9 +197,9 @@ impl Control {
         match signal {
             // A link that crossed an unlink is older than that, and both ends forget it (Erlang/OTP, "Link
             // Protocol").
-            Signal::Link { from } if self.unlinking.contains_key(&from) => Effect::Nothing,
+            Signal::Link { from } if self.is_unlinking(from) => Effect::Nothing,
             Signal::Link { from } => {
-                self.links.insert(from);
+                self.links.insert(from, ());
                 Effect::Nothing
             }
             Signal::Unlink { from, id } => {
@@ -168,13 +207,15 @@ impl Control {
                 Effect::Answer(from, Signal::Unlinked { from: me, id })
             }
             Signal::Unlinked { from, id } => {
-                if self.unlinking.get(&from) == Some(&id) {
-                    self.unlinking.remove(&from);
+                if let Some(rare) = self.rare_if_any()
+                    && rare.unlinking.get(&from) == Some(&id)
+                {
+                    rare.unlinking.remove(&from);
                 }
                 Effect::Nothing
             }
             Signal::Monitor { reference, .. } => {
-                self.monitored_by.insert(reference);
+                self.monitored_by.insert(reference, ());
                 Effect::Nothing
             }
             Signal::Demonitor { reference } => {
@@ -198,7 +239,7 @@ impl Control {
     /// The table of what an exit signal does (Erlang/OTP, "Receiving Exit Signals").
     fn receive_exit(&mut self, from: Pid, reason: ExitReason, link: bool) -> Effect {
         // A link that was removed meanwhile tells nothing.
-        if link && !self.links.remove(&from) {
+        if link && self.links.remove(&from).is_none() {
             return Effect::Nothing;
         }
         match reason {
@@ -215,7 +256,6 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pid::NodeId;
 
     fn pid(slot: u32) -> Pid {
         Pid::new(NodeId::new("n", 1), slot, 0)
@@ -269,7 +309,7 @@ mod tests {
         assert_eq!(said(plain.receive(me, exit(1, R::Shutdown, true))), Said::Nothing);
         plain.receive(me, Signal::Link { from: pid(1) });
         assert_eq!(said(plain.receive(me, exit(1, R::Normal, true))), Said::Nothing);
-        assert!(plain.links.is_empty());
+        assert_eq!(plain.links.iter().count(), 0);
         plain.receive(me, Signal::Link { from: pid(1) });
         assert_eq!(said(plain.receive(me, exit(1, R::Kill, true))), Said::End(R::Kill));
     }
@@ -300,20 +340,20 @@ mod tests {
         assert_eq!(to, left);
         a.receive(left, Signal::Link { from: right });
         a.receive(left, answer);
-        assert!(a.links.is_empty() && b.links.is_empty() && a.unlinking.is_empty());
+        assert!(a.links.iter().chain(b.links.iter()).next().is_none() && !a.is_unlinking(right));
         a.receive(left, Signal::Link { from: right });
-        assert!(a.links.contains(&right), "a newer link counts");
+        assert!(a.links.contains_key(&right), "a newer link counts");
     }
 
     #[test]
     fn an_alias_that_ends_with_its_first_message_takes_its_monitor_along() {
         let mut control = Control::default();
         control.monitors.insert(1, Monitor { target: Target::Pid(pid(1)), pid: Some(pid(1)), tag: None });
-        control.aliases.insert(2, Alias { end: AliasEnd::FirstReply, monitor: Some(1) });
+        control.rare_mut().aliases.insert(2, Alias { end: AliasEnd::FirstReply, monitor: Some(1) });
         assert_eq!(control.receive_by_alias(2), ByAlias::TakenWithMonitor(1));
         assert_eq!(control.receive_by_alias(2), ByAlias::Dropped);
-        control.aliases.insert(3, Alias { end: AliasEnd::WithMonitor, monitor: Some(1) });
-        control.aliases.insert(4, Alias { end: AliasEnd::Explicit, monitor: Some(1) });
+        control.rare_mut().aliases.insert(3, Alias { end: AliasEnd::WithMonitor, monitor: Some(1) });
+        control.rare_mut().aliases.insert(4, Alias { end: AliasEnd::Explicit, monitor: Some(1) });
         assert_eq!(control.receive_by_alias(3), ByAlias::Taken);
         assert!(control.remove_monitor(1).is_some());
         assert_eq!(control.receive_by_alias(3), ByAlias::Dropped);

@@ -184,23 +184,23 @@ impl Me {
 
     /// Gives this process a label, which lists and reports show.
     pub fn set_label(&self, label: impl Into<Arc<str>>) {
-        self.header().extra().control.lock().label = Some(label.into());
+        self.header().extra().control.lock().rare_mut().label = Some(label.into());
     }
 
     /// The process that leads the group this one belongs to; children inherit it.
     pub fn group_leader(&self) -> Option<Pid> {
-        self.header().extra_if_any().and_then(|extra| extra.control.lock().group_leader)
+        self.header().extra_if_any().and_then(|extra| extra.control.lock().rare()?.group_leader)
     }
 
     /// Puts this process, and those that it spawns from now on, into another group.
     pub fn set_group_leader(&self, leader: impl Into<Pid>) {
-        self.header().extra().control.lock().group_leader = Some(leader.into());
+        self.header().extra().control.lock().rare_mut().group_leader = Some(leader.into());
     }
 
     /// Puts `value` into the process's own dictionary, which has one value for each type. Returns the one
     /// before. Children do not inherit it.
     pub fn put<T: fmt::Debug + Send + 'static>(&self, value: T) -> Option<T> {
-        let before = self.header().extra().control.lock().dictionary.insert(TypeId::of::<T>(), Box::new(value));
+        let before = self.header().extra().control.lock().rare_mut().dictionary.insert(TypeId::of::<T>(), Box::new(value));
         before.and_then(taken)
     }
 
@@ -208,14 +208,14 @@ impl Me {
     pub fn fetch<T: Clone + fmt::Debug + Send + 'static>(&self) -> Option<T> {
         let extra = self.header().extra_if_any()?;
         let control = extra.control.lock();
-        let value: &dyn std::any::Any = &**control.dictionary.get(&TypeId::of::<T>())?;
+        let value: &dyn std::any::Any = &**control.rare()?.dictionary.get(&TypeId::of::<T>())?;
         value.downcast_ref().cloned()
     }
 
     /// Takes the value of this type out of the process's own dictionary.
     pub fn erase<T: fmt::Debug + Send + 'static>(&self) -> Option<T> {
         let extra = self.header().extra_if_any()?;
-        let erased = extra.control.lock().dictionary.remove(&TypeId::of::<T>());
+        let erased = extra.control.lock().rare_if_any()?.dictionary.remove(&TypeId::of::<T>());
         erased.and_then(taken)
     }
 
@@ -335,7 +335,7 @@ fn monitor(me: &Me, target: Target, tag: Option<Tag>) -> MonitorRef {
 pub(crate) fn alias<M: Send + 'static>(cell: &CellRef<M>, end: AliasEnd, monitor: Option<MonitorRef>) -> Alias<M> {
     let mut control = cell.header().extra().control.lock();
     let number = control.next_number();
-    control.aliases.insert(number, AliasEntry { end, monitor: monitor.map(|monitor| monitor.number) });
+    control.rare_mut().aliases.insert(number, AliasEntry { end, monitor: monitor.map(|monitor| monitor.number) });
     drop(control);
     Alias::new(cell.clone(), number)
 }
@@ -343,7 +343,8 @@ pub(crate) fn alias<M: Send + 'static>(cell: &CellRef<M>, end: AliasEnd, monitor
 /// Revokes `alias`, if it is one of the process at `cell`.
 pub(crate) fn unalias<M: Send + 'static>(cell: &CellRef<M>, alias: &Alias<M>) -> bool {
     let is_own = alias.pid() == cell.header().pid();
-    is_own && cell.header().extra().control.lock().aliases.remove(&alias.number()).is_some()
+    let mut control = cell.header().extra().control.lock();
+    is_own && control.rare_if_any().is_some_and(|rare| rare.aliases.remove(&alias.number()).is_some())
 }
 
 impl fmt::Debug for Me {

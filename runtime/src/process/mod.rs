@@ -31,6 +31,7 @@ mod state;
 mod straight;
 mod table;
 mod teardown;
+mod ties;
 pub(crate) mod turn;
 
 pub use alias::{Alias, AliasEnd, PriorityAlias};

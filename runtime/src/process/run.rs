@@ -3,28 +3,52 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
+use std::thread;
 
 use super::cell::{self, Activity, Body, Cell, CellRef, Header};
 use super::state::Cause;
 use super::turn::{After, Turn};
 use crate::exit::ExitReason;
-use crate::mailbox::{Position, Walked};
+use crate::mailbox::{Held, Position, Walked};
 use crate::panics;
 
 /// How the body of a process stands after it has run.
 pub(crate) enum Flow {
     /// It waits for its mailbox, which it has found empty.
     Wait,
-    /// It awaits something.
+    /// It awaits something, which wakes it.
     Park,
-    /// It awaits something, or what comes behind this position of its mailbox.
-    ParkAt(Position),
     /// Something must be received before it goes on. It is to be woken then.
     Receive,
     /// It can go on, but not in this turn.
     Yield,
-    /// It is over.
-    End(ExitReason),
+    /// It is over. No reason is `Normal`: an end of that kind costs no memory, and a flow is two words.
+    End(Option<Box<ExitReason>>),
+}
+
+impl Flow {
+    /// It is over, with this reason.
+    pub(crate) fn end(reason: ExitReason) -> Self {
+        Self::End((!matches!(reason, ExitReason::Normal)).then(|| Box::new(reason)))
+    }
+
+    /// It awaits what comes behind `at` in its mailbox, and maybe something else.
+    ///
+    /// # Safety
+    /// The caller is the owner. A take has ended at `at` with [`Walked::End`].
+    pub(crate) unsafe fn park_at<'p, M: Send + 'static>(
+        local: &CellRef<M>,
+        at: &Position,
+        turn: &Turn<'_>,
+        held: impl Fn() -> Held<'p>,
+    ) -> Self {
+        // SAFETY: the caller's promise. It is the owner until it is parked.
+        if !unsafe { local.mailbox.wait_at(at, turn.memory(), held) } {
+            // There is something: it does not stay parked.
+            let _ = local.header().state.note(Cause::Wake);
+        }
+        Self::Park
+    }
 }
 
 /// Runs one turn of the process at `raw`.
@@ -50,6 +74,7 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
     };
     // SAFETY: as above; the process has nothing to do any more.
     unsafe { super::teardown::end::<M, B>(&local, body, reason, turn) };
+    drop(turn.take_stopping());
     turn.leave();
     // SAFETY: it has ended.
     unsafe { cell::AnyRef::ended(raw) };
@@ -78,13 +103,13 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
                 Walked::End | Walked::Stopped => {}
             }
         }
-        // SAFETY: the caller's promise.
-        let span = if tracing::span_enabled!(tracing::Level::INFO) { unsafe { span(header) } } else { None };
-        let flow = catch_unwind(AssertUnwindSafe(|| {
-            let _span = span.as_ref().map(tracing::Span::enter);
-            // SAFETY: the caller's promise.
-            unsafe { B::run(body, local, turn) }
-        }));
+        // SAFETY: the caller's promise, here and below.
+        let run = || unsafe { B::run(body, local, turn) };
+        let flow = if tracing::span_enabled!(tracing::Level::INFO) {
+            unsafe { in_span(header, run) }
+        } else {
+            catch_unwind(AssertUnwindSafe(run))
+        };
         let flow = match flow {
             Ok(flow) => flow,
             // SAFETY: the caller's promise.
@@ -97,7 +122,7 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
         unsafe {
             match flow {
                 Flow::Wait => {
-                    if local.mailbox.wait_empty(turn.pool(), || cell::held(header, B::position(body))) {
+                    if local.mailbox.wait_empty(turn.memory(), || cell::held(header, B::position(body))) {
                         return Ok(After::Nothing);
                     }
                 }
@@ -106,18 +131,11 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
                         return Ok(After::Nothing);
                     }
                 }
-                Flow::ParkAt(at) => {
-                    if !local.mailbox.wait_at(&at, turn.pool(), || cell::held(header, B::position(body))) {
-                        let _ = header.state.note(Cause::Wake);
-                    } else if header.state.park() {
-                        return Ok(After::Nothing);
-                    }
-                }
                 Flow::Receive => {
                     let _ = header.state.note(Cause::WakeToReceive);
                 }
                 Flow::Yield => return Ok(After::Again),
-                Flow::End(reason) => return Err(reason),
+                Flow::End(reason) => return Err(reason.map_or(ExitReason::Normal, |reason| *reason)),
             }
         }
         if turn.is_over() {
@@ -134,12 +152,22 @@ fn give_up(header: &Header, turn: &Turn<'_>) -> After {
     After::Again
 }
 
-/// The span that the code of the process logs within; somebody listens.
+/// Runs code of the process within its span; somebody listens.
 ///
 /// # Safety
 /// The caller is the owner.
 #[cold]
-unsafe fn span(header: &Header) -> Option<tracing::Span> {
+unsafe fn in_span<R>(header: &Header, run: impl FnOnce() -> R) -> thread::Result<R> {
+    // SAFETY: the caller's promise.
+    let span = unsafe { span(header) };
+    catch_unwind(AssertUnwindSafe(|| span.in_scope(run)))
+}
+
+/// The span that the code of the process logs within.
+///
+/// # Safety
+/// The caller is the owner.
+unsafe fn span(header: &Header) -> tracing::Span {
     let name = header.extra().control.lock().name.clone();
     // SAFETY: the caller's promise.
     let owned = unsafe { header.owned() };
@@ -159,5 +187,5 @@ unsafe fn span(header: &Header) -> Option<tracing::Span> {
         span.record("name", &*name);
         owned.span_has_name = true;
     }
-    Some(span.clone())
+    span.clone()
 }

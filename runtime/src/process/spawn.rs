@@ -47,14 +47,16 @@ where
         extra.owned.get_mut().launching = launching;
         let control = extra.control.get_mut();
         control.trap_exit = trap_exit;
-        control.label = options.label.clone();
-        control.group_leader = leader;
+        if options.label.is_some() || leader.is_some() {
+            let rare = control.rare_mut();
+            (rare.label, rare.group_leader) = (options.label, leader);
+        }
         // Linked and monitored before either can run: an end in the first instruction finds both in place.
         if let Some(peer) = options.link {
-            control.links.insert(peer);
+            control.links.insert(peer, ());
             match node.process(peer) {
                 Some(peer) => {
-                    peer.extra().control.lock().links.insert(pid);
+                    peer.extra().control.lock().links.insert(pid, ());
                 }
                 None => orphaned = peer.node() == node.id(),
             }
@@ -66,7 +68,7 @@ where
             let number = theirs.next_number();
             let reference = MonitorRef { owner: owner.pid(), number };
             theirs.monitors.insert(number, Monitor { target: Target::Pid(pid), pid: Some(pid), tag: None });
-            control.monitored_by.insert(reference);
+            control.monitored_by.insert(reference, ());
             monitor = Some(reference);
         }
     }
@@ -90,7 +92,7 @@ fn inherited_leader(parent: Option<Pid>) -> Option<Pid> {
     let parent = parent?;
     turn::with_process(|running| {
         let (_, process) = running.filter(|(_, process)| process.pid() == parent)?;
-        process.extra_if_any().and_then(|extra| extra.control.lock().group_leader)
+        process.extra_if_any().and_then(|extra| extra.control.lock().rare()?.group_leader)
     })
 }
 

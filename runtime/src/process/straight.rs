@@ -331,7 +331,7 @@ where
             self.is_new = false;
             *position = Position::HEAD;
             // SAFETY: as above; the position is at the head, so that it need not be told.
-            unsafe { cell.mailbox.trim(turn.pool(), || cell::held(header, None)) };
+            unsafe { cell.mailbox.trim(turn.memory(), || cell::held(header, None)) };
         }
         loop {
             let wants = &mut self.wants;
@@ -399,8 +399,8 @@ impl<M: Send + 'static> Process<M> {
             // SAFETY: this is the process's own code, so this thread is the owner. No receive is under way, so
             // the body's position is taken from the head again.
             unsafe {
-                mailbox.trim(turn.pool(), || cell::held(header, None));
-                mailbox.sweep(turn.pool(), &mut cell::held(header, None));
+                mailbox.trim(turn.memory(), || cell::held(header, None));
+                mailbox.sweep(turn.memory(), &mut cell::held(header, None));
             }
         });
     }
@@ -416,7 +416,7 @@ impl<M: Send + 'static> Process<M> {
             // It lay at the head, as a rule: then it counts no longer.
             *position = Position::HEAD;
             // SAFETY: the caller's promise.
-            unsafe { mailbox.trim(turn.pool(), || cell::held(self.cell.header(), None)) };
+            unsafe { mailbox.trim(turn.memory(), || cell::held(self.cell.header(), None)) };
             return;
         }
         // SAFETY: the caller's promise.
@@ -426,7 +426,7 @@ impl<M: Send + 'static> Process<M> {
         if owned.taken_from_behind > 64.max(mailbox.len() / 32) {
             owned.taken_from_behind = 0;
             // SAFETY: the caller's promise.
-            unsafe { mailbox.sweep(turn.pool(), &mut Held([Some(&mut owned.received), Some(position)])) };
+            unsafe { mailbox.sweep(turn.memory(), &mut Held([Some(&mut owned.received), Some(position)])) };
         }
     }
 }
@@ -466,12 +466,10 @@ where
         // SAFETY: the future lies in its cell until it is dropped there, so it is pinned.
         let future = unsafe { Pin::new_unchecked(&mut *(*body).future) };
         let polled = future.poll(&mut TaskContext::from_waker(&header.waker()));
-        // SAFETY: as above.
-        let at = unsafe { *position };
         turn.lend_position_back();
         match polled {
-            Poll::Ready(Ok(())) => Flow::End(ExitReason::Normal),
-            Poll::Ready(Err(error)) => Flow::End(error.into_reason()),
+            Poll::Ready(Ok(())) => Flow::End(None),
+            Poll::Ready(Err(error)) => Flow::end(error.into_reason()),
             Poll::Pending => match turn.wants() {
                 Wants::Nothing => {
                     header.set_phase(AWAITING);
@@ -479,7 +477,11 @@ where
                 }
                 Wants::More => {
                     header.set_phase(RECEIVING);
-                    Flow::ParkAt(at)
+                    // SAFETY: the caller is the owner; the poll, which used the position, is over.
+                    unsafe {
+                        let at = *position;
+                        Flow::park_at(local, &at, turn, || cell::held(header, Some(&mut *position)))
+                    }
                 }
                 Wants::Receive => Flow::Receive,
                 Wants::Writer => {
@@ -492,7 +494,7 @@ where
 
     unsafe fn panicked(_: NonNull<Self>, _: &CellRef<M>, unwound: Unwound, turn: &Turn<'_>) -> Flow {
         turn.lend_position_back();
-        Flow::End(unwound.into_reason())
+        Flow::end(unwound.into_reason())
     }
 
     unsafe fn end(body: NonNull<Self>, _: &CellRef<M>) {

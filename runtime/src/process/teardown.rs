@@ -67,7 +67,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         node.answer_for_the_dead(pid, signal, &reason);
     }
     if let Some(control) = control {
-        announce(header, control, &reason);
+        announce(header, &control, &reason);
     }
     // Whoever waits for a start that failed hears of it when nothing of it is left.
     if let Some(launching) = launching {
@@ -82,30 +82,29 @@ fn release(header: &Header, control: &mut Control) {
     if let Some(name) = control.name.take() {
         node.names().remove(&name, pid);
     }
-    for held in std::mem::take(&mut control.held) {
+    let rare = control.rare_if_any();
+    let (held, timers) =
+        rare.map(|rare| (std::mem::take(&mut rare.held), std::mem::take(&mut rare.timers))).unwrap_or_default();
+    for held in held {
         if let Some(held) = held.upgrade() {
             // The values that it drops are the user's, and may panic.
             let _ = catch_unwind(AssertUnwindSafe(|| held.release(pid)));
         }
     }
-    let timers = node.runtime().timers();
-    for timer in std::mem::take(&mut control.timers) {
-        timers.cancel(timer);
-    }
-    if let Some(timer) = header.exchange_alarm(None) {
-        timers.cancel(timer);
+    for timer in timers.into_iter().chain(header.exchange_alarm(None)) {
+        node.runtime().timers().cancel(timer);
     }
 }
 
-fn announce(header: &Header, control: Control, reason: &ExitReason) {
+fn announce(header: &Header, control: &Control, reason: &ExitReason) {
     let (node, pid) = (header.node(), header.pid());
-    for peer in control.links {
+    for (&peer, ()) in control.links.iter() {
         node.signal(peer, Signal::Exit { from: pid, reason: reason.clone(), link: true });
     }
-    for reference in control.monitored_by {
+    for (&reference, ()) in control.monitored_by.iter() {
         node.signal(reference.owner, Signal::Down { reference, from: pid, reason: reason.clone() });
     }
-    for (number, monitor) in control.monitors {
+    for (&number, monitor) in control.monitors.iter() {
         if let Some(target) = monitor.pid {
             node.signal(target, Signal::Demonitor { reference: MonitorRef { owner: pid, number } });
         }
@@ -129,7 +128,7 @@ unsafe fn close<M: Send + 'static>(local: &CellRef<M>, turn: &Turn<'_>) -> Vec<S
         Err(Special::Notice(notice)) => drop_quietly(notice),
     };
     // SAFETY: the caller's promise.
-    unsafe { local.mailbox.close(turn.pool(), left) };
+    unsafe { local.mailbox.close(turn.memory(), left) };
     let node = local.header().node();
     for _ in 0..undelivered {
         node.count_dead_letter(DeadLetter::Stopped);

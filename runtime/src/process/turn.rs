@@ -18,8 +18,10 @@ use crossbeam_deque::Worker as Queue;
 use super::cell::{Class, Header, Ready};
 use super::table::FreeSlots;
 use crate::config::REDUCTIONS_PER_TURN;
+use crate::exit::ExitReason;
 use crate::mailbox::Position;
-use crate::memory::Pool;
+use crate::memory::{Magazine, Pool, Stock};
+use crate::node::Node;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 thread_local! {
@@ -106,7 +108,7 @@ pub(crate) enum Wants {
 /// The turns of one worker. One is on each worker's stack, and `CURRENT` leads to it.
 pub(crate) struct Turn<'a> {
     board: &'a Board,
-    pool: &'a Pool,
+    magazine: Magazine<'a>,
     /// Whose processes run here, to compare.
     home: *const (),
     /// The worker's number and run queue; none in a seeded run.
@@ -123,6 +125,8 @@ pub(crate) struct Turn<'a> {
     free_slots: RefCell<FreeSlots>,
     /// The position that a straight-line process holds in its mailbox.
     position: Cell<*mut Position>,
+    /// Why the process that runs is to end after its handler, by way of `terminate`.
+    stopping: Cell<Option<ExitReason>>,
     wants: Cell<Wants>,
 }
 
@@ -138,7 +142,7 @@ impl<'a> Turn<'a> {
         let handled = board.handled();
         Self {
             board,
-            pool,
+            magazine: Magazine::new(pool),
             home,
             number: Cell::new(0),
             queue: Cell::new(None),
@@ -148,6 +152,7 @@ impl<'a> Turn<'a> {
             accounted: Cell::new(handled),
             free_slots: RefCell::default(),
             position: Cell::new(ptr::null_mut()),
+            stopping: Cell::new(None),
             wants: Cell::new(Wants::Nothing),
         }
     }
@@ -245,6 +250,27 @@ impl<'a> Turn<'a> {
         self.handled.get() >= self.board.limit.load(Ordering::Relaxed)
     }
 
+    /// A message is sent from here. One to itself ends a process's turn, so that none stays by feeding itself.
+    #[inline]
+    pub(crate) fn sends_to(&self, header: &Header) {
+        if self.process.get().is_some_and(|process| ptr::eq(process.as_ptr(), header)) {
+            self.end();
+        }
+    }
+
+    /// The process that runs is to end after its handler. The first reason counts.
+    pub(crate) fn stop_process(&self, reason: ExitReason) {
+        let before = self.stopping.take();
+        self.stopping.set(Some(before.unwrap_or(reason)));
+        self.end();
+    }
+
+    /// Why the process that runs is to end after its handler.
+    #[inline]
+    pub(crate) fn take_stopping(&self) -> Option<ExitReason> {
+        self.stopping.take()
+    }
+
     /// Ends the turn at the next chance.
     pub(crate) fn end(&self) {
         self.board.end_turn();
@@ -258,16 +284,22 @@ impl<'a> Turn<'a> {
         self.accounted.set(handled);
     }
 
-    /// The memory of this worker's runtime.
+    /// The memory that this worker has at hand.
     #[inline]
-    pub(crate) fn pool(&self) -> &'a Pool {
-        self.pool
+    pub(crate) fn memory(&self) -> &Magazine<'a> {
+        &self.magazine
     }
 
-    /// Whether this is a worker of the scheduler `home`.
+    /// Whether this is a worker of the runtime that `node` runs on.
     #[inline]
-    pub(crate) fn is_at(&self, home: *const ()) -> bool {
-        ptr::eq(self.home, home)
+    pub(crate) fn is_at(&self, node: &Node) -> bool {
+        // Nearly always it is the node whose process runs here.
+        self.process().is_some_and(|process| process.node().is(node)) || self.is_home_of(node)
+    }
+
+    #[cold]
+    fn is_home_of(&self, node: &Node) -> bool {
+        ptr::eq(self.home, node.runtime().home())
     }
 
     /// The process that runs.
@@ -311,6 +343,21 @@ pub(crate) fn with_current<R>(f: impl FnOnce(Option<&Turn<'_>>) -> R) -> R {
     // SAFETY: whoever set the pointer sees to it that it is taken back before what it leads to is gone, and
     // `f` cannot keep it.
     f(unsafe { current.as_ref() })
+}
+
+/// Runs `f` with the turns of this thread, if it is a worker of the runtime that `node` runs on.
+#[inline]
+pub(crate) fn with_worker_of<R>(node: &Node, f: impl FnOnce(Option<&Turn<'_>>) -> R) -> R {
+    with_current(|turn| f(turn.filter(|turn| turn.is_at(node))))
+}
+
+/// Where this thread has memory of `node` from, being `worker`.
+#[inline]
+pub(crate) fn stock<'s>(worker: Option<&'s Turn<'_>>, node: &'s Node) -> Stock<'s> {
+    match worker {
+        Some(turn) => Stock::Magazine(&turn.magazine),
+        None => Stock::Pool(node.memory()),
+    }
 }
 
 /// Runs `f` with the process that runs here, if one does.

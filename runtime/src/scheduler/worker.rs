@@ -24,7 +24,7 @@ use crate::memory::Pool;
 use crate::node::WeakNode;
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::turn::{self, After, Board, Seen, Turn};
+use crate::process::turn::{After, Board, Seen, Turn};
 use crate::process::{Class, Ready};
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::timer::Timers;
@@ -125,7 +125,7 @@ pub struct RuntimeStats {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WorkerStats {
-    /// Turns of processes.
+    /// Turns of processes. While the worker is awake, the last few dozen are not counted yet.
     pub turns: u64,
     /// Processes that it took from others.
     pub steals: u64,
@@ -209,35 +209,36 @@ impl Workers {
         }
     }
 
-    /// Puts a process at the back of a run queue.
+    /// Puts a process at the back of a run queue. `worker` is the worker that runs here, if one does.
     #[inline]
-    pub(crate) fn submit(&self, ready: Ready) {
+    pub(crate) fn submit(&self, ready: Ready, worker: Option<&Turn<'_>>) {
         let priority = ready.header().priority();
         if priority.is_strict() {
-            return self.submit_strict(ready, priority);
+            return self.submit_strict(ready, priority, worker);
         }
-        turn::with_current(|turn| match turn.filter(|turn| turn.is_at(self.home())).and_then(Turn::queue) {
-            Some(queue) => {
-                queue.push(ready);
-                // What is alone in the queue comes next anyway: its sender is about to wait for it, as a rule.
-                if queue.len() > 1
-                    && let Some(woken) = self.idle.whom_to_wake_if_seen()
-                {
-                    self.unpark(woken);
-                }
-                if let Some(turn) = turn.filter(|turn| turn.is_leading()) {
-                    self.seats[turn.number()].parker.unpark();
-                }
-            }
-            None => {
-                self.injector.push(ready);
-                self.wake_one();
-            }
-        });
+        let Some((turn, queue)) = worker.and_then(|turn| Some((turn, turn.queue()?))) else {
+            return self.submit_from_outside(ready);
+        };
+        queue.push(ready);
+        // What is alone in the queue comes next anyway: its sender is about to wait for it, as a rule.
+        if queue.len() > 1
+            && let Some(woken) = self.idle.whom_to_wake_if_seen()
+        {
+            self.unpark(woken);
+        }
+        if turn.is_leading() {
+            self.unpark(turn.number());
+        }
     }
 
     #[cold]
-    fn submit_strict(&self, ready: Ready, priority: Priority) {
+    fn submit_from_outside(&self, ready: Ready) {
+        self.injector.push(ready);
+        self.wake_one();
+    }
+
+    #[cold]
+    fn submit_strict(&self, ready: Ready, priority: Priority, worker: Option<&Turn<'_>>) {
         self.strict.push(ready, priority);
         match self.idle.whom_to_wake() {
             Some(woken) => self.unpark(woken),
@@ -248,11 +249,9 @@ impl Workers {
                 }
             }
         }
-        turn::with_current(|turn| {
-            if let Some(turn) = turn.filter(|turn| turn.is_at(self.home()) && turn.is_leading()) {
-                self.seats[turn.number()].parker.unpark();
-            }
-        });
+        if let Some(turn) = worker.filter(|turn| turn.is_leading()) {
+            self.unpark(turn.number());
+        }
     }
 
     fn wake_one(&self) {
@@ -265,7 +264,7 @@ impl Workers {
         self.seats[number].parker.unpark();
     }
 
-    fn home(&self) -> *const () {
+    pub(crate) fn home(&self) -> *const () {
         std::ptr::from_ref(self).cast()
     }
 
@@ -440,7 +439,6 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn work(&self) {
-        let _memory = self.workers.pool.enter();
         let _tokio = self.workers.io.handle().enter();
         self.seat.thread_id.store(thread_id(), Ordering::Relaxed);
         let turn = Turn::new(&self.seat.board, &self.workers.pool, self.workers.home());
@@ -449,7 +447,7 @@ impl Worker<'_> {
     }
 
     fn turns(&self, turn: &Turn<'_>) {
-        let mut turns = 0_u64;
+        let mut until_look = TURNS_BETWEEN_LOOKS;
         let mut searching = false;
         while !self.workers.is_closed() {
             if self.seat.notes.load(Ordering::Relaxed) != 0 {
@@ -458,16 +456,18 @@ impl Worker<'_> {
             if self.is_spare() && self.workers.surplus.load(Ordering::Relaxed) > 0 && self.retires(&mut searching) {
                 continue;
             }
-            turns += 1;
-            if turns.is_multiple_of(TURNS_BETWEEN_LOOKS) {
-                self.seat.turns.store(turns, Ordering::Relaxed);
+            if until_look == 0 {
+                until_look = TURNS_BETWEEN_LOOKS;
+                self.seat.turns.fetch_add(u64::from(TURNS_BETWEEN_LOOKS), Ordering::Relaxed);
                 self.look_around();
             }
-            let Some(ready) = self.pick(turns, &mut searching) else {
-                self.seat.turns.store(turns, Ordering::Relaxed);
+            let Some(ready) = self.pick(&mut searching) else {
+                self.seat.turns.fetch_add(u64::from(TURNS_BETWEEN_LOOKS - until_look), Ordering::Relaxed);
+                until_look = TURNS_BETWEEN_LOOKS;
                 searching = self.sleep(turn, searching);
                 continue;
             };
+            until_look -= 1;
             if searching {
                 searching = false;
                 if self.workers.idle.found() && self.workers.has_work() {
@@ -484,7 +484,7 @@ impl Worker<'_> {
 
     /// Takes the process whose turn it is.
     #[inline]
-    fn pick(&self, _turns: u64, searching: &mut bool) -> Option<Ready> {
+    fn pick(&self, searching: &mut bool) -> Option<Ready> {
         if let Some(ready) = self.workers.strict.pop() {
             return Some(ready);
         }

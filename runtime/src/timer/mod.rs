@@ -124,7 +124,7 @@ impl Timers {
             return TimerRef(Repr::Never);
         }
         let timer = set(self);
-        control.timers.insert(timer);
+        control.rare_mut().timers.insert(timer);
         timer
     }
 
@@ -174,7 +174,7 @@ impl Timers {
             Action::Alarm(process) => process.ring(),
             Action::Fire(to, fire) => {
                 if let Some(to) = &to {
-                    to.extra().control.lock().timers.remove(&timer);
+                    forget(to, timer);
                 }
                 fire(timer);
             }
@@ -209,8 +209,14 @@ impl Action {
     /// The process that the timer belongs to forgets it.
     fn forget(&self, timer: TimerRef) {
         if let Self::Fire(Some(to), _) | Self::Every(_, to, ..) = self {
-            to.extra().control.lock().timers.remove(&timer);
+            forget(to, timer);
         }
+    }
+}
+
+fn forget(of: &Header, timer: TimerRef) {
+    if let Some(rare) = of.extra().control.lock().rare_if_any() {
+        rare.timers.remove(&timer);
     }
 }
 

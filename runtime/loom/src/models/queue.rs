@@ -37,7 +37,8 @@ impl Shared {
         let mut taken = Vec::new();
         loop {
             match unsafe { self.queue.pop(&self.memory, Held::default) } {
-                Look::Value(_, value) => taken.push(value),
+                // SAFETY: it is read once, before the queue is called again.
+                Look::Value(_, value) => taken.push(unsafe { value.read() }),
                 Look::Hole => thread::yield_now(),
                 Look::Urgent => panic!("nothing urgent was pushed"),
                 Look::End => {
@@ -222,7 +223,8 @@ fn what_is_urgent_is_seen_and_stays_in_its_place() {
             match unsafe { shared.queue.pop(&shared.memory, Held::default) } {
                 Look::Value(kind, value) => {
                     assert_eq!(kind, Kind::ORDINARY);
-                    order.push(value);
+                    // SAFETY: it is read once, before the queue is called again.
+                    order.push(unsafe { value.read() });
                 }
                 Look::Hole | Look::End => thread::yield_now(),
                 Look::Urgent => {
