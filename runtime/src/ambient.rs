@@ -4,7 +4,10 @@
 //! work without a node in the hand, and what links a crash's report to the panic. Nothing of it lives
 //! longer than a turn.
 
+#![expect(unsafe_code, reason = "what is abandoned is reached through a thread-local pointer")]
+
 use std::cell::{Cell, RefCell};
+use std::ptr;
 
 use crate::call::CallFailed;
 use crate::node::Node;
@@ -14,20 +17,32 @@ use crate::process::turn::with_process;
 
 thread_local! {
     static DECODING: RefCell<Option<Node>> = const { RefCell::new(None) };
-    static ABANDONING: Cell<Option<CallFailed>> = const { Cell::new(None) };
+    static ABANDONING: Cell<*const CallFailed> = const { Cell::new(ptr::null()) };
 }
 
 /// Runs `f` for `node`, outside any process.
 pub(crate) fn decoding<T>(node: &Node, f: impl FnOnce() -> T) -> T {
-    let before = DECODING.replace(Some(node.clone()));
-    let _restore = Restore(Some(|| drop(DECODING.replace(before))));
+    struct Leave(Option<Node>);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            drop(DECODING.replace(self.0.take()));
+        }
+    }
+    let _leave = Leave(DECODING.replace(Some(node.clone())));
     f()
 }
 
 /// Runs `f`, in which messages are dropped unhandled; the calls among them fail with `failed`.
+#[inline]
 pub(crate) fn abandoning<T>(failed: CallFailed, f: impl FnOnce() -> T) -> T {
-    let before = ABANDONING.replace(Some(failed));
-    let _restore = Restore(Some(|| drop(ABANDONING.replace(before))));
+    struct Leave(*const CallFailed);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            ABANDONING.set(self.0);
+        }
+    }
+    // `Leave` takes the pointer back before what it leads to is gone.
+    let _leave = Leave(ABANDONING.replace(&raw const failed));
     f()
 }
 
@@ -56,21 +71,9 @@ pub(crate) fn decoding_node() -> Option<Node> {
 
 /// What a call fails with whose reply is dropped here.
 pub(crate) fn why_abandoned() -> CallFailed {
-    let failed = ABANDONING.take();
-    ABANDONING.set(failed.clone());
-    match panics::unwinding() {
-        Some(reason) => CallFailed::Died(reason),
-        None => failed.unwrap_or(CallFailed::NoReply),
+    if let Some(reason) = panics::unwinding() {
+        return CallFailed::Died(reason);
     }
-}
-
-/// Runs its closure when it is dropped, also by a panic.
-struct Restore<F: FnOnce()>(Option<F>);
-
-impl<F: FnOnce()> Drop for Restore<F> {
-    fn drop(&mut self) {
-        if let Some(restore) = self.0.take() {
-            restore();
-        }
-    }
+    // SAFETY: whoever set the pointer takes it back before what it leads to is gone.
+    unsafe { ABANDONING.get().as_ref() }.cloned().unwrap_or(CallFailed::NoReply)
 }

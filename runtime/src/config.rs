@@ -22,6 +22,10 @@ pub(crate) const BLOCKED_AFTER: Duration = Duration::from_millis(20);
 /// what is in their run queues waits for the others.
 pub(crate) const MAX_SPARES: usize = 32;
 
+/// How many processes that wait behind a blocked handler are handed to other workers in a tick. They also
+/// steal, if they have nothing else to do.
+pub(crate) const HANDED_OVER: usize = 256;
+
 /// After so many turns a worker looks for what came from outside and from sockets, also if it has work.
 /// 61 is what Go and tokio use.
 pub(crate) const TURNS_BETWEEN_LOOKS: u32 = 61;

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -78,6 +79,30 @@ impl ExitReason {
             Self::Value(value) => value.as_any().downcast_ref(),
             _ => None,
         }
+    }
+}
+
+/// A reason in one word. Most ends are normal; those cost no memory.
+#[derive(Default)]
+pub(crate) struct Ending(Option<Box<ExitReason>>);
+
+impl From<ExitReason> for Ending {
+    #[inline]
+    fn from(reason: ExitReason) -> Self {
+        match reason {
+            ExitReason::Normal => Self(None),
+            reason => Self(Some(Box::new(reason))),
+        }
+    }
+}
+
+impl Deref for Ending {
+    type Target = ExitReason;
+
+    #[inline]
+    fn deref(&self) -> &ExitReason {
+        static NORMAL: ExitReason = ExitReason::Normal;
+        self.0.as_deref().unwrap_or(&NORMAL)
     }
 }
 

@@ -3,13 +3,17 @@
 //! A node is cheap: one runtime can host a thousand, which is how clusters are tested. Nothing here is
 //! shared between nodes, also not between two of the same name.
 
+mod lease;
+
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(crate) use lease::{Lease, Leases};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -69,6 +73,8 @@ struct Inner {
     dead_letters: DeadLetters,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
+    /// The references of cells ([`Lease`]). Together they count as one handle, while there are any.
+    leases: AtomicUsize,
 }
 
 /// How a process begins: whose child it is, and whom it is tied to from its first instruction.
@@ -750,6 +756,12 @@ impl fmt::Debug for Node {
 pub struct WeakNode(Weak<Inner>);
 
 impl WeakNode {
+    /// Whether this is a handle to `node`.
+    #[inline]
+    pub(crate) fn is(&self, node: &Node) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&node.0))
+    }
+
     /// The node, if it still exists.
     pub fn upgrade(&self) -> Option<Node> {
         self.0.upgrade().map(Node)
@@ -869,6 +881,7 @@ impl NodeBuilder {
             gateway: OnceLock::new(),
             dead_letters: DeadLetters::default(),
             node_monitors: Mutex::default(),
+            leases: AtomicUsize::new(0),
         };
         let node = Node(Arc::new(inner));
         node.runtime().enter_node(number, node.downgrade());

@@ -33,13 +33,11 @@ pub struct CrashReport {
 }
 
 impl CrashReport {
-    /// The report of the process at `header`, which is about to end with `reason`; none for an orderly end.
-    pub(crate) fn of(header: &Header, reason: &ExitReason) -> Option<Self> {
-        if !reason.is_abnormal() {
-            return None;
-        }
+    /// The report of the process at `header`, which is about to end with `reason`, out of order.
+    #[cold]
+    pub(crate) fn of(header: &Header, reason: &ExitReason) -> Self {
         let info = ProcessInfo::of(header);
-        Some(Self {
+        Self {
             pid: info.pid,
             node: header.node().name().into(),
             actor: info.actor,
@@ -49,7 +47,7 @@ impl CrashReport {
             mailbox_len: info.mailbox_len,
             reductions: info.reductions,
             links: info.links,
-        })
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::future::Future;
 
 use crate::address::Address;
-use crate::ambient;
 use crate::exit::{Error, ExitReason};
 use crate::node::{Node, SpawnOptions};
 use crate::panics::{self, Unwound};
 use crate::pid::Pid;
 use crate::process::Process;
+use crate::process::turn::with_process;
 use crate::signal::MonitorRef;
 use crate::spec::{Spawn, process};
 
@@ -18,8 +18,7 @@ use crate::spec::{Spawn, process};
 /// # Panics
 /// Outside a process. There, use [`Node::spawn`].
 pub fn spawn<S: Spawn>(what: S) -> S::Ref {
-    let (node, me) = current("spawn");
-    what.spawn_on(&node, SpawnOptions::child_of(me)).0
+    running("spawn", |node, me| what.spawn_on(node, SpawnOptions::child_of(me)).0)
 }
 
 /// Spawns a process and links it to the running one, in one step.
@@ -27,8 +26,7 @@ pub fn spawn<S: Spawn>(what: S) -> S::Ref {
 /// # Panics
 /// Outside a process.
 pub fn spawn_link<S: Spawn>(what: S) -> S::Ref {
-    let (node, me) = current("spawn_link");
-    what.spawn_on(&node, SpawnOptions::linked_to(me)).0
+    running("spawn_link", |node, me| what.spawn_on(node, SpawnOptions::linked_to(me)).0)
 }
 
 /// Spawns a process that the running one monitors, in one step.
@@ -36,8 +34,8 @@ pub fn spawn_link<S: Spawn>(what: S) -> S::Ref {
 /// # Panics
 /// Outside a process.
 pub fn spawn_monitor<S: Spawn>(what: S) -> (S::Ref, MonitorRef) {
-    let (node, me) = current("spawn_monitor");
-    match what.spawn_on(&node, SpawnOptions { monitor: Some(me), ..SpawnOptions::child_of(me) }) {
+    let monitored = |me| SpawnOptions { monitor: Some(me), ..SpawnOptions::child_of(me) };
+    match running("spawn_monitor", |node, me| what.spawn_on(node, monitored(me))) {
         (reference, Some(monitor)) => (reference, monitor),
         (_, None) => unreachable!("a spawn sets the monitor that it is asked for"),
     }
@@ -53,8 +51,7 @@ where
     F: FnOnce(Process<M>) -> Fut,
     Fut: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    let (node, me) = current("spawn_process");
-    process(body).spawn_on(&node, SpawnOptions::child_of(me)).0
+    running("spawn_process", |node, me| process(body).spawn_on(node, SpawnOptions::child_of(me)).0)
 }
 
 /// Ends the running process with `reason`, now. An actor's `terminate` runs; the rest of the handler does
@@ -63,7 +60,7 @@ where
 /// # Panics
 /// Outside a process. Inside, it unwinds, quietly.
 pub fn exit_now(reason: ExitReason) -> ! {
-    current("exit_now");
+    running("exit_now", |_, _| ());
     panics::unwind(Unwound::ByChoice(reason))
 }
 
@@ -78,7 +75,7 @@ pub fn exit_now(reason: ExitReason) -> ! {
 /// # Panics
 /// Outside a process; and if `work` panics, with what it says.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (node, _) = current("blocking");
+    let node = node_for("blocking");
     let Some(tokio) = node.runtime().tokio() else { return work() };
     match tokio.spawn_blocking(work).await {
         Ok(value) => value,
@@ -94,7 +91,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 /// # Panics
 /// Outside a process.
 pub fn node() -> Node {
-    current("node").0
+    node_for("node")
 }
 
 /// The pid of the running process.
@@ -102,11 +99,23 @@ pub fn node() -> Node {
 /// # Panics
 /// Outside a process.
 pub fn this_pid() -> Pid {
-    current("this_pid").1
+    running("this_pid", |_, me| me)
 }
 
-fn current(what: &str) -> (Node, Pid) {
-    ambient::current().unwrap_or_else(|| {
-        panic!("`{what}` works in processes only; outside, use the methods of a `Node`, as `node.spawn`")
+fn node_for(what: &str) -> Node {
+    running(what, |node, _| node.clone())
+}
+
+/// Runs `f` with the node and the pid of the process that runs here.
+#[inline]
+fn running<R>(what: &str, f: impl FnOnce(&Node, Pid) -> R) -> R {
+    with_process(|running| match running {
+        Some((_, process)) => f(process.node(), process.pid()),
+        None => not_in_a_process(what),
     })
+}
+
+#[cold]
+fn not_in_a_process(what: &str) -> ! {
+    panic!("`{what}` works in processes only; outside, use the methods of a `Node`, as `node.spawn`")
 }

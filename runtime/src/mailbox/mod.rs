@@ -7,20 +7,22 @@
 //!                       one intake, no lock          └──▶ receive()           signals, wherever they are
 //! ```
 //!
-//! A message lies in its place as it is. Everything else is a [`Special`] in a box of its own. Of these,
+//! A message lies in its place as it is. Everything else is a [`Special`] in memory of its own. Of these,
 //! infos and requests wait for their turn among the messages; the others are *received*: they act at the
 //! owner's next turn, however many messages lie before them, and nothing behind one is taken before it.
 //!
 //! # Not here
 //! The mailbox never schedules its owner. It answers [`Pushed`], and the sender acts on it.
-#![expect(unsafe_code, reason = "a place holds a message or a box, and its kind says which")]
+#![expect(unsafe_code, reason = "a place holds a message or a parcel, and its kind says which")]
 
+mod parcel;
 mod queue;
 #[cfg(test)]
 mod tests;
 
 use std::mem::{ManuallyDrop, MaybeUninit};
 
+use parcel::{Emptied, Parcel};
 pub(crate) use queue::{Held, Position, Pushed, Walked};
 use queue::{Kind, Look, Queue, Visit};
 
@@ -37,7 +39,7 @@ union Place<M> {
     /// `Kind::ORDINARY`.
     message: ManuallyDrop<M>,
     /// All other kinds.
-    special: ManuallyDrop<Box<Special<M>>>,
+    special: ManuallyDrop<Parcel<M>>,
 }
 
 /// What may be sent beside a message.
@@ -109,7 +111,7 @@ pub(crate) enum Next<M> {
     /// asks anything else of the mailbox. So a message is moved once, to where it is handled.
     Message(*const M),
     /// Something of ours; it has been taken out.
-    Special(Box<Special<M>>),
+    Special(Parcel<M>),
     /// Something that must be received first.
     ReceiveFirst,
     /// Nothing.
@@ -150,12 +152,14 @@ impl<M> Mailbox<M> {
             Special::Notice(notice) => notice.kind(),
             Special::ByAlias { .. } => Kind::URGENT,
         };
-        match self.0.push(kind, Place { special: ManuallyDrop::new(Box::new(special)) }, memory) {
+        match self.0.push(kind, Place { special: ManuallyDrop::new(Parcel::of(special, memory)) }, memory) {
             Pushed::Queued => Pushed::Queued,
             Pushed::Schedule => Pushed::Schedule,
             Pushed::Wake => Pushed::Wake,
             // SAFETY: what is handed back is what was pushed.
-            Pushed::Closed(place) => Pushed::Closed(*ManuallyDrop::into_inner(unsafe { place.special })),
+            Pushed::Closed(place) => {
+                Pushed::Closed(ManuallyDrop::into_inner(unsafe { place.special }).open(memory))
+            }
         }
     }
 
@@ -192,7 +196,7 @@ impl<M> Mailbox<M> {
         match unsafe { self.0.pop(memory, held) } {
             // SAFETY: the place is there until the queue is called again. Its kind says what is in it.
             Look::Value(Kind::ORDINARY, place) => Next::Message(unsafe { &raw const (*place).message }.cast()),
-            // SAFETY: the place is read once, and its kind says that a box is in it.
+            // SAFETY: the place is read once, and its kind says that a parcel is in it.
             Look::Value(_, place) => Next::Special(ManuallyDrop::into_inner(unsafe { place.read().special })),
             Look::Urgent => Next::ReceiveFirst,
             Look::End => Next::Empty,
@@ -218,6 +222,7 @@ impl<M> Mailbox<M> {
     pub(crate) unsafe fn take<T>(
         &self,
         from: &mut Position,
+        memory: &impl Memory,
         mut wants: impl FnMut(Taken<M>) -> Result<T, Taken<M>>,
     ) -> Result<T, Walked> {
         let mut found = None;
@@ -233,7 +238,7 @@ impl<M> Mailbox<M> {
                 (Taken::Message(ManuallyDrop::into_inner(unsafe { value.message })), None)
             } else {
                 // SAFETY: as above.
-                let (special, emptied) = unboxed(ManuallyDrop::into_inner(unsafe { value.special }));
+                let (special, emptied) = ManuallyDrop::into_inner(unsafe { value.special }).empty(memory);
                 (special.into_taken(), Some(emptied))
             };
             match wants(value) {
@@ -257,6 +262,7 @@ impl<M> Mailbox<M> {
     pub(crate) unsafe fn receive<E>(
         &self,
         from: &mut Position,
+        memory: &impl Memory,
         mut receive: impl FnMut(Special<M>) -> Result<Becomes<M>, E>,
     ) -> Result<Walked, E> {
         let mut last = None;
@@ -267,10 +273,10 @@ impl<M> Mailbox<M> {
             if kind != Kind::URGENT {
                 return Visit::Keep(kind);
             }
-            // SAFETY: the place is written, and the kind says with a box. It counts as used up until it is
+            // SAFETY: the place is written, and the kind says with a parcel. It counts as used up until it is
             // written again below.
             let (special, emptied) =
-                unboxed(ManuallyDrop::into_inner(unsafe { place.assume_init_read().special }));
+                ManuallyDrop::into_inner(unsafe { place.assume_init_read().special }).empty(memory);
             match receive(special) {
                 Ok(Becomes::Nothing) => Visit::Take,
                 Ok(Becomes::Taken(value)) => Visit::Keep(put(value, Some(emptied), place)),
@@ -349,7 +355,7 @@ impl<M> Mailbox<M> {
                 // SAFETY: the kind says what is in the place.
                 Kind::ORDINARY => Ok(ManuallyDrop::into_inner(unsafe { place.message })),
                 // SAFETY: as above.
-                _ => Err(*ManuallyDrop::into_inner(unsafe { place.special })),
+                _ => Err(ManuallyDrop::into_inner(unsafe { place.special }).open(memory)),
             });
         };
         // SAFETY: the caller's promise.
@@ -357,19 +363,9 @@ impl<M> Mailbox<M> {
     }
 }
 
-/// A box whose contents have been taken out.
-type Emptied<M> = Box<MaybeUninit<Special<M>>>;
-
-/// What is in the box, and the box.
-fn unboxed<M>(special: Box<Special<M>>) -> (Special<M>, Emptied<M>) {
-    let raw = Box::into_raw(special);
-    // SAFETY: the contents are read once: what is left counts as uninitialised, which needs no more than the
-    // same layout.
-    unsafe { (raw.read(), Box::from_raw(raw.cast())) }
-}
-
-/// Writes `value` into `place`, by way of the box that it came in if it needs one; returns its kind.
-fn put<M>(value: Taken<M>, emptied: Option<Emptied<M>>, place: &mut MaybeUninit<Place<M>>) -> Kind {
+/// Writes `value` into `place`; returns its kind. What is no message came in a parcel, of which this is the
+/// memory.
+fn put<M, A: Memory>(value: Taken<M>, emptied: Option<Emptied<'_, M, A>>, place: &mut MaybeUninit<Place<M>>) -> Kind {
     let notice = match value {
         Taken::Message(message) => {
             place.write(Place { message: ManuallyDrop::new(message) });
@@ -378,7 +374,7 @@ fn put<M>(value: Taken<M>, emptied: Option<Emptied<M>>, place: &mut MaybeUninit<
         Taken::Info(info) => Notice::Info(info),
         Taken::Request(request) => Notice::Request(request),
     };
-    let special = Box::write(emptied.unwrap_or_else(Box::new_uninit), Special::Notice(notice));
-    place.write(Place { special: ManuallyDrop::new(special) });
+    let Some(emptied) = emptied else { unreachable!("what is handed back is what was given") };
+    place.write(Place { special: ManuallyDrop::new(emptied.fill(Special::Notice(notice))) });
     Kind::SYSTEM
 }

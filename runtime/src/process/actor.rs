@@ -28,7 +28,7 @@ use super::state::Cause;
 use super::turn::Turn;
 use crate::actor::{Actor, Handle, Refused, Step};
 use crate::context::Context;
-use crate::exit::ExitReason;
+use crate::exit::{Ending, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{Next, Position, Special, Taken, Walked};
 use crate::panics::Unwound;
@@ -170,11 +170,8 @@ union Pending<A: Actor, F: Futures<A>> {
 struct Terminating<T> {
     /// Before the reason, which it borrows.
     future: T,
-    /// None is `Normal`, as in [`Flow::End`].
-    reason: Option<Box<ExitReason>>,
+    reason: Ending,
 }
-
-static NORMAL: ExitReason = ExitReason::Normal;
 
 impl<A: Handle, F: Futures<A>> ActorBody<A, F> {
     /// A body whose actor is there.
@@ -198,6 +195,7 @@ struct Work<'a, 't, A: Actor, F: Futures<A>> {
 }
 
 impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
+    #[inline]
     unsafe fn run(body: NonNull<Self>, local: &CellRef<A::Msg>, turn: &Turn<'_>) -> Flow {
         let mut work = Work { body: body.as_ptr(), local, turn };
         // SAFETY: the caller is the owner, here and below.
@@ -370,7 +368,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
                         }
                     }
                     Next::Special(special) => {
-                        if self.do_special(*special) {
+                        if self.do_special(special.open(turn.memory())) {
                             return None;
                         }
                     }
@@ -389,7 +387,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         unsafe {
             while !self.turn.is_over() {
                 let Some(message) = receive::take_urgent(self.header(), Ok::<A::Msg, A::Msg>) else { break };
-                if self.handle(message) {
+                if self.handle_apart(message) {
                     return None;
                 }
             }
@@ -397,8 +395,15 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         Some(())
     }
 
+    /// Handles one message that came in another way than most. Returns whether there is a future now.
+    #[cold]
+    unsafe fn handle_apart(&mut self, message: A::Msg) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.handle(message) }
+    }
+
     /// Handles one message. Returns whether there is a future now.
-    #[inline]
+    #[inline(always)]
     unsafe fn handle(&mut self, message: A::Msg) -> bool {
         self.turn.handle(A::handler_of(&message));
         // SAFETY: the caller's promise; there is no other future, so nobody else uses the actor.
@@ -425,7 +430,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
                     self.do_request(request);
                     true
                 }
-                Taken::Message(message) => self.handle(message),
+                Taken::Message(message) => self.handle_apart(message),
             }
         }
     }
@@ -477,7 +482,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         // SAFETY: the caller's promise; the position is new.
         unsafe {
             self.local.mailbox.trim(self.turn.memory(), || cell::held(self.header(), None));
-            match self.local.mailbox.take(&mut position, wants) {
+            match self.local.mailbox.take(&mut position, self.turn.memory(), wants) {
                 Ok(request) => {
                     self.do_request(request);
                     None
@@ -526,12 +531,12 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         true
     }
 
-    unsafe fn begin_terminate(&mut self, reason: ExitReason) {
+    unsafe fn begin_terminate(&mut self, reason: impl Into<Ending>) {
         // SAFETY: the caller's promise. The reason stays where it is until the future is gone.
         unsafe {
             let place = (&raw mut (*self.body).pending).cast::<Terminating<F::Terminate>>();
-            (&raw mut (*place).reason).write((!matches!(reason, ExitReason::Normal)).then(|| Box::new(reason)));
-            let given = (*place).reason.as_deref().map_or(&raw const NORMAL, |reason| &raw const *reason);
+            (&raw mut (*place).reason).write(reason.into());
+            let given: &ExitReason = &(*place).reason;
             (&raw mut (*place).future).write(F::terminate(self.actor(), given, self.cx()));
         }
         self.header().set_phase(phase::TERMINATING);
@@ -586,7 +591,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
                     let future = Pin::new_unchecked(&mut pending.terminate.future);
                     let Poll::Ready(()) = future.poll(&mut cx) else { return Some(Flow::Park) };
                     header.set_phase(phase::TERMINATED);
-                    let reason = pending.terminate.reason.take();
+                    let reason = std::mem::take(&mut pending.terminate.reason);
                     ManuallyDrop::drop(&mut pending.terminate);
                     return Some(Flow::End(reason));
                 }

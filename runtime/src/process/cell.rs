@@ -33,11 +33,11 @@ use super::run::Flow;
 use super::state::{Cause, State};
 use super::turn::{self, After, Turn};
 use crate::call::ReplyWord;
-use crate::exit::ExitReason;
+use crate::exit::{Ending, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{Held, Mailbox, Notice, Position, Pushed, Special, Taken};
 use crate::memory::Memory;
-use crate::node::Node;
+use crate::node::{Lease, Node};
 use crate::panics::Unwound;
 use crate::pid::Pid;
 use crate::priority::Priority;
@@ -52,7 +52,7 @@ pub(crate) struct Header {
     pub(crate) state: State,
     references: AtomicU32,
     class: &'static Class,
-    node: Node,
+    node: Lease,
     slot: u32,
     generation: u32,
     extra: AtomicPtr<Extra>,
@@ -113,6 +113,13 @@ pub(crate) struct Extra {
     pub(super) owned: UnsafeCell<Owned>,
 }
 
+/// The span of a process.
+pub(crate) struct Logged {
+    pub(crate) span: tracing::Span,
+    /// Whether the span has the process's name.
+    pub(crate) has_name: bool,
+}
+
 /// The part of [`Extra`] that only the owner touches.
 #[derive(Default)]
 pub(crate) struct Owned {
@@ -120,13 +127,12 @@ pub(crate) struct Owned {
     pub(crate) received: Position,
     /// Messages that are read before all others: a `VecDeque<M>`.
     pub(crate) urgent: Option<Box<dyn Any + Send>>,
-    /// What its code logs is logged within, once somebody listens; and whether that has the name.
-    pub(crate) span: Option<tracing::Span>,
-    pub(crate) span_has_name: bool,
+    /// What its code logs is logged within, once somebody listens.
+    pub(crate) logged: Option<Box<Logged>>,
     /// Whether it was asked to stay as it is.
     pub(crate) suspended: bool,
     /// Why it is to end after the handler that it awaits, by way of `terminate`.
-    pub(crate) stopping: Option<ExitReason>,
+    pub(crate) stopping: Option<Ending>,
     /// What is still to be settled of its start.
     pub(crate) launching: Option<Box<Launching>>,
     /// Its end is reported by somebody else.
@@ -137,6 +143,30 @@ pub(crate) struct Owned {
     pub(crate) hibernating: bool,
     /// How much a straight-line process has taken from behind messages that stay, since the last sweep.
     pub(crate) taken_from_behind: usize,
+}
+
+impl Extra {
+    /// Moves it to where it stays.
+    pub(crate) fn place(self, node: &Node) -> *mut Self {
+        turn::with_worker_of(node, |worker| {
+            let place = turn::stock(worker, node).allocate(Layout::new::<Self>()).cast::<Self>();
+            // SAFETY: the memory has this layout, and is nobody else's.
+            unsafe { place.write(self) };
+            place.as_ptr()
+        })
+    }
+
+    /// # Safety
+    /// It was placed for a cell of the same node, and nobody refers to it.
+    unsafe fn free(place: NonNull<Self>, node: &Node) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            place.drop_in_place();
+            turn::with_worker_of(node, |worker| {
+                turn::stock(worker, node).release(place.cast(), Layout::new::<Self>());
+            });
+        }
+    }
 }
 
 // SAFETY: `owned` is touched by the owner only; all else is Sync by itself. What it holds is Send.
@@ -208,7 +238,7 @@ pub(crate) struct Class {
     is_waiting: unsafe fn(&Header) -> bool,
     mailbox_bytes: unsafe fn(&Header) -> usize,
     drain: unsafe fn(&Header),
-    flush: unsafe fn(&Header, MonitorRef),
+    flush: unsafe fn(&Header, MonitorRef, &Turn<'_>),
     free: unsafe fn(NonNull<Header>),
 }
 
@@ -218,7 +248,7 @@ pub(crate) struct Birth<'a> {
     pub(crate) pid: Pid,
     pub(crate) parent: Option<Pid>,
     pub(crate) priority: Priority,
-    pub(crate) extra: Option<Box<Extra>>,
+    pub(crate) extra: *mut Extra,
 }
 
 impl Class {
@@ -254,8 +284,13 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
         birth: Birth<'_>,
         make: impl FnOnce(NonNull<B>, &CellRef<M>),
     ) -> CellRef<M> {
-        let node = birth.node.clone();
-        let piece = turn::with_worker_of(&node, |worker| turn::stock(worker, &node).allocate(class.layout)).cast::<Self>();
+        let (piece, node) = turn::with_worker_of(birth.node, |worker| {
+            let node = match worker {
+                Some(turn) => turn.with_allotment(birth.node, |allotment| allotment.take_reference(birth.node)),
+                None => birth.node.lease(),
+            };
+            (turn::stock(worker, birth.node).allocate(class.layout).cast::<Self>(), node)
+        });
         // A reference leads from `Me` and `Context`, which have no size, back to the cell.
         let _ = piece.as_ptr().expose_provenance();
         let parent = birth.parent.filter(|parent| parent.node() == node.id());
@@ -267,7 +302,7 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             node,
             slot: birth.pid.slot(),
             generation: birth.pid.generation(),
-            extra: AtomicPtr::new(birth.extra.map_or(ptr::null_mut(), Box::into_raw)),
+            extra: AtomicPtr::new(birth.extra),
             parent: parent.map_or(Parent { slot: NO_PARENT, generation: 0 }, |parent| Parent {
                 slot: parent.slot(),
                 generation: parent.generation(),
@@ -336,15 +371,18 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             let cell = header.cast::<Self>();
             let local = (&raw const (*cell.as_ptr()).local).read();
             let extra = local.header.extra.load(Ordering::Relaxed);
-            if !extra.is_null() {
-                drop(Box::from_raw(extra));
-            }
             // The node last: it keeps the pool alive.
             let Local { header: Header { node, .. }, .. } = local;
+            if let Some(extra) = NonNull::new(extra) {
+                Extra::free(extra, &node);
+            }
             turn::with_worker_of(&node, |worker| {
                 turn::stock(worker, &node).release(cell.cast(), Layout::new::<Self>());
             });
-            drop(node);
+            turn::with_worker_of(&node.alias(), |worker| match worker {
+                Some(turn) => drop(turn.with_allotment(&node.alias(), |allotment| allotment.put_reference(node))),
+                None => drop(node),
+            });
         }
     }
 }
@@ -362,7 +400,7 @@ unsafe fn push_notice<M: Send + 'static>(header: &Header, notice: Notice) -> Res
 
 /// # Safety
 /// The cell takes messages of type `M`, and the caller is the owner.
-unsafe fn flush_down<M: Send + 'static>(header: &Header, reference: MonitorRef) {
+unsafe fn flush_down<M: Send + 'static>(header: &Header, reference: MonitorRef, turn: &Turn<'_>) {
     // SAFETY: the caller's promise.
     let mailbox = unsafe { &local_of::<M>(header).mailbox };
     let wants = |taken| match taken {
@@ -370,7 +408,7 @@ unsafe fn flush_down<M: Send + 'static>(header: &Header, reference: MonitorRef) 
         other => Err(other),
     };
     // SAFETY: as above; the position is new. A `Down` that was not received yet finds no monitor.
-    let _ = unsafe { mailbox.take(&mut { Position::HEAD }, wants) };
+    let _ = unsafe { mailbox.take(&mut { Position::HEAD }, turn.memory(), wants) };
 }
 
 /// # Safety
@@ -573,7 +611,7 @@ impl Header {
 
     #[cold]
     fn make_extra(&self) -> &Extra {
-        let made = Box::into_raw(Box::<Extra>::default());
+        let made = Extra::default().place(&self.node);
         match self.extra.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
                 // Pairs with the one in `teardown::end`.
@@ -584,7 +622,7 @@ impl Header {
             Err(theirs) => {
                 // SAFETY: nobody else knows ours; theirs lives as long as the cell.
                 unsafe {
-                    drop(Box::from_raw(made));
+                    Extra::free(NonNull::new_unchecked(made), &self.node);
                     &*theirs
                 }
             }
@@ -652,12 +690,12 @@ impl Header {
     /// Takes the `Down` of `reference` out of the mailbox, if it is there.
     pub(crate) fn flush_down(&self, reference: MonitorRef) {
         turn::with_process(|running| {
-            if let Some((_, header)) = running
+            if let Some((turn, header)) = running
                 && ptr::eq(header, self)
             {
                 // SAFETY: the process's own code runs here, so this thread is the owner; the class is the
                 // one of this cell's type.
-                unsafe { (self.class.flush)(self, reference) };
+                unsafe { (self.class.flush)(self, reference, turn) };
             }
         });
     }
@@ -673,7 +711,7 @@ impl Header {
         turn::with_process(|running| {
             let here = running.filter(|(_, header)| ptr::eq(*header, self));
             let Some((turn, _)) = here else { panic!("a context stops its process in the process's own code only") };
-            turn.stop_process(reason);
+            turn.stop_process(reason.into());
         });
     }
 

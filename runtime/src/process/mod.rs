@@ -21,6 +21,7 @@
 
 mod actor;
 mod alias;
+mod allotment;
 mod cell;
 mod control;
 mod me;

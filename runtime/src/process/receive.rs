@@ -37,7 +37,7 @@ pub(super) unsafe fn receive<M: Send + 'static, B: Body<M>>(
         Special::ByAlias { number, message, urgent } => Ok(unsafe { by_alias(header, number, message, urgent) }),
     };
     // SAFETY: the caller's promise; `received` was held in every call since its last walk.
-    let walked = unsafe { local.mailbox.receive(&mut from, receive) };
+    let walked = unsafe { local.mailbox.receive(&mut from, turn.memory(), receive) };
     // SAFETY: as above.
     unsafe { header.owned() }.received = if walked.is_ok() { from } else { Position::HEAD };
     walked

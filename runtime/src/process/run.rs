@@ -3,12 +3,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::thread;
 
-use super::cell::{self, Activity, Body, Cell, CellRef, Header};
+use super::cell::{self, Activity, Body, Cell, CellRef, Header, Logged};
 use super::state::Cause;
 use super::turn::{After, Turn};
-use crate::exit::ExitReason;
+use crate::exit::{Ending, ExitReason};
 use crate::mailbox::{Held, Position, Walked};
 use crate::panics;
 
@@ -22,14 +21,14 @@ pub(crate) enum Flow {
     Receive,
     /// It can go on, but not in this turn.
     Yield,
-    /// It is over. No reason is `Normal`: an end of that kind costs no memory, and a flow is two words.
-    End(Option<Box<ExitReason>>),
+    /// It is over.
+    End(Ending),
 }
 
 impl Flow {
     /// It is over, with this reason.
     pub(crate) fn end(reason: ExitReason) -> Self {
-        Self::End((!matches!(reason, ExitReason::Normal)).then(|| Box::new(reason)))
+        Self::End(reason.into())
     }
 
     /// It awaits what comes behind `at` in its mailbox, and maybe something else.
@@ -73,11 +72,11 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
         Err(reason) => reason,
     };
     // SAFETY: as above; the process has nothing to do any more.
-    unsafe { super::teardown::end::<M, B>(&local, body, reason, turn) };
+    unsafe { super::teardown::end::<M, B>(&local, body, &reason, turn) };
     drop(turn.take_stopping());
-    turn.leave();
-    // SAFETY: it has ended.
+    // SAFETY: it has ended. It is left only then, so that it is its worker that frees it.
     unsafe { cell::AnyRef::ended(raw) };
+    turn.leave();
     After::Nothing
 }
 
@@ -89,13 +88,13 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
     local: &CellRef<M>,
     body: NonNull<B>,
     turn: &Turn<'_>,
-) -> Result<After, ExitReason> {
+) -> Result<After, Ending> {
     let header = local.header();
     loop {
         // Signals first: a process must not handle more work after it was told to end.
         if header.state.take_receive() {
             // SAFETY: the caller's promise.
-            match unsafe { super::receive::receive::<M, B>(local, turn) }? {
+            match unsafe { super::receive::receive::<M, B>(local, turn) }.map_err(Ending::from)? {
                 Walked::Hole => {
                     let _ = header.state.note(Cause::Receive);
                     return Ok(give_up(header, turn));
@@ -103,13 +102,17 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
                 Walked::End | Walked::Stopped => {}
             }
         }
-        // SAFETY: the caller's promise, here and below.
-        let run = || unsafe { B::run(body, local, turn) };
-        let flow = if tracing::span_enabled!(tracing::Level::INFO) {
-            unsafe { in_span(header, run) }
-        } else {
-            catch_unwind(AssertUnwindSafe(run))
-        };
+        let is_logged = tracing::span_enabled!(tracing::Level::INFO);
+        if is_logged {
+            // SAFETY: the caller's promise.
+            unsafe { enter_span(header) };
+        }
+        // SAFETY: the caller's promise.
+        let flow = catch_unwind(AssertUnwindSafe(|| unsafe { B::run(body, local, turn) }));
+        if is_logged {
+            // SAFETY: the caller's promise.
+            unsafe { leave_span(header) };
+        }
         let flow = match flow {
             Ok(flow) => flow,
             // SAFETY: the caller's promise.
@@ -135,7 +138,7 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
                     let _ = header.state.note(Cause::WakeToReceive);
                 }
                 Flow::Yield => return Ok(After::Again),
-                Flow::End(reason) => return Err(reason.map_or(ExitReason::Normal, |reason| *reason)),
+                Flow::End(reason) => return Err(reason),
             }
         }
         if turn.is_over() {
@@ -152,40 +155,41 @@ fn give_up(header: &Header, turn: &Turn<'_>) -> After {
     After::Again
 }
 
-/// Runs code of the process within its span; somebody listens.
+/// What the code of the process logs is logged within its span from here on; somebody listens.
 ///
 /// # Safety
 /// The caller is the owner.
 #[cold]
-unsafe fn in_span<R>(header: &Header, run: impl FnOnce() -> R) -> thread::Result<R> {
-    // SAFETY: the caller's promise.
-    let span = unsafe { span(header) };
-    catch_unwind(AssertUnwindSafe(|| span.in_scope(run)))
-}
-
-/// The span that the code of the process logs within.
-///
-/// # Safety
-/// The caller is the owner.
-unsafe fn span(header: &Header) -> tracing::Span {
+unsafe fn enter_span(header: &Header) {
     let name = header.extra().control.lock().name.clone();
     // SAFETY: the caller's promise.
     let owned = unsafe { header.owned() };
-    let span = owned.span.get_or_insert_with(|| {
-        tracing::info_span!(
+    let logged = owned.logged.get_or_insert_with(|| {
+        let span = tracing::info_span!(
             parent: None,
             "process",
             node = header.node().name(),
             pid = %header.pid(),
             actor = header.actor(),
             name = tracing::field::Empty
-        )
+        );
+        Box::new(Logged { span, has_name: false })
     });
     if let Some(name) = name
-        && !owned.span_has_name
+        && !logged.has_name
     {
-        span.record("name", &*name);
-        owned.span_has_name = true;
+        logged.span.record("name", &*name);
+        logged.has_name = true;
     }
-    span.clone()
+    logged.span.with_subscriber(|(span, subscriber)| subscriber.enter(span));
+}
+
+/// # Safety
+/// The caller is the owner.
+#[cold]
+unsafe fn leave_span(header: &Header) {
+    // SAFETY: the caller's promise.
+    if let Some(logged) = unsafe { header.owned_if_any() }.and_then(|owned| owned.logged.as_ref()) {
+        logged.span.with_subscriber(|(span, subscriber)| subscriber.exit(span));
+    }
 }

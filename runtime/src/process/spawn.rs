@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::actor::{ActorBody, Futures, Made, Starting};
@@ -35,15 +35,14 @@ where
     B: Body<M> + 'static,
 {
     let pid = node.table().reserve(node);
-    let mut extra: Option<Box<Extra>> = None;
+    let mut extra: Option<Extra> = None;
     let leader = options.group_leader.or_else(|| inherited_leader(options.parent));
     if trap_exit || launching.is_some() || options.is_special() || leader.is_some() {
-        extra = Some(Box::default());
+        extra = Some(Extra::default());
     }
     let mut monitor = None;
     let mut orphaned = false;
     if let Some(extra) = &mut extra {
-        let extra = &mut **extra;
         extra.owned.get_mut().launching = launching;
         let control = extra.control.get_mut();
         control.trap_exit = trap_exit;
@@ -72,6 +71,7 @@ where
             monitor = Some(reference);
         }
     }
+    let extra = extra.map_or(ptr::null_mut(), |extra| extra.place(node));
     let birth = Birth { node, pid, parent: options.parent, priority: options.priority, extra };
     let cell = Cell::<M, B>::make(class, birth, make);
     if !node.table().insert(cell.header()) {
@@ -91,8 +91,9 @@ where
 fn inherited_leader(parent: Option<Pid>) -> Option<Pid> {
     let parent = parent?;
     turn::with_process(|running| {
-        let (_, process) = running.filter(|(_, process)| process.pid() == parent)?;
-        process.extra_if_any().and_then(|extra| extra.control.lock().rare()?.group_leader)
+        let (_, process) = running?;
+        let extra = process.extra_if_any()?;
+        if process.pid() == parent { extra.control.lock().rare()?.group_leader } else { None }
     })
 }
 

@@ -18,7 +18,7 @@ use super::receive;
 use super::run::Flow;
 use super::turn::{self, Turn, Wants};
 use crate::address::Address;
-use crate::exit::{Error, ExitReason};
+use crate::exit::{Ending, Error, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{Held, Position, Taken, Walked};
 use crate::panics::Unwound;
@@ -358,7 +358,7 @@ where
                 }
             };
             // SAFETY: as above; the position was held in every call.
-            let taken = unsafe { cell.mailbox.take(position, look) };
+            let taken = unsafe { cell.mailbox.take(position, turn.memory(), look) };
             match taken {
                 Ok(Ok(found)) => {
                     if was_message {
@@ -468,7 +468,7 @@ where
         let polled = future.poll(&mut TaskContext::from_waker(&header.waker()));
         turn.lend_position_back();
         match polled {
-            Poll::Ready(Ok(())) => Flow::End(None),
+            Poll::Ready(Ok(())) => Flow::End(Ending::default()),
             Poll::Ready(Err(error)) => Flow::end(error.into_reason()),
             Poll::Pending => match turn.wants() {
                 Wants::Nothing => {

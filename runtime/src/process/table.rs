@@ -4,7 +4,7 @@
 //!   slot = [ generation | lock ] [ process ]        in chunks that double in size and never move
 //! ```
 //!
-//! Free slots move between the table and the workers by the batch ([`FreeSlots`]), so that a process that
+//! Free slots move between the table and the workers by the batch ([`Allotment`](super::allotment::Allotment)), so that a process that
 //! begins or ends takes no lock of the whole table.
 //!
 //! A slot is locked for a few instructions: while its process is looked up, put in or taken out. What is
@@ -18,15 +18,13 @@ use parking_lot::Mutex;
 
 use super::cell::{AnyRef, Header};
 use super::turn;
-use crate::node::{Node, WeakNode};
+use crate::node::Node;
 use crate::pid::{NodeId, Pid};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, spin_loop, yield_thread};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence, spin_loop, yield_thread};
 
 /// How many slots the first chunk has.
 const FIRST: usize = 256;
 const CHUNKS: usize = 24;
-/// How many free slots a worker takes or gives back at once.
-const BATCH: usize = 64;
 const LOCKED: u64 = 1;
 const GENERATION_SHIFT: u32 = 32;
 
@@ -66,7 +64,7 @@ impl Table {
     /// Reserves a pid. It names nobody until [`insert`](Self::insert).
     pub(crate) fn reserve(&self, node: &Node) -> Pid {
         let number = turn::with_current(|turn| match turn {
-            Some(turn) => turn.free_slots().borrow_mut().take(self, node),
+            Some(turn) => turn.with_allotment(node, |allotment| allotment.take_slot(node)),
             None => self.take_free(1).pop(),
         });
         let slot = number.and_then(|number| Some((number, self.slot(number)?)));
@@ -75,7 +73,7 @@ impl Table {
     }
 
     /// Takes as many free slots as there are, up to `count`; new ones if there are none.
-    fn take_free(&self, count: usize) -> Vec<u32> {
+    pub(crate) fn take_free(&self, count: usize) -> Vec<u32> {
         let mut free = self.free.lock();
         if free.slots.is_empty() {
             return self.use_more(count, &free);
@@ -84,12 +82,17 @@ impl Table {
         free.slots.split_off(left)
     }
 
+    /// Takes slots back that are free.
+    pub(crate) fn give_free(&self, slots: Vec<u32>) {
+        self.free.lock().slots.extend(slots);
+    }
+
     /// Puts `process` where its pid was reserved. Returns whether the table still takes processes.
     pub(crate) fn insert(&self, process: &Header) -> bool {
         if let Some(slot) = self.slot(process.place().0) {
-            let generation = slot.lock();
-            slot.process.store(process.ready_ptr().as_ptr(), Ordering::Relaxed);
-            slot.unlock(generation);
+            // No lock: until this the slot is nobody's but the caller's. A swap, so that either this sees that
+            // the table is closed, or whoever closes it sees the process.
+            slot.process.swap(process.ready_ptr().as_ptr(), Ordering::SeqCst);
         }
         self.closed.load(Ordering::SeqCst) == 0
     }
@@ -117,10 +120,12 @@ impl Table {
         // A slot whose generations are used up is not used again.
         if next.is_some() {
             turn::with_current(|turn| match turn {
-                Some(turn) => turn.free_slots().borrow_mut().put(self, node, pid.slot()),
+                Some(turn) => turn.with_allotment(node, |allotment| allotment.put_slot(node, pid.slot())),
                 None => self.free.lock().slots.push(pid.slot()),
             });
         }
+        // With the one in `none_left`: either this sees that the table is closed, or there the slot is seen empty.
+        fence(Ordering::SeqCst);
         if self.closed.load(Ordering::SeqCst) != 0 {
             let mut free = self.free.lock();
             let ended = free.waiting.extract_if(.., |(number, _)| *number == pid.slot());
@@ -154,12 +159,14 @@ impl Table {
                         return Poll::Ready(());
                     }
                     found = true;
-                    // Looked at again under the lock that `remove` takes afterwards.
                     let mut free = self.free.lock();
+                    free.waiting.retain(|(waited, _)| *waited != number);
+                    // Looked at again: who emptied it before the table was closed wakes nobody. Who does so
+                    // now takes the lock afterwards.
+                    fence(Ordering::SeqCst);
                     if is_empty(self) {
                         return Poll::Ready(());
                     }
-                    free.waiting.retain(|(waited, _)| *waited != number);
                     free.waiting.push((number, cx.waker().clone()));
                     Poll::Pending
                 })
@@ -208,54 +215,9 @@ impl Drop for Table {
         for (number, chunk) in self.chunks.iter_mut().enumerate() {
             let slots = *chunk.get_mut();
             if !slots.is_null() {
-                // SAFETY: it was made by `use_another` with this length, and nobody refers to it any more.
+                // SAFETY: it was made by `use_more` with this length, and nobody refers to it any more.
                 drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(slots, FIRST << number)) });
             }
-        }
-    }
-}
-
-/// The free slots that a worker has at hand, of the table that it used last.
-#[derive(Default)]
-pub(crate) struct FreeSlots {
-    of: Option<(*const Table, WeakNode)>,
-    slots: Vec<u32>,
-}
-
-impl FreeSlots {
-    fn take(&mut self, table: &Table, node: &Node) -> Option<u32> {
-        self.turn_to(table, node);
-        if self.slots.is_empty() {
-            self.slots = table.take_free(BATCH);
-        }
-        self.slots.pop()
-    }
-
-    fn put(&mut self, table: &Table, node: &Node, slot: u32) {
-        self.turn_to(table, node);
-        self.slots.push(slot);
-        if self.slots.len() >= 2 * BATCH {
-            let some = self.slots.split_off(BATCH);
-            table.free.lock().slots.extend(some);
-        }
-    }
-
-    #[inline]
-    fn turn_to(&mut self, table: &Table, node: &Node) {
-        if !self.of.as_ref().is_some_and(|(of, _)| ptr::eq(*of, table)) {
-            self.leave();
-            self.of = Some((table, node.downgrade()));
-        }
-    }
-
-    /// Gives the slots back to their table, if that still exists.
-    #[cold]
-    pub(crate) fn leave(&mut self) {
-        let slots = std::mem::take(&mut self.slots);
-        if let Some((_, node)) = self.of.take()
-            && let Some(node) = node.upgrade()
-        {
-            node.table().free.lock().slots.extend(slots);
         }
     }
 }

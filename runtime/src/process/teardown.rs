@@ -24,17 +24,17 @@ use crate::sync::{Ordering, fence};
 pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     local: &CellRef<M>,
     body: NonNull<B>,
-    reason: ExitReason,
+    reason: &ExitReason,
     turn: &Turn<'_>,
 ) {
     let header = local.header();
-    let node = header.node().clone();
+    let node = header.node();
     let pid = header.pid();
     turn.account(header);
     // SAFETY: the caller's promise.
     let (launching, quiet) =
         unsafe { header.owned_if_any() }.map_or((None, false), |owned| (owned.launching.take(), owned.quiet));
-    let report = if quiet { None } else { CrashReport::of(header, &reason) };
+    let report = if quiet || !reason.is_abnormal() { None } else { Some(CrashReport::of(header, reason)) };
 
     // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether
     // the process has ended. With this fence and the one in `make_extra`, either it sees that, or what it
@@ -63,15 +63,17 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     }
 
     // Links and monitors that came too late to be received are told like the others.
-    for signal in unreceived {
-        node.answer_for_the_dead(pid, signal, &reason);
+    if !unreceived.is_empty() {
+        for signal in unreceived {
+            node.answer_for_the_dead(pid, signal, reason);
+        }
     }
     if let Some(control) = control {
-        announce(header, &control, &reason);
+        announce(header, &control, reason);
     }
     // Whoever waits for a start that failed hears of it when nothing of it is left.
     if let Some(launching) = launching {
-        launching.ended(reason);
+        launching.ended(reason.clone());
     }
 }
 

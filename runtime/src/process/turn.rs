@@ -15,10 +15,10 @@ use std::ptr::{self, NonNull};
 
 use crossbeam_deque::Worker as Queue;
 
+use super::allotment::Allotment;
 use super::cell::{Class, Header, Ready};
-use super::table::FreeSlots;
 use crate::config::REDUCTIONS_PER_TURN;
-use crate::exit::ExitReason;
+use crate::exit::Ending;
 use crate::mailbox::Position;
 use crate::memory::{Magazine, Pool, Stock};
 use crate::node::Node;
@@ -121,19 +121,12 @@ pub(crate) struct Turn<'a> {
     handled: Cell<u64>,
     /// How much of `handled` is on the account of the process.
     accounted: Cell<u64>,
-    /// Free slots of the process table that was used last.
-    free_slots: RefCell<FreeSlots>,
+    allotment: RefCell<Option<Allotment>>,
     /// The position that a straight-line process holds in its mailbox.
     position: Cell<*mut Position>,
     /// Why the process that runs is to end after its handler, by way of `terminate`.
-    stopping: Cell<Option<ExitReason>>,
+    stopping: Cell<Option<Ending>>,
     wants: Cell<Wants>,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.free_slots.borrow_mut().leave();
-    }
 }
 
 impl<'a> Turn<'a> {
@@ -150,7 +143,7 @@ impl<'a> Turn<'a> {
             process: Cell::new(None),
             handled: Cell::new(handled),
             accounted: Cell::new(handled),
-            free_slots: RefCell::default(),
+            allotment: RefCell::default(),
             position: Cell::new(ptr::null_mut()),
             stopping: Cell::new(None),
             wants: Cell::new(Wants::Nothing),
@@ -169,10 +162,28 @@ impl<'a> Turn<'a> {
         self.queue.get()
     }
 
-    /// Free slots of the process table that was used last.
+    /// Uses what this worker has at hand of `node`.
     #[inline]
-    pub(crate) fn free_slots(&self) -> &RefCell<FreeSlots> {
-        &self.free_slots
+    pub(crate) fn with_allotment<R>(&self, node: &Node, f: impl FnOnce(&mut Allotment) -> R) -> R {
+        match &mut *self.allotment.borrow_mut() {
+            Some(at_hand) if at_hand.is_of(node) => return f(at_hand),
+            _ => {}
+        }
+        self.turn_to(node);
+        f(self.allotment.borrow_mut().get_or_insert_with(|| Allotment::of(node)))
+    }
+
+    #[cold]
+    fn turn_to(&self, node: &Node) {
+        // With what is left of another node that may go, and much with it: not while this is borrowed.
+        let other = self.allotment.replace(Some(Allotment::of(node)));
+        drop(other);
+    }
+
+    /// The worker has nothing to do.
+    pub(crate) fn rest(&self) {
+        let leases = self.allotment.borrow_mut().as_mut().and_then(Allotment::rest);
+        drop(leases);
     }
 
     /// The worker's number.
@@ -259,7 +270,8 @@ impl<'a> Turn<'a> {
     }
 
     /// The process that runs is to end after its handler. The first reason counts.
-    pub(crate) fn stop_process(&self, reason: ExitReason) {
+    #[inline]
+    pub(crate) fn stop_process(&self, reason: Ending) {
         let before = self.stopping.take();
         self.stopping.set(Some(before.unwrap_or(reason)));
         self.end();
@@ -267,7 +279,7 @@ impl<'a> Turn<'a> {
 
     /// Why the process that runs is to end after its handler.
     #[inline]
-    pub(crate) fn take_stopping(&self) -> Option<ExitReason> {
+    pub(crate) fn take_stopping(&self) -> Option<Ending> {
         self.stopping.take()
     }
 

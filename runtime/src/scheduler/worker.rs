@@ -19,7 +19,7 @@ use super::park::Parker;
 use super::strict::Strict;
 use super::ticker::Ticker;
 use crate::clock::Clock;
-use crate::config::{MAX_SPARES, TURNS_BETWEEN_LOOKS};
+use crate::config::{HANDED_OVER, MAX_SPARES, TURNS_BETWEEN_LOOKS};
 use crate::memory::Pool;
 use crate::node::WeakNode;
 use crate::pid::Pid;
@@ -377,11 +377,11 @@ impl Workers {
         }
     }
 
-    /// What waits in the queue of a worker that is stuck goes to the others: one that always has work of its
-    /// own never steals.
+    /// What waits in the queue of a worker that is stuck goes to the others, some of it: one that always has
+    /// work of its own never steals.
     pub(super) fn hand_over(&self, number: usize) {
         let mut is_any = false;
-        loop {
+        for _ in 0..HANDED_OVER {
             match self.seats[number].stealer.steal() {
                 Steal::Success(ready) => self.injector.push(ready),
                 Steal::Retry => continue,
@@ -453,7 +453,7 @@ impl Worker<'_> {
             if self.seat.notes.load(Ordering::Relaxed) != 0 {
                 self.read_notes();
             }
-            if self.is_spare() && self.workers.surplus.load(Ordering::Relaxed) > 0 && self.retires(&mut searching) {
+            if self.is_spare() && self.workers.surplus.load(Ordering::Relaxed) > 0 && self.retires(turn, &mut searching) {
                 continue;
             }
             if until_look == 0 {
@@ -579,6 +579,7 @@ impl Worker<'_> {
             return workers.idle.get_up(self.number);
         }
         self.seat.parks.fetch_add(1, Ordering::Relaxed);
+        turn.rest();
         if workers.io.try_take() {
             turn.set_leading(true);
             self.seat.parker.lead(workers.io());
@@ -613,7 +614,7 @@ impl Worker<'_> {
 
     /// Rests until another worker is stuck, if there is one too many. Leaves nothing in its queue.
     #[cold]
-    fn retires(&self, searching: &mut bool) -> bool {
+    fn retires(&self, turn: &Turn<'_>, searching: &mut bool) -> bool {
         let workers = self.workers;
         let one_less = |surplus: u32| surplus.checked_sub(1);
         if workers.surplus.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
@@ -626,6 +627,7 @@ impl Worker<'_> {
             let _ = workers.idle.found();
         }
         workers.wake_one();
+        turn.rest();
         workers.spares.lock().resting.push(self.number);
         if !workers.is_closed() {
             self.seat.parker.park();
