@@ -227,7 +227,7 @@ impl<M> Mailbox<M> {
     ) -> Result<T, Walked> {
         let mut found = None;
         let visit = |kind: Kind, place: &mut MaybeUninit<Place<M>>| {
-            if found.is_some() || kind == Kind::URGENT {
+            if kind == Kind::URGENT {
                 return Visit::Stop;
             }
             // SAFETY: the place is written, and the kind says with what. It counts as used up until it is
@@ -244,7 +244,7 @@ impl<M> Mailbox<M> {
             match wants(value) {
                 Ok(value) => {
                     found = Some(value);
-                    Visit::Take
+                    Visit::TakeLast
                 }
                 Err(value) => Visit::Keep(put(value, emptied, place)),
             }
@@ -267,9 +267,6 @@ impl<M> Mailbox<M> {
     ) -> Result<Walked, E> {
         let mut last = None;
         let visit = |kind: Kind, place: &mut MaybeUninit<Place<M>>| {
-            if last.is_some() {
-                return Visit::Stop;
-            }
             if kind != Kind::URGENT {
                 return Visit::Keep(kind);
             }
@@ -282,7 +279,7 @@ impl<M> Mailbox<M> {
                 Ok(Becomes::Taken(value)) => Visit::Keep(put(value, Some(emptied), place)),
                 Err(end) => {
                     last = Some(end);
-                    Visit::Take
+                    Visit::TakeLast
                 }
             }
         };

@@ -122,6 +122,8 @@ pub(crate) enum Visit {
     Keep(Kind),
     /// The visitor has taken it.
     Take,
+    /// The visitor has taken it, and the walk ends behind it.
+    TakeLast,
     /// It stays, and the walk ends here.
     Stop,
 }
@@ -529,6 +531,10 @@ impl<T> Queue<T> {
                         match Block::value(at, large, from.place).with_mut(|cell| visit(Kind(kind), &mut *cell)) {
                             Visit::Keep(kind) => mark.store(kind.0, Ordering::Relaxed),
                             Visit::Take => {}
+                            Visit::TakeLast => {
+                                from.place += 1;
+                                return Walked::Stopped;
+                            }
                             Visit::Stop => {
                                 mark.store(kind, Ordering::Relaxed);
                                 return Walked::Stopped;

@@ -101,6 +101,7 @@ enum Treat {
     Keep,
     KeepAs(Kind),
     Take,
+    TakeLast,
     Stop,
 }
 
@@ -113,6 +114,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         4 => Just(Treat::Keep),
         1 => kinds().prop_map(Treat::KeepAs),
         5 => Just(Treat::Take),
+        1 => Just(Treat::TakeLast),
         1 => Just(Treat::Stop),
     ];
     let op = prop_oneof![
@@ -262,6 +264,7 @@ impl<const SIZE: usize> Both<SIZE> {
         let mut treats = treats.iter().copied();
         let mut met = Vec::new();
         let mut left = VecDeque::new();
+        let mut was_last = false;
         let visit = |kind: Kind, place: &mut MaybeUninit<Value<SIZE>>| {
             // SAFETY: the place is written; it is again, unless the value is taken.
             let value = unsafe { place.assume_init_read() };
@@ -269,6 +272,10 @@ impl<const SIZE: usize> Both<SIZE> {
             met.push((kind, number));
             match treats.next().unwrap_or(Treat::Keep) {
                 Treat::Take => Visit::Take,
+                Treat::TakeLast => {
+                    was_last = true;
+                    Visit::TakeLast
+                }
                 treat => {
                     place.write(value);
                     let kept = if let Treat::KeepAs(kind) = treat { kind } else { kind };
@@ -292,7 +299,7 @@ impl<const SIZE: usize> Both<SIZE> {
                 assert_eq!(behind.len(), 0, "it ended too soon");
                 self.pushed
             }
-            Walked::Stopped => met.last().expect("it stopped at something").1,
+            Walked::Stopped => met.last().expect("it stopped at something").1 + u64::from(was_last),
             Walked::Hole => panic!("nobody is writing"),
         };
         self.used_up += met.len() - left.len();

@@ -195,7 +195,7 @@ struct Work<'a, 't, A: Actor, F: Futures<A>> {
 }
 
 impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
-    #[inline]
+    #[inline(always)]
     unsafe fn run(body: NonNull<Self>, local: &CellRef<A::Msg>, turn: &Turn<'_>) -> Flow {
         let mut work = Work { body: body.as_ptr(), local, turn };
         // SAFETY: the caller is the owner, here and below.
@@ -315,6 +315,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
 
     /// # Safety
     /// The caller is the owner. For all of these.
+    #[inline(always)]
     unsafe fn run(&mut self) -> Flow {
         let mut is_new = false;
         // SAFETY: the caller's promise, here and below.
@@ -347,7 +348,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
     }
 
     /// Handles what is in the mailbox, until there is a future to be polled, or another phase.
-    #[inline]
+    #[inline(always)]
     unsafe fn handle_messages(&mut self) -> Option<Flow> {
         let (header, turn) = (self.header(), self.turn);
         // SAFETY: the caller's promise, here and below.

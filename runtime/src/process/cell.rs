@@ -740,7 +740,7 @@ impl Header {
         turn::with_worker_of(&self.node, |worker| self.submit_by(worker));
     }
 
-    #[inline]
+    #[inline(always)]
     fn submit_by(&self, worker: Option<&Turn<'_>>) {
         self.node.runtime().submit(self.ready(), worker);
     }
