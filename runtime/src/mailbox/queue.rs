@@ -33,7 +33,7 @@
 
 use std::alloc::Layout;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 
 use crate::memory::Memory;
@@ -253,15 +253,15 @@ impl<T> Block<T> {
         unsafe { &*block.byte_add(Self::shape_of(large).values).cast::<UnsafeCell<MaybeUninit<T>>>().add(place) }
     }
 
-    /// Writes `value` into a place, and marks it as written.
+    /// Has a place written, and marks it as written.
     ///
     /// # Safety
-    /// As for [`kind`](Self::kind); the place was claimed by the caller.
+    /// As for [`kind`](Self::kind); the place was claimed by the caller, and `write` writes it.
     #[inline]
-    unsafe fn write(block: *mut Self, large: bool, place: usize, kind: Kind, value: T) {
+    unsafe fn write(block: *mut Self, large: bool, place: usize, kind: Kind, write: impl FnOnce(*mut MaybeUninit<T>)) {
         // SAFETY: the caller's promise.
         unsafe {
-            Self::value(block, large, place).with_mut(|cell| (*cell).write(value));
+            Self::value(block, large, place).with_mut(write);
             // Release: the owner reads the value after it has seen this.
             Self::kind(block, large, place).store(kind.0, Ordering::Release);
         }
@@ -319,6 +319,29 @@ impl<T> Queue<T> {
     /// Puts `value` at the back.
     #[inline]
     pub(crate) fn push(&self, kind: Kind, value: T, memory: &impl Memory) -> Pushed<T> {
+        let value = ManuallyDrop::new(value);
+        // SAFETY: it is read once, and written.
+        let write = |place: *mut MaybeUninit<T>| unsafe { place.cast::<T>().write(ptr::read(&raw const *value)) };
+        // SAFETY: that writes the place.
+        match unsafe { self.push_with(kind, write, memory) } {
+            Pushed::Queued => Pushed::Queued,
+            Pushed::Schedule => Pushed::Schedule,
+            Pushed::Wake => Pushed::Wake,
+            Pushed::Closed(()) => Pushed::Closed(ManuallyDrop::into_inner(value)),
+        }
+    }
+
+    /// Puts what `write` writes at the back. It is not called if the queue is closed.
+    ///
+    /// # Safety
+    /// `write` writes the place, and does not panic.
+    #[inline]
+    pub(crate) unsafe fn push_with(
+        &self,
+        kind: Kind,
+        write: impl FnOnce(*mut MaybeUninit<T>),
+        memory: &impl Memory,
+    ) -> Pushed<()> {
         let refused = if kind == Kind::ORDINARY { DRAINING } else { 0 };
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
@@ -327,8 +350,8 @@ impl<T> Queue<T> {
             if newest.is_null() || place >= Block::<T>::shape_of(large).places {
                 match self.push_block(word, refused, memory) {
                     // SAFETY: the first place of the block that we brought is ours; see below.
-                    Ok((fresh, large)) => unsafe { Block::write(fresh, large, 0, kind, value) },
-                    Err(CLOSED) => return Pushed::Closed(value),
+                    Ok((fresh, large)) => unsafe { Block::write(fresh, large, 0, kind, write) },
+                    Err(CLOSED) => return Pushed::Closed(()),
                     Err(now) => {
                         word = now;
                         continue;
@@ -337,7 +360,7 @@ impl<T> Queue<T> {
                 break;
             }
             if word & refused != 0 {
-                return Pushed::Closed(value);
+                return Pushed::Closed(());
             }
             let claimed = (word & !(WAITING | PARKED)) + ONE;
             // AcqRel: with Acquire so that a sender which ends the owner's wait sees all that the owner did
@@ -345,7 +368,7 @@ impl<T> Queue<T> {
             match self.word.compare_exchange_weak(word, claimed, Ordering::AcqRel, Ordering::Relaxed) {
                 // SAFETY: the compare-and-swap gave this place to us alone, and the owner keeps the block until
                 // the place has been marked as written, and used up.
-                Ok(_) => unsafe { Block::write(newest, large, place, kind, value) },
+                Ok(_) => unsafe { Block::write(newest, large, place, kind, write) },
                 Err(now) => {
                     word = now;
                     continue;

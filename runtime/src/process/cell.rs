@@ -426,18 +426,22 @@ impl<M: Send + 'static> Local<M> {
         if header.is_bounded() && !header.admits() {
             return Err(SendFailed::Full(message));
         }
-        turn::with_worker_of(&header.node, |worker| {
+        let message = ManuallyDrop::new(message);
+        let source = (&raw const message).cast::<M>();
+        let is_taken = turn::with_worker_of(&header.node, |worker| {
             if let Some(turn) = worker {
                 turn.sends_to(header);
             }
-            match self.mailbox.push(message, &turn::stock(worker, &header.node)) {
+            // SAFETY: the message is there, and is not used again if it was taken.
+            match unsafe { self.mailbox.push(source, &turn::stock(worker, &header.node)) } {
                 Pushed::Queued => {}
                 Pushed::Schedule => header.submit_by(worker),
                 Pushed::Wake => header.note(Cause::Wake),
-                Pushed::Closed(message) => return Err(SendFailed::Closed(message)),
+                Pushed::Closed(()) => return false,
             }
-            Ok(())
-        })
+            true
+        });
+        if is_taken { Ok(()) } else { Err(SendFailed::Closed(ManuallyDrop::into_inner(message))) }
     }
 
     /// Sends something else.
@@ -447,9 +451,8 @@ impl<M: Send + 'static> Local<M> {
             Special::ByAlias { .. } => true,
         };
         let node = &self.header.node;
-        let pushed = turn::with_worker_of(node, |worker| {
-            self.mailbox.push_special(special, &turn::stock(worker, node))
-        });
+        let pushed =
+            turn::with_worker_of(node, |worker| self.mailbox.push_special(special, &turn::stock(worker, node)));
         match pushed {
             Pushed::Closed(special) => return Err(special),
             Pushed::Queued if is_received => self.header.note(Cause::Receive),

@@ -200,7 +200,8 @@ impl Me {
     /// Puts `value` into the process's own dictionary, which has one value for each type. Returns the one
     /// before. Children do not inherit it.
     pub fn put<T: fmt::Debug + Send + 'static>(&self, value: T) -> Option<T> {
-        let before = self.header().extra().control.lock().rare_mut().dictionary.insert(TypeId::of::<T>(), Box::new(value));
+        let before =
+            self.header().extra().control.lock().rare_mut().dictionary.insert(TypeId::of::<T>(), Box::new(value));
         before.and_then(taken)
     }
 

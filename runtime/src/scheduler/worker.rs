@@ -453,7 +453,8 @@ impl Worker<'_> {
             if self.seat.notes.load(Ordering::Relaxed) != 0 {
                 self.read_notes();
             }
-            if self.is_spare() && self.workers.surplus.load(Ordering::Relaxed) > 0 && self.retires(turn, &mut searching) {
+            if self.is_spare() && self.workers.surplus.load(Ordering::Relaxed) > 0 && self.retires(turn, &mut searching)
+            {
                 continue;
             }
             if until_look == 0 {
