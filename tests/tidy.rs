@@ -255,8 +255,8 @@ const BANNED: [&str; 4] = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
 const SLEEPS: [&str; 2] = ["thread::sleep", "tokio::time::sleep"];
 
 /// Where sleeping is what is tested: that tokio's timers work in processes. And where it is what is
-/// measured: what a million processes cost while nothing happens.
-const SLEEPERS: [&str; 2] = ["runtime/tests/it/runtimes.rs", "benches/engine/rows/idle.rs"];
+/// measured: what happens while a thread sleeps, and what a million processes cost while nothing does.
+const SLEEPERS: [&str; 2] = ["runtime/tests/it/runtimes.rs", "benches/engine/pace.rs"];
 
 #[test]
 fn nothing_is_unfinished_skipped_or_waited_for() {

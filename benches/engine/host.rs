@@ -19,7 +19,12 @@ pub(crate) struct Biotope {
 
 impl Biotope {
     pub(crate) fn new() -> Self {
-        let runtime = Runtime::builder().workers(WORKERS).build().expect("the machine gives two threads");
+        Self::with_workers(WORKERS)
+    }
+
+    /// With another number of workers, where shares of one are what is measured.
+    pub(crate) fn with_workers(workers: usize) -> Self {
+        let runtime = Runtime::builder().workers(workers).build().expect("the machine gives two threads");
         let node = runtime.block_on(Node::builder("bench").runtime(runtime.clone()).start()).expect("the node starts");
         Self { runtime, node }
     }
@@ -78,4 +83,12 @@ pub(crate) fn tokio_runtime() -> ::tokio::runtime::Runtime {
 /// Nanoseconds since `start` for one of `units`.
 pub(crate) fn nanos_each(start: Instant, units: u64) -> f64 {
     start.elapsed().as_nanos() as f64 / units as f64
+}
+
+/// The median, the 99th percentile and the longest, in microseconds.
+pub(crate) fn percentiles(mut durations: Vec<Duration>) -> Vec<f64> {
+    durations.sort();
+    let last = (durations.len() - 1) as f64;
+    let at = |share: f64| durations[(last * share).round() as usize].as_nanos() as f64 / 1_000.0;
+    vec![at(0.5), at(0.99), at(1.0)]
 }

@@ -13,6 +13,8 @@
 //!   host      two workers for each contender; warm-up; nanoseconds per unit
 //!   countdown how the end of many is awaited at little cost
 //!   counting  the allocator that counts
+//!   cpu       the processor's time that was used
+//!   pace      where threads sleep, and burn time
 //!   rows/     the work
 //! ```
 //!
@@ -22,7 +24,9 @@
 mod contest;
 mod countdown;
 mod counting;
+mod cpu;
 mod host;
+mod pace;
 mod row;
 mod rows;
 mod table;
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
         [contest::CHILD, row, contender, count] => run_as_child(row, contender, count),
+        [rows::ECHO_CLIENTS, address, echoes] => run_as_clients(address, echoes),
         // `cargo test --benches` starts benches too, and does not mean it.
         _ if !words.contains(&"--bench") => ExitCode::SUCCESS,
         _ => run_all(&words),
@@ -92,4 +97,19 @@ fn run_as_child(name: &str, contender: &str, count: &str) -> ExitCode {
     println!("{}", figures.join(" "));
     // At once: to take a million processes down is no part of any row.
     std::process::exit(0)
+}
+
+/// What an echo server of a round talks to.
+fn run_as_clients(address: &str, echoes: &str) -> ExitCode {
+    let (Ok(address), Ok(echoes)) = (address.parse(), echoes.parse()) else {
+        eprintln!("no clients are started with {address} {echoes}");
+        return ExitCode::from(2);
+    };
+    match rows::run_echo_clients(address, echoes) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("the clients: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

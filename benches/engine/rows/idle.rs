@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::sync::OnceLock;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use biotope::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::countdown::Countdown;
+use crate::cpu;
 use crate::host::{Biotope, tokio_runtime};
+use crate::pace;
 
 /// For so long nothing happens.
 const WINDOW: Duration = Duration::from_secs(3);
@@ -112,15 +113,10 @@ pub(crate) fn cpu_on_biotope(count: u64) -> Vec<f64> {
         all_started.await?;
         Ok(())
     });
-    let (start, before) = (Instant::now(), cpu_time());
-    wait_for_the_window();
-    let (used, window) = (cpu_time() - before, start.elapsed());
+    let (start, before) = (Instant::now(), cpu::time());
+    pace::sleep(WINDOW);
+    let (used, window) = (cpu::time() - before, start.elapsed());
     vec![used.as_secs_f64() * 1_000.0 / window.as_secs_f64()]
-}
-
-#[expect(clippy::disallowed_methods, reason = "that nothing happens in a while of real time is what is measured")]
-fn wait_for_the_window() {
-    thread::sleep(WINDOW);
 }
 
 fn each(before: u64, after: u64, count: u64) -> f64 {
@@ -131,16 +127,4 @@ fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux has it");
     let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"));
     resident.and_then(|kilobytes| kilobytes.trim().parse::<u64>().ok()).expect("it has a VmRSS in kB") * 1024
-}
-
-/// Of all threads that live, to the nanosecond. `/proc/self/stat` counts in hundredths of a second.
-fn cpu_time() -> Duration {
-    let threads = fs::read_dir("/proc/self/task").expect("Linux has it");
-    let nanos = threads.map(|thread| {
-        let schedstat = thread.expect("it can be listed").path().join("schedstat");
-        // A thread that has ended meanwhile has no file.
-        let text = fs::read_to_string(schedstat).unwrap_or_default();
-        text.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0)
-    });
-    Duration::from_nanos(nanos.sum())
 }

@@ -6,19 +6,38 @@
 
 mod allocations;
 mod ask;
+mod backlog;
 mod big;
 mod chameneos;
+mod echo;
 mod flood;
 mod fork_join;
 mod idle;
+mod latency;
 mod ping_pong;
 mod ring;
+mod shares;
 mod spawning;
 mod timers;
 mod watching;
 
+use std::time::Duration;
+
+use biotope::Priority::{High, Normal};
+
+pub(crate) use self::echo::{CLIENTS as ECHO_CLIENTS, run_clients as run_echo_clients};
+use self::latency::Crowd::{Blockers, BlockingWork, Hogs, LongQueues};
 use crate::host::{biotope, tokio};
 use crate::row::Row;
+
+/// Messages of the rows about latency, one for each millisecond.
+const BEATS: (u64, u64) = (10_000, 2_000);
+
+/// How long shares are watched, in milliseconds.
+const WATCHED: (u64, u64) = (5_000, 1_000);
+
+const SHORT: Duration = Duration::from_micros(10);
+const LONG: Duration = Duration::from_millis(1);
 
 /// All rows, in the order of the table.
 pub(crate) fn all() -> Vec<Row> {
@@ -58,6 +77,46 @@ pub(crate) fn all() -> Vec<Row> {
             "allocs_call",
             "allocs_async",
         ]),
+        Row::new("echo", "ns per echo", (300_000, 50_000), echo::on_biotope)
+            .against(echo::on_tokio)
+            .figures(&["echo", "echo_cpu"]),
+        Row::new("fair_10us", "µs", BEATS, |n| latency::on_biotope(n, Hogs(SHORT), Normal))
+            .against(|n| latency::on_tokio(n, Hogs(SHORT)))
+            .figures(&["fair_10us_p50", "fair_10us_p99", "fair_10us_max"])
+            .at_most(3),
+        Row::new("fair_10us_high", "µs", BEATS, |n| latency::on_biotope(n, Hogs(SHORT), High))
+            .figures(&["fair_10us_high_p50", "fair_10us_high_p99", "fair_10us_high_max"])
+            .at_most(3),
+        Row::new("fair_1ms", "µs", BEATS, |n| latency::on_biotope(n, Hogs(LONG), Normal))
+            .against(|n| latency::on_tokio(n, Hogs(LONG)))
+            .figures(&["fair_1ms_p50", "fair_1ms_p99", "fair_1ms_max"])
+            .at_most(3),
+        Row::new("fair_1ms_high", "µs", BEATS, |n| latency::on_biotope(n, Hogs(LONG), High))
+            .figures(&["fair_1ms_high_p50", "fair_1ms_high_p99", "fair_1ms_high_max"])
+            .at_most(3),
+        Row::new("fair_queues", "µs", BEATS, |n| latency::on_biotope(n, LongQueues, Normal))
+            .against(|n| latency::on_tokio(n, LongQueues))
+            .figures(&["fair_queues_p50", "fair_queues_p99", "fair_queues_max"])
+            .at_most(3),
+        Row::new("blocked", "µs", BEATS, |n| latency::on_biotope(n, Blockers, Normal))
+            .against(|n| latency::on_tokio(n, Blockers))
+            .figures(&["blocked_p50", "blocked_p99", "blocked_max"])
+            .at_most(3),
+        Row::new("blocked_high", "µs", BEATS, |n| latency::on_biotope(n, Blockers, High))
+            .figures(&["blocked_high_p50", "blocked_high_p99", "blocked_high_max"])
+            .at_most(3),
+        Row::new("blocking", "µs", BEATS, |n| latency::on_biotope(n, BlockingWork, Normal))
+            .against(|n| latency::on_tokio(n, BlockingWork))
+            .figures(&["blocking_p50", "blocking_p99", "blocking_max"])
+            .at_most(3),
+        Row::new("shares", "most/least", WATCHED, shares::on_biotope).against(shares::on_tokio).at_most(3),
+        Row::new("tick", "µs late", (500, 100), shares::ticks_on_biotope)
+            .against(shares::ticks_on_tokio)
+            .figures(&["tick_p50", "tick_p99", "tick_max"])
+            .at_most(3),
+        Row::new("low_share", "normal/low", WATCHED, shares::low_on_biotope).at_most(3),
+        Row::new("backlog_call", "times as long", (500_000, 100_000), backlog::calls_on_biotope),
+        Row::new("backlog_match", "ns per message", (500_000, 100_000), |n| biotope(n, backlog::searches_on_biotope)),
         Row::new("timers", "ns per pair", (1_000_000, 200_000), timers::on_biotope).at_most(3),
     ]
 }
