@@ -49,8 +49,9 @@ impl<A: Actor> Context<A> {
     ///
     /// # Panics
     /// In a thread of another kind than the process runs on.
+    #[inline]
     pub fn stop(&mut self, reason: ExitReason) {
-        self.header().stop_after_handler(reason);
+        self.header().stop_after_handler(reason.into());
     }
 
     /// Sends this process a message after `delay`: `cx.tell_after(secs(1), |me| me.tick())`.

@@ -315,12 +315,11 @@ impl<R: Send + 'static> Waiting<R> {
             let extra = header.extra();
             let claim = extra.reply.claim()?;
             extra.place.store(ptr::null_mut(), crate::sync::Ordering::Relaxed);
-            Some((AnyRef::of(header), claim))
+            Some((AnyRef::two_of(header), claim))
         });
         let (by, sink) = match claimed {
-            Some((process, claim)) => {
-                let sink = Sink::Word(process.clone(), claim);
-                (By::Word { process, claim, sleep: None }, sink)
+            Some(([ours, theirs], claim)) => {
+                (By::Word { process: ours, claim, sleep: None }, Sink::Word(theirs, claim))
             }
             None => {
                 let slot = Arc::new(Slot::new());

@@ -33,7 +33,7 @@ use super::run::Flow;
 use super::state::{Cause, State};
 use super::turn::{self, After, Turn};
 use crate::call::ReplyWord;
-use crate::exit::{Ending, ExitReason};
+use crate::exit::Ending;
 use crate::inspect::Status;
 use crate::mailbox::{Held, Mailbox, Notice, Position, Pushed, Special, Taken};
 use crate::memory::Memory;
@@ -710,11 +710,11 @@ impl Header {
     }
 
     /// Asks the process to end after the handler that runs, by way of `terminate`. For its own code.
-    pub(crate) fn stop_after_handler(&self, reason: ExitReason) {
+    pub(crate) fn stop_after_handler(&self, reason: Ending) {
         turn::with_process(|running| {
             let here = running.filter(|(_, header)| ptr::eq(*header, self));
             let Some((turn, _)) = here else { panic!("a context stops its process in the process's own code only") };
-            turn.stop_process(reason.into());
+            turn.stop_process(reason);
         });
     }
 
@@ -820,9 +820,9 @@ impl Header {
     }
 
     #[inline]
-    fn count(&self) {
+    fn count(&self, more: u32) {
         // Relaxed: a new reference is made from one that is there.
-        if self.references.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 {
+        if self.references.fetch_add(more, Ordering::Relaxed) > u32::MAX / 2 {
             // More references than that are leaked ones; one more could free the cell under them.
             std::process::abort();
         }
@@ -887,8 +887,15 @@ impl AnyRef {
     /// A new reference to the process at `header`.
     #[inline]
     pub(crate) fn of(header: &Header) -> Self {
-        header.count();
+        header.count(1);
         Self(header.ready().0)
+    }
+
+    /// Two of these, for the price of one.
+    #[inline]
+    pub(crate) fn two_of(header: &Header) -> [Self; 2] {
+        header.count(2);
+        [Self(header.ready().0), Self(header.ready().0)]
     }
 
     /// Gives up the reference that the process has to itself.
@@ -930,7 +937,7 @@ impl Deref for AnyRef {
 impl Clone for AnyRef {
     #[inline]
     fn clone(&self) -> Self {
-        self.count();
+        self.count(1);
         Self(self.0)
     }
 }
@@ -991,7 +998,7 @@ impl<M> Deref for CellRef<M> {
 impl<M> Clone for CellRef<M> {
     #[inline]
     fn clone(&self) -> Self {
-        self.header().count();
+        self.header().count(1);
         Self(self.0)
     }
 }

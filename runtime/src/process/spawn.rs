@@ -35,56 +35,74 @@ where
     B: Body<M> + 'static,
 {
     let pid = node.table().reserve(node);
-    let mut extra: Option<Extra> = None;
-    let leader = options.group_leader.or_else(|| inherited_leader(options.parent));
+    let (parent, link, priority) = (options.parent, options.link, options.priority);
+    let leader = options.group_leader.or_else(|| inherited_leader(parent));
+    let mut tied = Tied { extra: ptr::null_mut(), monitor: None, orphaned: false };
     if trap_exit || launching.is_some() || options.is_special() || leader.is_some() {
-        extra = Some(Extra::default());
+        tied = tie(node, pid, options, launching, trap_exit, leader);
     }
-    let mut monitor = None;
-    let mut orphaned = false;
-    if let Some(extra) = &mut extra {
-        extra.owned.get_mut().launching = launching;
-        let control = extra.control.get_mut();
-        control.trap_exit = trap_exit;
-        if options.label.is_some() || leader.is_some() {
-            let rare = control.rare_mut();
-            (rare.label, rare.group_leader) = (options.label, leader);
-        }
-        // Linked and monitored before either can run: an end in the first instruction finds both in place.
-        if let Some(peer) = options.link {
-            control.links.insert(peer, ());
-            match node.process(peer) {
-                Some(peer) => {
-                    peer.extra().control.lock().links.insert(pid, ());
-                }
-                None => orphaned = peer.node() == node.id(),
-            }
-        }
-        if let Some(owner) = options.monitor
-            && let Some(owner) = node.process(owner)
-        {
-            let mut theirs = owner.extra().control.lock();
-            let number = theirs.next_number();
-            let reference = MonitorRef { owner: owner.pid(), number };
-            theirs.monitors.insert(number, Monitor { target: Target::Pid(pid), pid: Some(pid), tag: None });
-            control.monitored_by.insert(reference, ());
-            monitor = Some(reference);
-        }
-    }
-    let extra = extra.map_or(ptr::null_mut(), |extra| extra.place(node));
-    let birth = Birth { node, pid, parent: options.parent, priority: options.priority, extra };
+    let birth = Birth { node, pid, parent, priority, extra: tied.extra };
     let cell = Cell::<M, B>::make(class, birth, make);
     if !node.table().insert(cell.header()) {
         // The node is shutting down; the process is taken down before it does anything.
         let late = Signal::Exit { from: pid, reason: ExitReason::Kill, link: false };
         let _ = cell.header().push_notice(Notice::Signal(late));
     }
-    if let Some(from) = options.link.filter(|_| orphaned) {
+    if let Some(from) = link.filter(|_| tied.orphaned) {
         let gone = Signal::Exit { from, reason: ExitReason::NoProc, link: true };
         let _ = cell.header().push_notice(Notice::Signal(gone));
     }
     cell.header().submit();
-    (cell, monitor)
+    (cell, tied.monitor)
+}
+
+/// What ties a process from its first instruction on.
+struct Tied {
+    extra: *mut Extra,
+    monitor: Option<MonitorRef>,
+    /// What it was to be linked to has ended.
+    orphaned: bool,
+}
+
+/// Links and monitors it before either side can run: an end in the first instruction finds both in place.
+#[cold]
+fn tie(
+    node: &Node,
+    pid: Pid,
+    options: SpawnOptions,
+    launching: Option<Box<Launching>>,
+    trap_exit: bool,
+    leader: Option<Pid>,
+) -> Tied {
+    let mut extra = Extra::default();
+    let (mut monitor, mut orphaned) = (None, false);
+    extra.owned.get_mut().launching = launching;
+    let control = extra.control.get_mut();
+    control.trap_exit = trap_exit;
+    if options.label.is_some() || leader.is_some() {
+        let rare = control.rare_mut();
+        (rare.label, rare.group_leader) = (options.label, leader);
+    }
+    if let Some(peer) = options.link {
+        control.links.insert(peer, ());
+        match node.process(peer) {
+            Some(peer) => {
+                peer.extra().control.lock().links.insert(pid, ());
+            }
+            None => orphaned = peer.node() == node.id(),
+        }
+    }
+    if let Some(owner) = options.monitor
+        && let Some(owner) = node.process(owner)
+    {
+        let mut theirs = owner.extra().control.lock();
+        let number = theirs.next_number();
+        let reference = MonitorRef { owner: owner.pid(), number };
+        theirs.monitors.insert(number, Monitor { target: Target::Pid(pid), pid: Some(pid), tag: None });
+        control.monitored_by.insert(reference, ());
+        monitor = Some(reference);
+    }
+    Tied { extra: extra.place(node), monitor, orphaned }
 }
 
 /// The leader of the group that the parent belongs to, if the parent is what runs here.

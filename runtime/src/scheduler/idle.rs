@@ -91,6 +91,14 @@ impl Idle {
         false
     }
 
+    /// Worker `number` is awake, because it has seen work. It counts as searching, however many do already:
+    /// those may have no core to search on.
+    pub(crate) fn get_up_to_search(&self, number: usize) {
+        if !self.get_up(number) {
+            self.searching.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
     /// How many sleep.
     pub(crate) fn sleeping(&self) -> usize {
         self.sleeping.load(Ordering::SeqCst)
@@ -112,6 +120,17 @@ mod tests {
         assert!(idle.get_up(1), "it was woken");
         assert!(idle.found(), "it was the last to search");
         assert_eq!(idle.whom_to_wake(), Some(0));
+    }
+
+    #[test]
+    fn who_has_seen_work_searches_though_enough_others_do() {
+        let idle = Idle::new();
+        assert!(idle.begin_search(2));
+        idle.lie_down(1, false);
+        assert!(!idle.begin_search(2));
+        idle.get_up_to_search(1);
+        assert!(!idle.found(), "another searches still");
+        assert!(idle.found());
     }
 
     #[test]

@@ -93,6 +93,7 @@ impl Ticker {
 
     /// Ends turns that have lasted a tick, and finds workers that are stuck in a handler.
     fn watch(&self, workers: &Workers, now: Instant, watched: &mut [Watched]) {
+        let is_look_due = workers.is_look_due();
         for (number, watched) in watched.iter_mut().enumerate() {
             let Some(board) = workers.board(number) else { continue };
             let seen = board.seen();
@@ -101,7 +102,7 @@ impl Ticker {
                 continue;
             };
             board.end_turn();
-            workers.look_soon(number);
+            workers.look_soon(number, is_look_due);
             if watched.seen != Some(seen) {
                 *watched = Watched { seen: Some(seen), since: Some(now), ..Watched::default() };
                 continue;

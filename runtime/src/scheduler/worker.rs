@@ -26,7 +26,7 @@ use crate::pid::Pid;
 use crate::priority::Priority;
 use crate::process::turn::{After, Board, Seen, Turn};
 use crate::process::{Class, Ready};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::timer::Timers;
 
 /// What the workers need from their runtime.
@@ -60,6 +60,8 @@ impl Directory {
 pub(crate) struct Workers {
     count: usize,
     seats: Box<[Seat]>,
+    /// How many of them have a thread: the first.
+    started: AtomicUsize,
     injector: Injector<Ready>,
     strict: Strict,
     idle: Idle,
@@ -71,7 +73,8 @@ pub(crate) struct Workers {
     ticker: Ticker,
     closed: AtomicU32,
     me: Weak<Self>,
-    spares: Mutex<Spares>,
+    /// Spare workers that have nothing to replace.
+    resting: Mutex<Vec<usize>>,
     /// How many workers there are too many.
     surplus: AtomicU32,
     /// How often a worker was found stuck.
@@ -79,18 +82,12 @@ pub(crate) struct Workers {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-#[derive(Default)]
-struct Spares {
-    /// How many seats have a thread.
-    started: usize,
-    /// Spare workers that have nothing to replace.
-    resting: Vec<usize>,
-}
-
 /// The worker was found stuck in a handler, and is counted out until it comes back.
 const STUCK: u32 = 1;
-/// It is to look for what came from outside and from sockets.
+/// It is to look around: for what came from outside and from sockets, and for queues longer than its own.
 const LOOK: u32 = 1 << 1;
+/// Something came from outside, and everybody was busy: it goes next.
+const OUTSIDE: u32 = 1 << 2;
 
 /// One worker, as others see it.
 struct Seat {
@@ -101,8 +98,6 @@ struct Seat {
     queue: Mutex<Option<Queue<Ready>>>,
     /// What the ticker wants of the worker, after the turn that it is in.
     notes: AtomicU32,
-    /// 1 once it has a thread.
-    started: AtomicU32,
     thread_id: AtomicU32,
     turns: AtomicU64,
     steals: AtomicU64,
@@ -142,6 +137,7 @@ impl Workers {
             me: me.clone(),
             count,
             seats,
+            started: AtomicUsize::new(0),
             injector: Injector::new(),
             strict: Strict::default(),
             idle: Idle::new(),
@@ -152,7 +148,7 @@ impl Workers {
             nodes,
             ticker: Ticker::new(),
             closed: AtomicU32::new(0),
-            spares: Mutex::default(),
+            resting: Mutex::default(),
             surplus: AtomicU32::new(0),
             blocked: AtomicU64::new(0),
             threads: Mutex::default(),
@@ -183,8 +179,7 @@ impl Workers {
         let thread = thread::Builder::new().name(format!("biotope-{name}-{number}")).spawn(move || {
             Worker { workers: &workers, seat: &workers.seats[number], number, queue }.work();
         })?;
-        seat.started.store(1, Ordering::Release);
-        self.spares.lock().started += 1;
+        self.started.fetch_max(number + 1, Ordering::Release);
         self.threads.lock().push(thread);
         Ok(())
     }
@@ -233,8 +228,25 @@ impl Workers {
 
     #[cold]
     fn submit_from_outside(&self, ready: Ready) {
+        let is_first = self.injector.is_empty();
         self.injector.push(ready);
-        self.wake_one();
+        match self.idle.whom_to_wake() {
+            Some(woken) => self.unpark(woken),
+            // Everybody is busy: it does not wait behind all that is queued already. If it is not the first,
+            // that has been said.
+            None if is_first => {
+                for seat in self.seated() {
+                    seat.notes.fetch_or(OUTSIDE, Ordering::Relaxed);
+                    seat.board.end_turn();
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// The workers that have a thread.
+    fn seated(&self) -> &[Seat] {
+        &self.seats[..self.started.load(Ordering::Acquire)]
     }
 
     #[cold]
@@ -244,7 +256,7 @@ impl Workers {
             Some(woken) => self.unpark(woken),
             // Nobody sleeps: turns of lower priority end after the handler that they are in.
             None => {
-                for seat in self.seats.iter().filter(|seat| seat.has_thread()) {
+                for seat in self.seated() {
                     seat.board.end_turn();
                 }
             }
@@ -281,11 +293,12 @@ impl Workers {
     }
 
     pub(crate) fn stats(&self) -> RuntimeStats {
-        let seats = self.seats.iter().filter(|seat| seat.has_thread());
+        let seats = self.seated();
         RuntimeStats {
             blocked: self.blocked.load(Ordering::Relaxed),
-            spares: self.spares.lock().started.saturating_sub(self.count),
+            spares: seats.len().saturating_sub(self.count),
             workers: seats
+                .iter()
                 .map(|seat| WorkerStats {
                     turns: seat.turns.load(Ordering::Relaxed),
                     steals: seat.steals.load(Ordering::Relaxed),
@@ -295,10 +308,10 @@ impl Workers {
         }
     }
 
+    /// Whether there is work for one more worker. What is alone in the queue of another is not: that comes
+    /// next there, and is not torn from whoever it waits for.
     fn has_work(&self) -> bool {
-        !self.strict.is_empty()
-            || !self.injector.is_empty()
-            || self.seats.iter().any(|seat| seat.has_thread() && !seat.stealer.is_empty())
+        !self.strict.is_empty() || !self.injector.is_empty() || self.seated().iter().any(|seat| seat.len() > 1)
     }
 }
 
@@ -321,18 +334,24 @@ impl Workers {
     }
 
     pub(super) fn is_anybody_awake(&self) -> bool {
-        let spares = self.spares.lock();
-        self.idle.sleeping() + spares.resting.len() < spares.started
+        let resting = self.resting.lock().len();
+        self.idle.sleeping() + resting < self.seated().len()
     }
 
     pub(super) fn board(&self, number: usize) -> Option<&Board> {
-        let seat = &self.seats[number];
-        seat.has_thread().then_some(&seat.board)
+        self.seated().get(number).map(|seat| &seat.board)
     }
 
-    /// If nobody is waiting among the sockets, this worker looks there after its turn.
-    pub(super) fn look_soon(&self, number: usize) {
-        if !self.io.is_taken() || !self.injector.is_empty() {
+    /// Whether workers are to look around after their turns: nobody waits among the sockets, or one has much
+    /// less to do than another.
+    pub(super) fn is_look_due(&self) -> bool {
+        let lens = || self.seated().iter().map(Seat::len);
+        !self.io.is_taken() || lens().max().unwrap_or(0) > lens().min().unwrap_or(0) + 1
+    }
+
+    /// This worker looks around after its turn.
+    pub(super) fn look_soon(&self, number: usize, is_due: bool) {
+        if is_due || !self.injector.is_empty() {
             self.seats[number].notes.fetch_or(LOOK, Ordering::Relaxed);
         }
     }
@@ -370,7 +389,7 @@ impl Workers {
             for_ms = lasted.as_millis() as u64,
             "a handler blocks its worker: use `blocking`, or `yield_now` in long loops"
         );
-        let resting = self.spares.lock().resting.pop();
+        let resting = self.resting.lock().pop();
         match resting {
             Some(spare) => self.unpark(spare),
             None => self.start_spare(),
@@ -395,7 +414,7 @@ impl Workers {
     }
 
     fn start_spare(&self) {
-        let next = self.spares.lock().started;
+        let next = self.seated().len();
         if next >= self.seats.len() {
             tracing::error!(spares = MAX_SPARES, "every spare worker is in use: processes may wait for long");
             return;
@@ -416,7 +435,6 @@ impl Seat {
             stealer: queue.stealer(),
             queue: Mutex::new(Some(queue)),
             notes: AtomicU32::new(0),
-            started: AtomicU32::new(0),
             thread_id: AtomicU32::new(0),
             turns: AtomicU64::new(0),
             steals: AtomicU64::new(0),
@@ -424,8 +442,9 @@ impl Seat {
         }
     }
 
-    fn has_thread(&self) -> bool {
-        self.started.load(Ordering::Acquire) != 0
+    /// How many wait in its queue.
+    fn len(&self) -> usize {
+        self.stealer.len()
     }
 }
 
@@ -449,9 +468,11 @@ impl Worker<'_> {
     fn turns(&self, turn: &Turn<'_>) {
         let mut until_look = TURNS_BETWEEN_LOOKS;
         let mut searching = false;
+        // While a strict process waits, others do not come before it.
+        let mut outside_first = false;
         while !self.workers.is_closed() {
             if self.seat.notes.load(Ordering::Relaxed) != 0 {
-                self.read_notes();
+                outside_first |= self.read_notes();
             }
             if self.is_spare() && self.workers.surplus.load(Ordering::Relaxed) > 0 && self.retires(turn, &mut searching)
             {
@@ -461,8 +482,9 @@ impl Worker<'_> {
                 until_look = TURNS_BETWEEN_LOOKS;
                 self.seat.turns.fetch_add(u64::from(TURNS_BETWEEN_LOOKS), Ordering::Relaxed);
                 self.look_around();
+                outside_first = true;
             }
-            let Some(ready) = self.pick(&mut searching) else {
+            let Some(ready) = self.pick(&mut outside_first, &mut searching) else {
                 self.seat.turns.fetch_add(u64::from(TURNS_BETWEEN_LOOKS - until_look), Ordering::Relaxed);
                 until_look = TURNS_BETWEEN_LOOKS;
                 searching = self.sleep(turn, searching);
@@ -485,9 +507,17 @@ impl Worker<'_> {
 
     /// Takes the process whose turn it is.
     #[inline]
-    fn pick(&self, searching: &mut bool) -> Option<Ready> {
+    fn pick(&self, outside_first: &mut bool, searching: &mut bool) -> Option<Ready> {
         if let Some(ready) = self.workers.strict.pop() {
             return Some(ready);
+        }
+        if std::mem::take(outside_first)
+            && let Some(ready) = self.take_injected()
+        {
+            if ready.header().priority() != Priority::Low {
+                return Some(ready);
+            }
+            self.queue.push(ready);
         }
         while let Some(ready) = self.queue.pop() {
             let header = ready.header();
@@ -526,15 +556,12 @@ impl Worker<'_> {
     }
 
     fn steal(&self) -> Option<Ready> {
-        let seats = &self.workers.seats;
+        let seats = self.workers.seated();
         let mut again = true;
         while again {
             again = false;
             for step in 1..seats.len() {
                 let victim = &seats[(self.number + step) % seats.len()];
-                if !victim.has_thread() {
-                    continue;
-                }
                 match victim.stealer.steal_batch_and_pop(&self.queue) {
                     Steal::Success(ready) => {
                         self.seat.steals.fetch_add(1, Ordering::Relaxed);
@@ -562,21 +589,28 @@ impl Worker<'_> {
         }
     }
 
-    /// Once in a while: what came from outside, and from sockets, must not wait for the own queue to be
-    /// empty.
+    /// Once in a while: what sockets tell must not wait for the own queue to be empty, nor must processes
+    /// wait in a long queue while others are short.
     #[cold]
     fn look_around(&self) {
-        if let Some(ready) = self.take_injected() {
-            self.queue.push(ready);
-        }
         self.workers.io.look_in();
+        let own = self.queue.len();
+        let longest = self.workers.seated().iter().max_by_key(|seat| seat.len());
+        if let Some(longest) = longest.filter(|seat| seat.len() > own + 1) {
+            let half = (longest.len() - own) / 2;
+            let _ = longest.stealer.steal_batch_with_limit(&self.queue, half.max(1));
+        }
     }
 
     /// Sleeps until there may be work. Returns whether it counts as searching.
     fn sleep(&self, turn: &Turn<'_>, searching: bool) -> bool {
         let workers = self.workers;
         workers.idle.lie_down(self.number, searching);
-        if workers.has_work() || workers.is_closed() {
+        if workers.has_work() {
+            workers.idle.get_up_to_search(self.number);
+            return true;
+        }
+        if workers.is_closed() {
             return workers.idle.get_up(self.number);
         }
         self.seat.parks.fetch_add(1, Ordering::Relaxed);
@@ -601,8 +635,9 @@ impl Worker<'_> {
         self.number >= self.workers.count
     }
 
+    /// Returns whether what came from outside goes next.
     #[cold]
-    fn read_notes(&self) {
+    fn read_notes(&self) -> bool {
         let notes = self.seat.notes.swap(0, Ordering::SeqCst);
         if notes & STUCK != 0 {
             // The handler has returned: there is a worker too many now.
@@ -611,6 +646,7 @@ impl Worker<'_> {
         if notes & LOOK != 0 {
             self.look_around();
         }
+        notes & (OUTSIDE | LOOK) != 0
     }
 
     /// Rests until another worker is stuck, if there is one too many. Leaves nothing in its queue.
@@ -629,11 +665,11 @@ impl Worker<'_> {
         }
         workers.wake_one();
         turn.rest();
-        workers.spares.lock().resting.push(self.number);
+        workers.resting.lock().push(self.number);
         if !workers.is_closed() {
             self.seat.parker.park();
         }
-        workers.spares.lock().resting.retain(|resting| *resting != self.number);
+        workers.resting.lock().retain(|resting| *resting != self.number);
         workers.ticker.wake();
         true
     }

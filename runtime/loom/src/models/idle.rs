@@ -57,7 +57,12 @@ impl Shared {
                 searching = self.idle.begin_search(2);
             }
             self.idle.lie_down(0, std::mem::take(&mut searching));
-            if self.work.load(Ordering::Relaxed) == 0 && self.unparked.swap(0, Ordering::AcqRel) == 0 {
+            if self.work.load(Ordering::Relaxed) != 0 {
+                self.idle.get_up_to_search(0);
+                searching = true;
+                continue;
+            }
+            if self.unparked.swap(0, Ordering::AcqRel) == 0 {
                 return;
             }
             searching = self.idle.get_up(0);
