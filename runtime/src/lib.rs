@@ -33,6 +33,7 @@ mod exit;
 mod gateway;
 mod inspect;
 mod keys;
+mod lease;
 mod mailbox;
 mod memory;
 mod message;

@@ -3,17 +3,13 @@
 //! A node is cheap: one runtime can host a thousand, which is how clusters are tested. Nothing here is
 //! shared between nodes, also not between two of the same name.
 
-mod lease;
-
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-pub(crate) use lease::{Lease, Leases};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -27,6 +23,7 @@ use crate::gateway::{
     Carrier, DecodeError, FarFuture, Gateway, Incoming, MethodId, PendingReply, Remote, StartFar, Wire,
 };
 use crate::inspect::{DeadLetter, DeadLetters, ProcessInfo};
+use crate::lease;
 use crate::mailbox::Notice;
 use crate::memory::Pool;
 use crate::names::NotRegistered;
@@ -40,6 +37,7 @@ use crate::report::CrashReport;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::signal::{Info, MonitorRef, NodeEvent, Request, Signal};
 use crate::spec::{self, Spawn, Spec, StartError};
+use crate::sync::AtomicUsize;
 use crate::time;
 use crate::timer::{Action, TimerRef};
 use crate::{CallFailed, RegisterError};
@@ -73,7 +71,7 @@ struct Inner {
     dead_letters: DeadLetters,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
-    /// The references of cells ([`Lease`]). Together they count as one handle, while there are any.
+    /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)).
     leases: AtomicUsize,
 }
 
@@ -748,6 +746,12 @@ impl Node {
 impl fmt::Debug for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Node({} {:?})", self.0.name, self.0.id)
+    }
+}
+
+impl lease::Handle for Node {
+    fn leases_out(&self) -> &AtomicUsize {
+        &self.0.leases
     }
 }
 

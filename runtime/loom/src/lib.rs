@@ -10,6 +10,7 @@
 //! | `state` | a lost wake of a parked process, a double submit |
 //! | `word` | a reply lost, written twice, or read by the next call |
 //! | `idle` | work that nobody is woken for |
+//! | `lease` | a node that goes while a cell refers to it, or never |
 #![cfg(test)]
 #![allow(dead_code, reason = "a model uses of a shipped file what it needs")]
 
@@ -72,6 +73,8 @@ mod memory {
     }
 }
 
+#[path = "../../src/lease.rs"]
+mod lease;
 #[path = "../../src/mailbox/queue.rs"]
 mod queue;
 #[path = "../../src/process/state.rs"]

@@ -4,7 +4,8 @@
 //! Processes come and go by the million on all workers. Were each to take its slot and count its reference
 //! in one place, that place's cache line would travel from core to core with every one of them.
 
-use crate::node::{Lease, Leases, Node, WeakNode};
+use crate::lease::{Lease, Leases};
+use crate::node::{Node, WeakNode};
 
 /// How many slots or references a worker takes or gives back at once.
 const BATCH: usize = 64;
@@ -12,7 +13,7 @@ const BATCH: usize = 64;
 pub(crate) struct Allotment {
     node: WeakNode,
     slots: Vec<u32>,
-    references: Option<Leases>,
+    references: Option<Leases<Node>>,
 }
 
 impl Allotment {
@@ -47,11 +48,11 @@ impl Allotment {
 
     /// A reference for a new cell.
     #[inline]
-    pub(crate) fn take_reference(&mut self, node: &Node) -> Lease {
+    pub(crate) fn take_reference(&mut self, node: &Node) -> Lease<Node> {
         if let Some(lease) = self.references.as_mut().and_then(Leases::take) {
             return lease;
         }
-        let mut fresh = node.leases(BATCH);
+        let mut fresh = Leases::new(node, BATCH);
         let lease = fresh.take();
         self.references = Some(fresh);
         lease.unwrap_or_else(|| unreachable!("a batch is not empty"))
@@ -61,7 +62,7 @@ impl Allotment {
     /// borrowed: with it the node may go.
     #[inline]
     #[must_use = "with it the node may go"]
-    pub(crate) fn put_reference(&mut self, lease: Lease) -> Option<Leases> {
+    pub(crate) fn put_reference(&mut self, lease: Lease<Node>) -> Option<Leases<Node>> {
         let Some(references) = &mut self.references else {
             self.references = Some(Leases::from(lease));
             return None;
@@ -72,7 +73,7 @@ impl Allotment {
 
     /// The worker has nothing to do: it keeps no node alive. To be dropped as in `put_reference`.
     #[must_use = "with it the node may go"]
-    pub(crate) fn rest(&mut self) -> Option<Leases> {
+    pub(crate) fn rest(&mut self) -> Option<Leases<Node>> {
         self.references.take()
     }
 }

@@ -35,9 +35,10 @@ use super::turn::{self, After, Turn};
 use crate::call::ReplyWord;
 use crate::exit::Ending;
 use crate::inspect::Status;
+use crate::lease::Lease;
 use crate::mailbox::{Held, Mailbox, Notice, Position, Pushed, Special, Taken};
 use crate::memory::Memory;
-use crate::node::{Lease, Node};
+use crate::node::Node;
 use crate::panics::Unwound;
 use crate::pid::Pid;
 use crate::priority::Priority;
@@ -52,7 +53,7 @@ pub(crate) struct Header {
     pub(crate) state: State,
     references: AtomicU32,
     class: &'static Class,
-    node: Lease,
+    node: Lease<Node>,
     slot: u32,
     generation: u32,
     extra: AtomicPtr<Extra>,
@@ -287,7 +288,7 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
         let (piece, node) = turn::with_worker_of(birth.node, |worker| {
             let node = match worker {
                 Some(turn) => turn.with_allotment(birth.node, |allotment| allotment.take_reference(birth.node)),
-                None => birth.node.lease(),
+                None => Lease::new(birth.node),
             };
             (turn::stock(worker, birth.node).allocate(class.layout).cast::<Self>(), node)
         });
@@ -379,8 +380,8 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             turn::with_worker_of(&node, |worker| {
                 turn::stock(worker, &node).release(cell.cast(), Layout::new::<Self>());
             });
-            turn::with_worker_of(&node.alias(), |worker| match worker {
-                Some(turn) => drop(turn.with_allotment(&node.alias(), |allotment| allotment.put_reference(node))),
+            turn::with_worker_of(&node.handle(), |worker| match worker {
+                Some(turn) => drop(turn.with_allotment(&node.handle(), |allotment| allotment.put_reference(node))),
                 None => drop(node),
             });
         }

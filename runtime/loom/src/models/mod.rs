@@ -1,6 +1,7 @@
 //! The models, one file for each shipped file.
 
 mod idle;
+mod lease;
 mod queue;
 mod state;
 mod word;
