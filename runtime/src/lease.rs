@@ -5,11 +5,11 @@
 //! back many at a time instead; all that are out at one time have one ordinary handle together.
 //!
 //! ```text
-//!   leases(n):   clone a handle ── add n; they were none? forget the handle, it is theirs : drop it
+//!   leases(n):   add n; they were none? clone a handle, which is theirs
 //!   drop of n:   subtract n; they are none? drop the handle that they had
 //! ```
 //!
-//! Whoever makes the first has a handle while it adds, so that there is one even if they end meanwhile.
+//! Between the two steps of the first, whoever makes them has a handle and all of them.
 #![expect(unsafe_code, reason = "a handle is duplicated without being counted")]
 
 use std::mem::ManuallyDrop;
@@ -42,11 +42,9 @@ fn duplicate<H: Handle>(handle: &H) -> ManuallyDrop<H> {
 impl<H: Handle> Leases<H> {
     /// So many new ones.
     pub(crate) fn new(handle: &H, count: usize) -> Self {
-        // The handle first: whoever ends what were the last gives one up.
-        let theirs = handle.clone();
         // AcqRel, here and below: who drops the handle sees all that was done by way of any of them.
         if handle.leases_out().fetch_add(count, Ordering::AcqRel) == 0 {
-            std::mem::forget(theirs);
+            std::mem::forget(handle.clone());
         }
         Self { handle: duplicate(handle), count }
     }
