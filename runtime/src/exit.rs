@@ -101,8 +101,8 @@ impl Deref for Ending {
 
     #[inline]
     fn deref(&self) -> &ExitReason {
-        static NORMAL: ExitReason = ExitReason::Normal;
-        self.0.as_deref().unwrap_or(&NORMAL)
+        const NORMAL: &ExitReason = &ExitReason::Normal;
+        self.0.as_deref().unwrap_or(NORMAL)
     }
 }
 

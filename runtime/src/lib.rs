@@ -4,7 +4,8 @@
 //!   actor, context, spec        what a user's type is; what its handlers may do; how to start it
 //!   address, call, message      references, calls, free-standing messages
 //!   signal, exit, pid           what processes send each other; why they end; what they are called
-//!   process/                    one process: intake, turn, end
+//!   process/                    one process: cell, turn, body, end
+//!   mailbox/                    everything that is sent to it, in order of arrival
 //!   scheduler/                  who runs next: threads, or one order drawn from a seed
 //!   node, names, registry       a name, a process table, local names, what peers may reach
 //!   keys                        what processes register under keys, with values
@@ -12,11 +13,12 @@
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
 //!   ambient, spawn, entry       `spawn(…)` without a node in the hand; programs
+//!   memory, lease, sync         what all of it is made of
 //! ```
 //!
 //! This crate knows no network, no codec and no supervisor. To read it, follow a message: `call` →
-//! `address` → `process::cell` → `process::mailbox` → `process::state` → `scheduler` → `process::run` →
-//! `process::body` → `actor`.
+//! `address` → `process::cell` → `mailbox` → `process::state` → `scheduler` → `process::run` →
+//! `process::actor` → `actor`.
 
 #[cfg(panic = "abort")]
 compile_error!("biotope keeps a panic to its process by unwinding: build with `panic = \"unwind\"`");
