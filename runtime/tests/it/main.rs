@@ -6,6 +6,7 @@ mod kreg;
 mod names;
 mod order;
 mod probe;
+mod replay;
 mod runtimes;
 mod timers;
 
