@@ -9,10 +9,8 @@ use biotope_runtime::{
 };
 use tokio::sync::oneshot;
 
-use crate::support2::{
-    Puppet, act, acted, all_there, down, end_of, everywhere, messages_there, nothing_more, puppet, sent_by_another,
-    until,
-};
+use crate::acts::{Puppet, act, acted, all_there, down, end_of, messages_there, nothing_more, puppet, sent_by_another};
+use crate::runs::{everywhere, until};
 
 /// Has `sender` send `messages` by `alias`, and waits until it has.
 async fn sent_by<M: Send + 'static>(

@@ -15,9 +15,8 @@ use biotope_runtime::{
 };
 use tokio::sync::oneshot;
 
-use crate::support2::{
-    Dropping, Log, SEEDS, acted, down, dropping, end_of, everywhere, is_virtual, millis, puppet, secs, seeds, threads,
-};
+use crate::acts::{Dropping, Log, act, acted, down, dropping, end_of, puppet};
+use crate::runs::{SEEDS, everywhere, is_virtual, millis, secs, threads, under_seeds, until};
 
 /// What the actor of these tests enters, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -231,7 +230,7 @@ fn ends_stop_callers_before_it_have_replies_and_those_behind_it_learn_the_reason
 /// The handler that runs, and awaits, is not disturbed, however long it takes.
 #[test]
 fn ends_stop_a_handler_that_awaits_comes_to_its_end() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let held = held(&me).await?;
         held.stop(ExitReason::Normal);
         time::sleep(secs(200)).await;
@@ -449,7 +448,7 @@ fn ends_stop_a_selective_receive_comes_to_the_request() {
 /// Code that awaits something else comes to the request when it receives again.
 #[test]
 fn ends_stop_straight_line_code_that_awaits_is_not_disturbed() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let (process, log, open, monitor) = straight(&me, None);
         process.stop(enough());
         time::sleep(secs(200)).await;
@@ -504,7 +503,7 @@ fn ends_drain_new_calls_fail_at_once() {
 
 #[test]
 fn ends_drain_the_handler_that_runs_comes_to_its_end() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let held = held(&me).await?;
         held.drain();
         time::sleep(secs(200)).await;
@@ -655,7 +654,7 @@ fn ends_drain_no_message_is_lost_between_the_two() {
         let (report, mut requests) = tokio::sync::mpsc::unbounded_channel();
         for sender in &senders {
             let (actor, report) = (held.actor.clone(), report.clone());
-            crate::support2::act(sender, move |_| {
+            act(sender, move |_| {
                 for n in 0..20 {
                     actor.cast(Told::Note(n));
                     let _ = report.send(Call::new(&actor, |reply| Told::Ask(n, reply)).timeout(PATIENT).send());
@@ -780,7 +779,7 @@ fn ends_kill_a_handler_that_runs_at_that_moment_comes_to_its_end() {
 /// It acts when it is received, at the next turn, however many messages lie before it.
 #[test]
 fn ends_kill_acts_before_messages_that_were_sent_before_it() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let (actor, log) = examined();
         let monitor = me.monitor(&actor);
         let stopped = node().dead_letters_of(DeadLetter::Stopped);
@@ -857,10 +856,7 @@ fn ends_kill_straight_line_code_is_dropped_where_it_awaits() {
         let (process, log, mut open, monitor) = straight(&me, None);
         // Until it awaits the gate: then its state is made.
         let pid = process.pid();
-        crate::support2::until(move || {
-            node().peek(pid).is_some_and(|info| info.status == biotope_runtime::Status::Awaiting)
-        })
-        .await;
+        until(move || node().peek(pid).is_some_and(|info| info.status == biotope_runtime::Status::Awaiting)).await;
         let stopped = node().dead_letters_of(DeadLetter::Stopped);
         process.cast(1);
         me.exit(&process, ExitReason::Kill);
@@ -993,7 +989,7 @@ fn ends_nothing_is_handled_after_the_end_is_known() {
             let monitor = me.monitor(&actor);
             let flooding = puppet();
             let to = actor.clone();
-            crate::support2::act(&flooding, move |_| {
+            act(&flooding, move |_| {
                 for n in 0..200 {
                     to.cast(Told::Note(n));
                 }

@@ -15,9 +15,8 @@ use biotope_runtime::{
 };
 use tokio::sync::oneshot;
 
-use crate::support::{
-    Got, KINDS, Kind, Patience, Puppet, down, end_of, everywhere, exit, info, next_down, real, reason, seeded, settle,
-};
+use crate::puppets::{Got, KINDS, Kind, Puppet, down, end_of, exit, info, next_down, reason};
+use crate::runs::{Patience, everywhere, real, seeded, settle};
 
 /// Reasons that are neither `normal` nor `kill`.
 fn ordinary_reasons() -> Vec<ExitReason> {

@@ -14,10 +14,8 @@ use biotope_runtime::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::support2::{
-    Puppet, SEEDS, act, acted, end_of, everywhere, is_virtual, millis, on, puppet, puppet_on, secs, seeds, threads,
-    until,
-};
+use crate::acts::{Puppet, act, acted, end_of, puppet, puppet_on};
+use crate::runs::{SEEDS, everywhere, is_virtual, millis, once, secs, threads, under_seeds, until};
 
 /// Asks `pid` on behalf of the running process.
 async fn info_of(pid: impl Into<Pid>) -> ProcessInfo {
@@ -343,7 +341,7 @@ fn info_01_a_snapshot_is_consistent() {
         let (stopped, peer_pid) = (stop.clone(), peer.pid());
         // Links, traps and is labelled, or none of it, with a turn between.
         let flip = move |on: bool| {
-            move |me: &mut Process<crate::support2::Act>| {
+            move |me: &mut Process<crate::acts::Act>| {
                 me.trap_exits(on);
                 me.set_label(if on { "on" } else { "off" });
                 if on {
@@ -402,7 +400,7 @@ fn info_01_options_are_there_from_the_beginning() {
 /// In virtual time, where nothing else runs meanwhile: each status, asked and looked at.
 #[test]
 fn info_02_status_values() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let peeked = |pid: Pid| node().peek(pid).map(|info| info.status);
         async fn asked(pid: Pid) -> Option<Status> {
             node().process_info(pid).await.map(|info| info.status)
@@ -461,7 +459,7 @@ fn info_02_status_values() {
 /// On threads: a process that is on a worker is seen running by others, also if it does not let go.
 #[test]
 fn info_02_running_is_seen_from_another_thread() {
-    on(Runtime::builder().workers(4), async |_: Process<()>| {
+    once(Runtime::builder().workers(4), async |_: Process<()>| {
         let (started, stop) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (tell, told) = (started.clone(), stop.clone());
         let busy = spawn_process(async move |_: Process<()>| {
@@ -564,7 +562,7 @@ fn info_03_a_question_to_a_process_that_ends_is_answered() {
 /// its going to rest, and with its end.
 #[test]
 fn info_03_no_question_is_lost() {
-    on(Runtime::builder().workers(4), async |mut me: Process<bool>| {
+    once(Runtime::builder().workers(4), async |mut me: Process<bool>| {
         const ASKERS: usize = 4;
         let askers: Vec<Address<Pid>> = (0..ASKERS)
             .map(|_| {
@@ -667,7 +665,7 @@ fn info_04_reductions_never_decrease_and_count_work() {
 /// A handled message counts one, and what the code reports counts besides. Questions cost a small constant.
 #[test]
 fn info_04_the_unit_of_work() {
-    seeds(SEEDS, async |_: Process<()>| {
+    under_seeds(SEEDS, async |_: Process<()>| {
         let examined = spawn(Examined::default());
         let reductions = |pid| node().peek(pid).expect("it lives").reductions;
         time::sleep(millis(1)).await;
@@ -779,14 +777,14 @@ async fn list_while_churning(rounds: usize) -> biotope_runtime::Result<()> {
 
 #[test]
 fn info_05_a_listing_has_every_living_process_once() {
-    on(Runtime::builder().workers(4), async |_: Process<()>| list_while_churning(10_000).await);
-    seeds(SEEDS, async |_: Process<()>| list_while_churning(80).await);
+    once(Runtime::builder().workers(4), async |_: Process<()>| list_while_churning(10_000).await);
+    under_seeds(SEEDS, async |_: Process<()>| list_while_churning(80).await);
 }
 
 /// From a thread that is no worker, which runs truly beside those that spawn and end.
 #[test]
 fn info_05_a_listing_from_outside() {
-    on(Runtime::builder().workers(4), async |_: Process<()>| {
+    once(Runtime::builder().workers(4), async |_: Process<()>| {
         let (alive, stop) = (Alive::default(), Arc::new(AtomicBool::new(false)));
         let lister = {
             let (node, alive, stop) = (node(), alive.clone(), stop.clone());

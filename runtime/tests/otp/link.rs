@@ -10,10 +10,8 @@ use biotope_runtime::{
     yield_now,
 };
 
-use crate::support::{
-    Got, KINDS, Kind, Load, Patience, Puppet, drain, end_of, everywhere, exit, info, next_exit, on, real, reason,
-    seeded, settle,
-};
+use crate::puppets::{Got, KINDS, Kind, Load, Puppet, drain, end_of, exit, info, next_exit, reason};
+use crate::runs::{Patience, everywhere, on, real, seeded, settle};
 use crate::two_nodes::{Pair, WIRES};
 
 async fn links(of: &Puppet) -> Result<Vec<Pid>> {

@@ -4,6 +4,7 @@
 //! never happens runs in virtual time; all else runs on the real scheduler, and over seeds where an order
 //! could matter.
 
+mod acts;
 mod alias;
 mod ends;
 mod exit;
@@ -11,11 +12,11 @@ mod info;
 mod link;
 mod mon;
 mod proc;
+mod puppets;
 mod recv;
 mod reg;
+mod runs;
 mod sched;
 mod sig;
-mod support;
-mod support2;
 mod time;
 mod two_nodes;

@@ -10,10 +10,8 @@ use biotope_runtime::{
 };
 use tokio::sync::oneshot;
 
-use crate::support::{
-    Got, KINDS, Kind, Load, Patience, Puppet, down, drain, end_of, everywhere, info, next_down, on, panicked, real,
-    reason, seeded, settle,
-};
+use crate::puppets::{Got, KINDS, Kind, Load, Puppet, down, drain, end_of, info, next_down, panicked, reason};
+use crate::runs::{Patience, everywhere, on, real, seeded, settle};
 use crate::two_nodes::{Pair, WIRES};
 
 /// The target of a monitor of the name `name` of the node of the running process.

@@ -13,10 +13,10 @@ use biotope_runtime::{
     Target, exit_now, node, process, spawn_link, spawn_monitor, spawn_process, yield_now,
 };
 
-use crate::support::{
-    Got, KINDS, Kind, Load, Order, Patience, Puppet, alone, down, end_of, everywhere, info, next_down, next_exit,
-    panicked, real, reason, seeded, settle,
+use crate::puppets::{
+    Got, KINDS, Kind, Load, Order, Puppet, down, end_of, info, next_down, next_exit, panicked, reason,
 };
+use crate::runs::{Patience, alone, everywhere, real, seeded, settle};
 
 /// PROC-01. That the body returns a value is excluded by its type: `macros/tests/ui/fail/process_returns_a_value.rs`.
 #[test]

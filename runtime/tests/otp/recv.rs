@@ -13,10 +13,11 @@ use biotope_runtime::{
 };
 use tokio::sync::oneshot;
 
-use crate::support2::{
-    Act, Dropping, Echo, Puppet, SEEDS, act, acted, all_there, down, dropping, everywhere, messages_there, millis,
-    nothing_more, on, puppet, random, secs, seeds, sent_by_another,
+use crate::acts::{
+    Act, Dropping, Echo, Puppet, act, acted, all_there, down, dropping, messages_there, nothing_more, puppet,
+    sent_by_another,
 };
+use crate::runs::{SEEDS, everywhere, millis, once, random, secs, under_seeds};
 
 const TIMED_OUT: ReceiveError = ReceiveError::Timeout;
 
@@ -168,7 +169,7 @@ fn recv_01_a_receive_that_is_dropped_has_taken_nothing() {
 /// Looks at all, once, in order, and gives up without any time having passed.
 #[test]
 fn recv_02_a_zero_timeout_looks_at_every_message_and_gives_up_at_once() {
-    seeds(SEEDS, async |mut me: Process<u32>| {
+    under_seeds(SEEDS, async |mut me: Process<u32>| {
         let begin = time::now();
         assert_eq!(me.receive().timeout(Duration::ZERO).await, Err(TIMED_OUT), "nothing is there");
         let all: Vec<u32> = (0..200).collect();
@@ -215,14 +216,14 @@ fn recv_02_a_zero_timeout_looks_through_a_mailbox_of_many_turns() {
         assert_eq!(me.receive_match(|n| *n == LAST).timeout(Duration::ZERO).await?, LAST);
         Ok(())
     };
-    seeds(5, body);
-    on(Runtime::builder().workers(2), body);
+    under_seeds(5, body);
+    once(Runtime::builder().workers(2), body);
 }
 
 /// A zero timeout sees infos, too.
 #[test]
 fn recv_02_a_zero_timeout_sees_infos() {
-    seeds(SEEDS, async |mut me: Process<&'static str>| {
+    under_seeds(SEEDS, async |mut me: Process<&'static str>| {
         let watched = puppet();
         let monitor = me.monitor(&watched);
         sent_by_another(&me, vec!["junk"]).await?;
@@ -243,7 +244,7 @@ fn recv_02_a_zero_timeout_sees_infos() {
 
 #[test]
 fn recv_03_a_timeout_is_not_restarted_by_junk() {
-    seeds(SEEDS, async |mut me: Process<u32>| {
+    under_seeds(SEEDS, async |mut me: Process<u32>| {
         let to = me.address();
         let begin = time::now();
         spawn_process(async move |_: Process<()>| {
@@ -265,7 +266,7 @@ fn recv_03_a_timeout_is_not_restarted_by_junk() {
 /// Neither by what the runtime says, nor by questions about the process.
 #[test]
 fn recv_03_a_timeout_is_not_restarted_by_infos_and_signals() {
-    seeds(SEEDS, async |mut me: Process<u32>| {
+    under_seeds(SEEDS, async |mut me: Process<u32>| {
         me.trap_exits(true);
         let myself = me.pid();
         let begin = time::now();
@@ -289,7 +290,7 @@ fn recv_03_a_timeout_is_not_restarted_by_infos_and_signals() {
 /// The match ends the wait at its instant, and the time-out that is left over does nothing.
 #[test]
 fn recv_03_a_match_in_time_ends_the_wait() {
-    seeds(SEEDS, async |mut me: Process<u32>| {
+    under_seeds(SEEDS, async |mut me: Process<u32>| {
         let to = me.address();
         let begin = time::now();
         spawn_process(async move |_: Process<()>| {
@@ -342,8 +343,8 @@ fn recv_04_waiting_for_a_reply_does_not_look_at_the_backlog() {
         nothing_more(&mut me).await;
         Ok(())
     };
-    seeds(1, body);
-    on(Runtime::builder().workers(2), body);
+    under_seeds(1, body);
+    once(Runtime::builder().workers(2), body);
 }
 
 struct Announcer(Address<&'static str>);
@@ -478,7 +479,7 @@ async fn sleeper(mut me: Process<&'static str>, to: Address<Told>, friend: Pid, 
 
 #[test]
 fn recv_06_hibernation_gives_memory_back_and_keeps_everything_else() {
-    seeds(20, async |mut me: Process<Told>| {
+    under_seeds(20, async |mut me: Process<Told>| {
         let (friend, watched) = (puppet(), puppet());
         let (to, friend_pid, watched_pid) = (me.address(), friend.pid(), watched.pid());
         let process =
@@ -520,7 +521,7 @@ fn recv_06_hibernation_gives_memory_back_and_keeps_everything_else() {
 /// Whatever arrives wakes it: also its timer, a `Down`, and a trapped exit. It stays in the mailbox.
 #[test]
 fn recv_06_hibernation_ends_with_a_timer_a_down_or_an_exit() {
-    seeds(SEEDS, async |mut me: Process<u32>| {
+    under_seeds(SEEDS, async |mut me: Process<u32>| {
         let begin = time::now();
         me.send_after(secs(60), &me.address(), 1);
         me.hibernate().await?;

@@ -9,11 +9,9 @@ use biotope_runtime::{
 };
 use tokio::sync::oneshot;
 
-use crate::support::{Awaiting, Got, Kind, Order};
-use crate::support2::{
-    Puppet, SEEDS, act, acted, down, end_of, everywhere, nothing_more, on, puppet, puppet_on, random, seeds,
-    sent_by_another, until,
-};
+use crate::acts::{Puppet, act, acted, down, end_of, nothing_more, puppet, puppet_on, sent_by_another};
+use crate::puppets::{Awaiting, Got, Kind, Order};
+use crate::runs::{SEEDS, everywhere, once, random, under_seeds, until};
 use crate::two_nodes::{Pair, WIRES};
 
 fn names() -> Vec<String> {
@@ -513,8 +511,8 @@ fn reg_04_a_name_of_a_process_with_other_messages_takes_nothing() {
 fn reg_05_of_many_that_register_at_once_one_succeeds() {
     const RACERS: usize = 16;
     const ROUNDS: u32 = 10_000;
-    on(Runtime::builder().workers(4), async |me: Process<Attempt>| race(me, RACERS, ROUNDS).await);
-    seeds(SEEDS, async |me: Process<Attempt>| race(me, RACERS, 10).await);
+    once(Runtime::builder().workers(4), async |me: Process<Attempt>| race(me, RACERS, ROUNDS).await);
+    under_seeds(SEEDS, async |me: Process<Attempt>| race(me, RACERS, 10).await);
 }
 
 struct Attempt {

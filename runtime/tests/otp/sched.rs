@@ -14,10 +14,8 @@ use biotope_runtime::{
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::support2::{
-    Echo, Log, Puppet, SEEDS, act, acted, down, dropping, everywhere, is_virtual, millis, on, puppet, secs, seeds,
-    until,
-};
+use crate::acts::{Echo, Log, Puppet, act, acted, down, dropping, puppet};
+use crate::runs::{SEEDS, everywhere, is_virtual, millis, once, secs, under_seeds, until};
 
 /// What OTP gives a process for one turn, and about what we do.
 const BUDGET: u64 = 4_000;
@@ -130,7 +128,7 @@ impl Busy {
 /// Whatever the framework's construct: when the first has had 400 turns, no other has had less than half.
 #[test]
 fn sched_01_processes_that_only_compute_have_equal_shares() {
-    seeds(SEEDS, async |mut me: Process<Vec<u64>>| {
+    under_seeds(SEEDS, async |mut me: Process<Vec<u64>>| {
         const PROCESSES: usize = 4;
         for busy in BUSY {
             let counts = counts(PROCESSES);
@@ -160,7 +158,7 @@ fn sched_01_processes_that_only_compute_have_equal_shares() {
 /// All of them together: what a process counts as its work is what it gets its share of.
 #[test]
 fn sched_01_long_steps_do_not_buy_a_greater_share() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let costs = [10_u32, 100, 1_000, 4_000];
         let stop = Arc::new(AtomicBool::new(false));
         let pids: Vec<Pid> = costs
@@ -193,7 +191,7 @@ fn sched_01_long_steps_do_not_buy_a_greater_share() {
 /// A ticker beside them ticks: time goes on though all are busy, and it waits a few turns at most.
 #[test]
 fn sched_01_a_ticker_ticks_beside_them() {
-    seeds(3, async |_: Process<()>| {
+    under_seeds(3, async |_: Process<()>| {
         for busy in BUSY {
             let stop = Arc::new(AtomicBool::new(false));
             let counts = counts(4);
@@ -230,7 +228,7 @@ fn sched_01_a_ticker_ticks_beside_them() {
 #[test]
 fn sched_01_on_threads_each_goes_on_and_a_ticker_ticks() {
     for busy in BUSY {
-        on(Runtime::builder().workers(2), async move |_: Process<()>| {
+        once(Runtime::builder().workers(2), async move |_: Process<()>| {
             let stop = Arc::new(AtomicBool::new(false));
             let counts = counts(8);
             for own in 0..8 {
@@ -260,7 +258,7 @@ fn sched_01_on_threads_each_goes_on_and_a_ticker_ticks() {
 /// much before.
 #[test]
 fn sched_01_a_turn_is_about_a_budget() {
-    seeds(SEEDS, async |_: Process<()>| {
+    under_seeds(SEEDS, async |_: Process<()>| {
         let steps: Log<usize> = Log::new();
         for who in 0..2 {
             let steps = steps.clone();
@@ -351,7 +349,7 @@ fn sched_02_a_process_with_a_long_queue_lets_others_run() {
     const MESSAGES: u64 = 20_000;
     const COST: u64 = 40;
     const AT_MOST: u64 = 60;
-    seeds(SEEDS, async |_: Process<()>| {
+    under_seeds(SEEDS, async |_: Process<()>| {
         for is_actor in [true, false] {
             let echo = spawn(Echo);
             let handled = drains(MESSAGES, COST as u32, is_actor);
@@ -368,7 +366,7 @@ fn sched_02_a_process_with_a_long_queue_lets_others_run() {
 #[test]
 fn sched_02_a_million_messages_do_not_delay_others() {
     const MESSAGES: u64 = 1_000_000;
-    seeds(1, async |_: Process<()>| {
+    under_seeds(1, async |_: Process<()>| {
         for is_actor in [true, false] {
             let echo = spawn(Echo);
             let handled = drains(MESSAGES, 1, is_actor);
@@ -380,7 +378,7 @@ fn sched_02_a_million_messages_do_not_delay_others() {
     });
     for is_actor in [true, false] {
         // One worker has them all: if the queue went first, the questions were answered after it.
-        on(Runtime::builder().workers(1), async move |_: Process<()>| {
+        once(Runtime::builder().workers(1), async move |_: Process<()>| {
             let echo = spawn(Echo);
             let handled = drains(MESSAGES, 1, is_actor);
             handled_per_question(&echo, &handled).await?;
@@ -395,7 +393,7 @@ fn sched_02_a_million_messages_do_not_delay_others() {
 /// A process that feeds itself does not stay: messages to oneself end the turn.
 #[test]
 fn sched_02_a_process_that_feeds_itself_lets_others_run() {
-    seeds(SEEDS, async |_: Process<()>| {
+    under_seeds(SEEDS, async |_: Process<()>| {
         let (steps, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         for busy in [Busy::Tell, Busy::Receive] {
             let (steps, stop) = (steps.clone(), stop.clone());
@@ -435,7 +433,7 @@ fn calls_in_a_loop(
 #[test]
 fn sched_03_low_has_a_small_share_beside_normal() {
     const ENOUGH: u64 = 4_000;
-    seeds(SEEDS, async |mut me: Process<Vec<u64>>| {
+    under_seeds(SEEDS, async |mut me: Process<Vec<u64>>| {
         for of_each in [1, 4] {
             let server = spawn(options(Echo).priority(Priority::High));
             // Normal first, then low.
@@ -466,7 +464,7 @@ fn sched_03_low_has_a_small_share_beside_normal() {
 /// The same with code that computes, in reductions.
 #[test]
 fn sched_03_low_has_a_small_share_in_reductions() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let stop = Arc::new(AtomicBool::new(false));
         let spawn_busy = |priority| {
             let (stop, report) = (stop.clone(), me.address());
@@ -515,9 +513,9 @@ fn sched_03_low_is_never_starved_by_normal() {
         stop.store(true, Ordering::Relaxed);
         Ok(())
     };
-    seeds(SEEDS, body);
+    under_seeds(SEEDS, body);
     for workers in [1, 4] {
-        on(Runtime::builder().workers(workers), body);
+        once(Runtime::builder().workers(workers), body);
     }
 }
 
@@ -552,7 +550,7 @@ fn enters(log: &Log<&'static str>, name: &'static str, priority: Priority) -> Ad
 /// a turn. Then they catch up.
 #[test]
 fn sched_04_high_is_strict() {
-    seeds(SEEDS, async |_: Process<()>| {
+    under_seeds(SEEDS, async |_: Process<()>| {
         let log = Log::new();
         let below: Vec<Address<()>> =
             [Priority::Normal, Priority::Low].into_iter().map(|priority| enters(&log, "below", priority)).collect();
@@ -580,7 +578,7 @@ fn sched_04_high_is_strict() {
 /// The case in its own words: a second of high work, in virtual time, beside tickers.
 #[test]
 fn sched_04_tickers_below_wait_and_catch_up() {
-    seeds(3, async |_: Process<()>| {
+    under_seeds(3, async |_: Process<()>| {
         let begin = time::now();
         let ticks: Log<(Priority, Instant)> = Log::new();
         for priority in [Priority::Normal, Priority::Low] {
@@ -615,7 +613,7 @@ fn sched_04_tickers_below_wait_and_catch_up() {
 /// Whoever is woken at a higher priority goes before all that wait at a lower one.
 #[test]
 fn sched_04_who_is_urgent_goes_before_all_who_wait() {
-    seeds(SEEDS, async |_: Process<()>| {
+    under_seeds(SEEDS, async |_: Process<()>| {
         let log = Log::new();
         let high = enters(&log, "high", Priority::High);
         let max = enters(&log, "max", Priority::Max);
@@ -643,7 +641,7 @@ fn sched_04_who_is_urgent_goes_before_all_who_wait() {
 /// Max goes before high, also when high is at work already, and as strictly.
 #[test]
 fn sched_04_max_goes_before_high() {
-    seeds(SEEDS, async |_: Process<()>| {
+    under_seeds(SEEDS, async |_: Process<()>| {
         let log = Log::new();
         let worker = |name: &'static str, priority| {
             let log = log.clone();
@@ -690,7 +688,7 @@ fn sched_04_max_goes_before_high() {
 #[test]
 fn sched_04_on_one_worker_the_urgent_go_first() {
     for _ in 0..20 {
-        on(Runtime::builder().workers(1), async |_: Process<()>| {
+        once(Runtime::builder().workers(1), async |_: Process<()>| {
             let log = Log::new();
             let classes = [
                 ("low", Priority::Low),
@@ -761,7 +759,7 @@ fn sched_05_setting_the_priority_returns_the_one_before() {
 /// It counts from the next turn on: one that makes itself low stops going first.
 #[test]
 fn sched_05_a_new_priority_counts_from_the_next_turn() {
-    seeds(SEEDS, async |_: Process<()>| {
+    under_seeds(SEEDS, async |_: Process<()>| {
         let log = Log::new();
         let normal = enters(&log, "normal", Priority::Normal);
         time::sleep(millis(1)).await;
@@ -850,7 +848,7 @@ impl Handle for Reader {
 #[test]
 fn sched_06_blocking_work_leaves_others_alone_and_has_a_limit() {
     const LIMIT: usize = 4;
-    on(Runtime::builder().workers(2).blocking_threads(LIMIT), async |_: Process<()>| {
+    once(Runtime::builder().workers(2).blocking_threads(LIMIT), async |_: Process<()>| {
         let gate = Gate::default();
         let _open = OpenAtLast(gate.clone());
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -880,7 +878,7 @@ fn sched_06_blocking_work_leaves_others_alone_and_has_a_limit() {
 #[test]
 fn sched_06_a_kill_does_not_wait_for_blocking_work() {
     for _ in 0..5 {
-        on(Runtime::builder().workers(2), async |mut me: Process<()>| {
+        once(Runtime::builder().workers(2), async |mut me: Process<()>| {
             let gate = Gate::default();
             let _open = OpenAtLast(gate.clone());
             let (begin, begun) = oneshot::channel();
@@ -914,7 +912,7 @@ fn sched_06_a_kill_does_not_wait_for_blocking_work() {
 /// Also one whose work waits for its turn: its end does not wait, and nobody gets a result.
 #[test]
 fn sched_06_a_kill_does_not_wait_for_work_that_has_not_begun() {
-    on(Runtime::builder().workers(2).blocking_threads(1), async |mut me: Process<()>| {
+    once(Runtime::builder().workers(2).blocking_threads(1), async |mut me: Process<()>| {
         let gate = Gate::default();
         let _open = OpenAtLast(gate.clone());
         let (begin, begun) = oneshot::channel();
@@ -970,7 +968,7 @@ fn sched_06_results_and_panics_of_blocking_work_come_back() {
 #[test]
 fn sched_06_a_handler_that_blocks_its_worker_holds_up_nobody_else() {
     for _ in 0..5 {
-        on(Runtime::builder().workers(1), async |_: Process<()>| {
+        once(Runtime::builder().workers(1), async |_: Process<()>| {
             let gate = Gate::default();
             let _open = OpenAtLast(gate.clone());
             let (tell, told) = oneshot::channel();
@@ -1005,7 +1003,7 @@ fn sched_06_a_handler_that_blocks_its_worker_holds_up_nobody_else() {
 #[test]
 fn sched_06_several_handlers_that_block_are_each_replaced() {
     const BLOCKING: usize = 5;
-    on(Runtime::builder().workers(1), async |_: Process<()>| {
+    once(Runtime::builder().workers(1), async |_: Process<()>| {
         let gate = Gate::default();
         let _open = OpenAtLast(gate.clone());
         let (report, mut reports) = mpsc::unbounded_channel();
@@ -1033,7 +1031,7 @@ fn sched_06_several_handlers_that_block_are_each_replaced() {
 #[test]
 fn sched_06_what_waits_behind_a_handler_that_blocks_is_run_by_those_that_are_busy() {
     const WAITING: usize = 100;
-    on(Runtime::builder().workers(1), async |_: Process<()>| {
+    once(Runtime::builder().workers(1), async |_: Process<()>| {
         let gate = Gate::default();
         let _open = OpenAtLast(gate.clone());
         let (ran, went) = (Arc::new(AtomicUsize::new(0)), gate.clone());

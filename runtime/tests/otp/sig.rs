@@ -12,10 +12,8 @@ use biotope_runtime::{
 };
 use tokio::sync::oneshot;
 
-use crate::support::{
-    Got, KINDS, Kind, Load, Order, Puppet, down, drain, end_of, everywhere, exit, info, next_down, on, real, reason,
-    seeded, settle,
-};
+use crate::puppets::{Got, KINDS, Kind, Load, Order, Puppet, down, drain, end_of, exit, info, next_down, reason};
+use crate::runs::{everywhere, on, real, seeded, settle};
 use crate::two_nodes::{Pair, WIRES, far};
 
 /// Checks that the numbers of each sender come in order, none missing or doubled; then says so.

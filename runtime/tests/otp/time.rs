@@ -13,10 +13,8 @@ use biotope_runtime::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::support2::{
-    Act, Log, SEEDS, act, acted, down, end_of, everywhere, messages_there, millis, nothing_more, on, puppet, random,
-    secs, seeds, threads, until,
-};
+use crate::acts::{Act, Log, act, acted, down, end_of, messages_there, nothing_more, puppet};
+use crate::runs::{SEEDS, everywhere, millis, once, random, secs, threads, under_seeds, until};
 
 const HOUR: Duration = secs(3_600);
 
@@ -24,7 +22,7 @@ const HOUR: Duration = secs(3_600);
 
 #[test]
 fn time_01_a_delayed_message_comes_at_its_instant() {
-    seeds(SEEDS, async |mut me: Process<&'static str>| {
+    under_seeds(SEEDS, async |mut me: Process<&'static str>| {
         let begin = time::now();
         let timer = me.send_after(millis(1_000), &me.address(), "x");
         assert_eq!(me.read_timer(timer), Some(millis(1_000)));
@@ -40,7 +38,7 @@ fn time_01_a_delayed_message_comes_at_its_instant() {
 /// Nothing of it is there an instant before.
 #[test]
 fn time_01_it_does_not_come_early() {
-    seeds(SEEDS, async |mut me: Process<u32>| {
+    under_seeds(SEEDS, async |mut me: Process<u32>| {
         let nano = Duration::from_nanos(1);
         for delay in [nano, Duration::from_micros(999), millis(1), millis(1) + nano, secs(86_400)] {
             me.send_after(delay, &me.address(), 7);
@@ -81,7 +79,7 @@ impl Handle for Noting {
 /// Every way to send later: from a process, from a node, to an actor, to itself.
 #[test]
 fn time_01_every_way_to_send_later() {
-    seeds(SEEDS, async |me: Process<()>| {
+    under_seeds(SEEDS, async |me: Process<()>| {
         let begin = time::now();
         let noting = spawn(Noting::default());
         noting.cast(Told::Delay(millis(50)));
@@ -137,7 +135,7 @@ struct Timeout {
 
 #[test]
 fn time_02_a_timer_message_carries_its_reference() {
-    seeds(SEEDS, async |mut me: Process<Timeout>| {
+    under_seeds(SEEDS, async |mut me: Process<Timeout>| {
         let begin = time::now();
         let start = |delay, value| me.start_timer(delay, &me.address(), move |timer| Timeout { timer, value });
         let x = start(millis(1_000), "x");
@@ -174,7 +172,7 @@ fn time_02_references_are_those_that_were_returned() {
 
 #[test]
 fn time_03_a_timer_that_is_cancelled_in_time_does_not_fire() {
-    seeds(SEEDS, async |mut me: Process<&'static str>| {
+    under_seeds(SEEDS, async |mut me: Process<&'static str>| {
         let timer = me.send_after(millis(1_000), &me.address(), "x");
         time::sleep(millis(200)).await;
         assert_eq!(me.cancel_timer(timer), Some(millis(800)));
@@ -238,7 +236,7 @@ fn time_03_cancelled_or_fired_but_not_both() {
 /// A million timers for one process, nearly all cancelled, in no order; the others come in theirs.
 #[test]
 fn time_03_a_million_timers_and_their_cancellation() {
-    seeds(1, async |mut me: Process<u32>| {
+    under_seeds(1, async |mut me: Process<u32>| {
         const TIMERS: u32 = 1_000_000;
         const KEPT: u32 = 1_000;
         let to = me.address();
@@ -278,7 +276,7 @@ fn time_03_a_million_timers_and_their_cancellation() {
 /// The same on threads, set and cancelled by several at once; what is left ends with its process.
 #[test]
 fn time_03_a_million_timers_on_threads() {
-    on(Runtime::builder().workers(4), async |mut me: Process<Vec<TimerRef>>| {
+    once(Runtime::builder().workers(4), async |mut me: Process<Vec<TimerRef>>| {
         const SETTERS: usize = 4;
         const EACH: u64 = 250_000;
         let target = spawn_process(async |mut target: Process<Option<Arc<()>>>| {
@@ -341,7 +339,7 @@ fn time_03_a_million_timers_on_threads() {
 /// Timers against a model: set, read, cancelled and waited for in any order, from an instant to many days.
 #[test]
 fn time_03_agrees_with_a_model() {
-    seeds(SEEDS, async |mut me: Process<u32>| {
+    under_seeds(SEEDS, async |mut me: Process<u32>| {
         // By number: when it is due.
         let mut model: BTreeMap<u32, (Instant, TimerRef)> = BTreeMap::new();
         let mut over: Vec<TimerRef> = Vec::new();
@@ -404,7 +402,7 @@ fn time_03_agrees_with_a_model() {
 
 #[test]
 fn time_04_reading_does_not_disturb() {
-    seeds(SEEDS, async |mut me: Process<&'static str>| {
+    under_seeds(SEEDS, async |mut me: Process<&'static str>| {
         let days = 5 * 24 * HOUR;
         let timer = me.send_after(days, &me.address(), "x");
         let undisturbed = me.send_after(days, &me.address(), "y");
@@ -431,7 +429,7 @@ fn time_04_reading_does_not_disturb() {
 
 #[test]
 fn time_05_different_deadlines_come_in_order() {
-    seeds(SEEDS, async |mut me: Process<u64>| {
+    under_seeds(SEEDS, async |mut me: Process<u64>| {
         for delays in [&[5_000, 0, 200, 100, 500, 300, 400][..], &[100, 101, 102, 103]] {
             let begin = time::now();
             for &delay in delays {
@@ -452,7 +450,7 @@ fn time_05_different_deadlines_come_in_order() {
 /// Whoever set them, and in whatever order.
 #[test]
 fn time_05_deadlines_set_by_many_come_in_order() {
-    seeds(SEEDS, async |mut me: Process<u64>| {
+    under_seeds(SEEDS, async |mut me: Process<u64>| {
         let begin = time::now();
         let mut delays: Vec<u64> = (0..1_000).map(|n| n * 7 + random(7)).collect();
         for at in (1..delays.len()).rev() {
@@ -499,7 +497,7 @@ fn time_05_order_on_the_real_clock() {
 
 #[test]
 fn time_06_a_timer_ends_with_its_destination() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let message = Arc::new(());
         let begin = time::now();
         let process = spawn_process(async |_: Process<Arc<()>>| {
@@ -606,7 +604,7 @@ fn time_06_a_timer_that_races_with_the_end_leaves_nothing() {
 
 #[test]
 fn time_07_a_timer_outlives_its_creator() {
-    seeds(SEEDS, async |mut me: Process<u32>| {
+    under_seeds(SEEDS, async |mut me: Process<u32>| {
         for way in 0..4_u32 {
             let begin = time::now();
             let (to, creator) = (me.address(), puppet());
@@ -634,7 +632,7 @@ fn time_07_a_timer_outlives_its_creator() {
 /// An interval, too.
 #[test]
 fn time_07_an_interval_outlives_its_creator() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let begin = time::now();
         let (to, creator) = (me.address(), puppet());
         let timer = acted(&creator, move |creator| creator.send_interval(millis(50), &to, || ())).await?;
@@ -655,7 +653,7 @@ fn time_07_an_interval_outlives_its_creator() {
 
 #[test]
 fn time_08_an_interval_stops_with_its_target() {
-    seeds(SEEDS, async |mut me: Process<()>| {
+    under_seeds(SEEDS, async |mut me: Process<()>| {
         let begin = time::now();
         let ticks = Log::new();
         let noted = ticks.clone();
@@ -683,7 +681,7 @@ fn time_08_an_interval_stops_with_its_target() {
 /// Tick n comes at n periods, however slow the target is and however long it takes.
 #[test]
 fn time_08_ticks_do_not_drift() {
-    seeds(SEEDS, async |mut me: Process<Instant>| {
+    under_seeds(SEEDS, async |mut me: Process<Instant>| {
         let begin = time::now();
         let runtime = node().downgrade();
         // The instant at which a tick is made is that at which it is due.
@@ -714,7 +712,7 @@ fn now_of(node: &biotope_runtime::WeakNode) -> Instant {
 /// Ticks that are in the mailbox when the interval is cancelled stay; no other comes.
 #[test]
 fn time_08_a_cancelled_interval_ticks_no_more() {
-    seeds(SEEDS, async |mut me: Process<u32>| {
+    under_seeds(SEEDS, async |mut me: Process<u32>| {
         let mut n = 0;
         let timer = me.send_interval(millis(10), &me.address(), move || {
             n += 1;

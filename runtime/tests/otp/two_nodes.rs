@@ -14,7 +14,7 @@ use biotope_runtime::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::support::{Awaiting, Order, Puppet};
+use crate::puppets::{Awaiting, Order, Puppet};
 
 /// How things get from one node to the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,104 +1,16 @@
-//! What the tests of RECV, ALIAS, TIME, REG, INFO, SCHED and of the ends share.
+//! A process that does any act that it is sent, and other help for code that is written as a line.
 
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use biotope_runtime::{
     Actor, Address, Context, Down, ExitReason, Handle, Info, MonitorRef, Node, Pid, Process, ReceiveError, Received,
-    ReplyTo, Result, Runtime, RuntimeBuilder, node, spawn_process, time,
+    ReplyTo, Result, spawn_process,
 };
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-/// How many seeds an order or a race is tried under.
-pub(crate) const SEEDS: u64 = 200;
-
-/// How often it is tried on the real scheduler besides.
-const TIMES: u32 = 20;
-
-pub(crate) const fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-pub(crate) const fn millis(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-/// Runs `body` as a process under 200 seeds in virtual time, and twenty times on the real scheduler.
-pub(crate) fn everywhere<M, B, F>(body: B)
-where
-    M: Send + 'static,
-    B: Fn(Process<M>) -> F,
-    F: Future<Output = Result<()>> + Send + 'static,
-{
-    seeds(SEEDS, &body);
-    threads(TIMES, &body);
-}
-
-/// Runs `body` as a process in virtual time, under the seeds below `count`, or under the one that
-/// `BIOTOPE_SEED` names.
-pub(crate) fn seeds<M, B, F>(count: u64, body: B)
-where
-    M: Send + 'static,
-    B: Fn(Process<M>) -> F,
-    F: Future<Output = Result<()>> + Send + 'static,
-{
-    for seed in crate::support::seeds(count) {
-        let attempt = AssertUnwindSafe(|| crate::support::run(Runtime::builder().seeded(seed), &body));
-        let failure = match catch_unwind(attempt) {
-            Ok(Ok(())) => continue,
-            Ok(Err(reason)) => reason.to_string(),
-            Err(panic) => match panic.downcast_ref::<String>() {
-                Some(text) => text.clone(),
-                None => panic.downcast_ref::<&str>().map_or_else(|| "it panicked".to_owned(), ToString::to_string),
-            },
-        };
-        let current = std::thread::current();
-        let name = current.name().unwrap_or("otp");
-        panic!("under seed {seed}: {failure}\nreplay: BIOTOPE_SEED={seed} cargo test --test otp {name}");
-    }
-}
-
-/// Runs `body` as a process on the real scheduler, so many times, with more workers than most machines
-/// of CI have cores.
-pub(crate) fn threads<M, B, F>(times: u32, body: B)
-where
-    M: Send + 'static,
-    B: Fn(Process<M>) -> F,
-    F: Future<Output = Result<()>> + Send + 'static,
-{
-    for _ in 0..times {
-        on(Runtime::builder().workers(4), &body);
-    }
-}
-
-/// Runs `body` as a process, once, on the real scheduler that `builder` makes. If it hangs it fails.
-pub(crate) fn on<M, B, F>(builder: RuntimeBuilder, body: B)
-where
-    M: Send + 'static,
-    B: FnOnce(Process<M>) -> F,
-    F: Future<Output = Result<()>> + Send + 'static,
-{
-    // What replays a seed replays that only.
-    if std::env::var_os("BIOTOPE_SEED").is_none()
-        && let Err(reason) = crate::support::run(builder, body)
-    {
-        panic!("{reason}");
-    }
-}
-
-/// Whether this runs in virtual time.
-pub(crate) fn is_virtual() -> bool {
-    node().runtime().is_seeded()
-}
-
-/// A random number, drawn from the seed in a seeded run.
-pub(crate) fn random(below: u64) -> u64 {
-    node().runtime().random() % below
-}
-
+use crate::runs::{is_virtual, secs};
 /// Waits for the `Down` of `monitor`, wherever it lies in the mailbox.
 pub(crate) async fn down<M: Send + 'static>(me: &mut Process<M>, monitor: MonitorRef) -> Result<Down> {
     let down = me.receive_info(move |info| match info {
@@ -265,19 +177,5 @@ impl Actor for Echo {
 impl Handle for Echo {
     async fn handle(&mut self, (n, reply): Question, _cx: &mut Context<Self>) {
         reply.send(n);
-    }
-}
-
-/// Waits until `condition` holds, letting all others run meanwhile. For what is promised to happen, but
-/// of which nobody is told. In virtual time it must hold within a second.
-pub(crate) async fn until(condition: impl Fn() -> bool) {
-    let begin = time::now();
-    while !condition() {
-        if is_virtual() {
-            assert!(time::now() - begin < secs(1), "what was promised has not happened");
-            time::sleep(millis(1)).await;
-        } else {
-            time::yield_now().await;
-        }
     }
 }
