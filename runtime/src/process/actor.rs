@@ -31,7 +31,7 @@ use crate::context::Context;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{Next, Position, Special, Taken, Walked};
-use crate::panics::Unwound;
+use crate::panics::{self, Unwound};
 use crate::signal::{Info, Request};
 use crate::spec::StartError;
 
@@ -224,9 +224,15 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
                 }
                 (phase::TERMINATING | phase::TERMINATED, unwound) => Flow::end(unwound.into_reason()),
                 (_, unwound) => {
-                    work.begin_terminate(unwound.into_reason());
-                    let _ = header.state.note(Cause::Wake);
-                    Flow::Yield
+                    let reason = unwound.into_reason();
+                    match catch_unwind(AssertUnwindSafe(|| work.begin_terminate(reason))) {
+                        Ok(()) => {
+                            let _ = header.state.note(Cause::Wake);
+                            Flow::Yield
+                        }
+                        // It panicked before it gave its future.
+                        Err(payload) => Flow::end(panics::unwound(payload).into_reason()),
+                    }
                 }
             }
         }

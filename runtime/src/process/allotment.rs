@@ -3,6 +3,9 @@
 //!
 //! Processes come and go by the million on all workers. Were each to take its slot and count its reference
 //! in one place, that place's cache line would travel from core to core with every one of them.
+//!
+//! What is at hand of a node keeps it alive until the worker sleeps or turns to another node. In a seeded run that is
+//! until `block_on` returns.
 
 use crate::lease::{Lease, Leases};
 use crate::node::{Node, WeakNode};

@@ -381,8 +381,11 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
                 turn::stock(worker, &node).release(cell.cast(), Layout::new::<Self>());
             });
             turn::with_worker_of(&node.handle(), |worker| match worker {
-                Some(turn) => drop(turn.with_allotment(&node.handle(), |allotment| allotment.put_reference(node))),
-                None => drop(node),
+                // A worker that leads has no turn after this in which it would rest.
+                Some(turn) if !turn.is_leading() => {
+                    drop(turn.with_allotment(&node.handle(), |allotment| allotment.put_reference(node)))
+                }
+                _ => drop(node),
             });
         }
     }

@@ -84,8 +84,8 @@ pub(crate) enum Effect {
     Answer(Pid, Signal),
     /// The process is told, in the signal's place in the mailbox.
     Tell(Info),
-    /// The process is told by a message of its own.
-    TellAs(Box<dyn Any + Send>),
+    /// The process is told by a message of its own, which this makes; not under the lock.
+    TellAs(Tag, Down),
     /// The process is asked to stop, in the signal's place in the mailbox.
     Stop(ExitReason),
     /// The process ends.
@@ -228,7 +228,7 @@ impl Control {
                 let down = Down { reference, target: monitor.target, reason };
                 match monitor.tag {
                     None => Effect::Tell(Info::Down(down)),
-                    Some(tag) => Effect::TellAs(tag(down)),
+                    Some(tag) => Effect::TellAs(tag, down),
                 }
             }
             Signal::Exit { from, reason, link } => self.receive_exit(from, reason, link),
@@ -275,7 +275,7 @@ mod tests {
             Effect::Nothing => Said::Nothing,
             Effect::Tell(info) => Said::Tell(info),
             Effect::End(reason) => Said::End(reason),
-            Effect::Answer(..) | Effect::TellAs(_) | Effect::Stop(_) => Said::Other,
+            Effect::Answer(..) | Effect::TellAs(..) | Effect::Stop(_) => Said::Other,
         }
     }
 

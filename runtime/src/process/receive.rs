@@ -52,7 +52,7 @@ fn receive_signal<M: Send + 'static>(header: &Header, signal: Signal) -> Result<
             Becomes::Nothing
         }
         Effect::Tell(info) => Becomes::Taken(Taken::Info(info)),
-        Effect::TellAs(message) => match message.downcast::<M>() {
+        Effect::TellAs(tag, down) => match tag(down).downcast::<M>() {
             Ok(message) => {
                 header.message_added();
                 Becomes::Taken(Taken::Message(*message))

@@ -73,10 +73,12 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
     };
     // SAFETY: as above; the process has nothing to do any more.
     unsafe { super::teardown::end::<M, B>(&local, body, &reason, turn) };
-    drop(turn.take_stopping());
-    // SAFETY: it has ended. It is left only then, so that it is its worker that frees it.
-    unsafe { cell::AnyRef::ended(raw) };
+    // Values of the user's, which may panic.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop((turn.take_stopping(), reason))));
+    // Before the cell may be freed: afterwards the turn's process is nobody.
     turn.leave();
+    // SAFETY: it has ended.
+    unsafe { cell::AnyRef::ended(raw) };
     After::Nothing
 }
 
@@ -94,7 +96,12 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
         // Signals first: a process must not handle more work after it was told to end.
         if header.state.take_receive() {
             // SAFETY: the caller's promise.
-            match unsafe { super::receive::receive::<M, B>(local, turn) }.map_err(Ending::from)? {
+            let received = catch_unwind(AssertUnwindSafe(|| unsafe { super::receive::receive::<M, B>(local, turn) }));
+            // What makes a message of a `Down` is the user's, and may panic.
+            match received
+                .unwrap_or_else(|payload| Err(panics::unwound(payload).into_reason()))
+                .map_err(Ending::from)?
+            {
                 Walked::Hole => {
                     let _ = header.state.note(Cause::Receive);
                     return Ok(give_up(header, turn));

@@ -160,7 +160,7 @@ impl Table {
                     }
                     found = true;
                     let mut free = self.free.lock();
-                    free.waiting.retain(|(waited, _)| *waited != number);
+                    free.waiting.retain(|(waited, waker)| *waited != number || !waker.will_wake(cx.waker()));
                     // Looked at again: who emptied it before the table was closed wakes nobody. Who does so
                     // now takes the lock afterwards.
                     fence(Ordering::SeqCst);
@@ -239,13 +239,14 @@ impl Slot {
     }
 
     fn is_empty(&self) -> bool {
-        self.process.load(Ordering::Acquire).is_null()
+        self.process.load(Ordering::SeqCst).is_null()
     }
 
     /// The process here, if there is one, of this generation if one is given.
     fn process_of(&self, generation: Option<u32>) -> Option<AnyRef> {
         let locked = self.lock();
-        let process = self.process.load(Ordering::Relaxed);
+        // SeqCst: with the swap in `insert`, which takes no lock.
+        let process = self.process.load(Ordering::SeqCst);
         let is_meant = generation.is_none_or(|generation| generation == locked);
         // SAFETY: a process is taken out of its slot, under this lock, before it gives up the reference
         // that it has to itself.

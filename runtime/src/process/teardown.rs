@@ -70,6 +70,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     }
     if let Some(control) = control {
         announce(header, &control, reason);
+        drop_quietly(control);
     }
     // Whoever waits for a start that failed hears of it when nothing of it is left.
     if let Some(launching) = launching {

@@ -165,12 +165,13 @@ impl<'a> Turn<'a> {
     /// Uses what this worker has at hand of `node`.
     #[inline]
     pub(crate) fn with_allotment<R>(&self, node: &Node, f: impl FnOnce(&mut Allotment) -> R) -> R {
-        match &mut *self.allotment.borrow_mut() {
-            Some(at_hand) if at_hand.is_of(node) => return f(at_hand),
-            _ => {}
+        loop {
+            match &mut *self.allotment.borrow_mut() {
+                Some(at_hand) if at_hand.is_of(node) => return f(at_hand),
+                _ => {}
+            }
+            self.turn_to(node);
         }
-        self.turn_to(node);
-        f(self.allotment.borrow_mut().get_or_insert_with(|| Allotment::of(node)))
     }
 
     #[cold]
@@ -182,8 +183,14 @@ impl<'a> Turn<'a> {
 
     /// The worker has nothing to do.
     pub(crate) fn rest(&self) {
-        let leases = self.allotment.borrow_mut().as_mut().and_then(Allotment::rest);
-        drop(leases);
+        // Until there are none: with these a node may go, and what it drops may take some.
+        loop {
+            let leases = self.allotment.borrow_mut().as_mut().and_then(Allotment::rest);
+            if leases.is_none() {
+                return;
+            }
+            drop(leases);
+        }
     }
 
     /// The worker's number.
@@ -309,7 +316,6 @@ impl<'a> Turn<'a> {
         self.process().is_some_and(|process| process.node().is(node)) || self.is_home_of(node)
     }
 
-    #[cold]
     fn is_home_of(&self, node: &Node) -> bool {
         ptr::eq(self.home, node.runtime().home())
     }

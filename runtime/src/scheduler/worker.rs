@@ -172,12 +172,14 @@ impl Workers {
     }
 
     fn start_seat(self: &Arc<Self>, number: usize) -> std::io::Result<()> {
-        let seat = &self.seats[number];
-        let Some(queue) = seat.queue.lock().take() else { return Ok(()) };
         let workers = self.clone();
         let name = if number < self.count { "worker" } else { "spare" };
         let thread = thread::Builder::new().name(format!("biotope-{name}-{number}")).spawn(move || {
-            Worker { workers: &workers, seat: &workers.seats[number], number, queue }.work();
+            let seat = &workers.seats[number];
+            // Taken here, so that it is still there if there is no thread.
+            if let Some(queue) = seat.queue.lock().take() {
+                Worker { workers: &workers, seat, number, queue }.work();
+            }
         })?;
         self.started.fetch_max(number + 1, Ordering::Release);
         self.threads.lock().push(thread);
@@ -597,7 +599,7 @@ impl Worker<'_> {
         let own = self.queue.len();
         let longest = self.workers.seated().iter().max_by_key(|seat| seat.len());
         if let Some(longest) = longest.filter(|seat| seat.len() > own + 1) {
-            let half = (longest.len() - own) / 2;
+            let half = longest.len().saturating_sub(own) / 2;
             let _ = longest.stealer.steal_batch_with_limit(&self.queue, half.max(1));
         }
     }
@@ -605,6 +607,11 @@ impl Worker<'_> {
     /// Sleeps until there may be work. Returns whether it counts as searching.
     fn sleep(&self, turn: &Turn<'_>, searching: bool) -> bool {
         let workers = self.workers;
+        // With the last reference a node may go, and what it held may send something.
+        turn.rest();
+        if !self.queue.is_empty() {
+            return searching;
+        }
         workers.idle.lie_down(self.number, searching);
         if workers.has_work() {
             workers.idle.get_up_to_search(self.number);
@@ -614,7 +621,6 @@ impl Worker<'_> {
             return workers.idle.get_up(self.number);
         }
         self.seat.parks.fetch_add(1, Ordering::Relaxed);
-        turn.rest();
         if workers.io.try_take() {
             turn.set_leading(true);
             self.seat.parker.lead(workers.io());
@@ -657,6 +663,7 @@ impl Worker<'_> {
         if workers.surplus.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_err() {
             return false;
         }
+        turn.rest();
         while let Some(ready) = self.queue.pop() {
             workers.injector.push(ready);
         }
@@ -664,7 +671,6 @@ impl Worker<'_> {
             let _ = workers.idle.found();
         }
         workers.wake_one();
-        turn.rest();
         workers.resting.lock().push(self.number);
         if !workers.is_closed() {
             self.seat.parker.park();

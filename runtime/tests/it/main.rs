@@ -3,6 +3,7 @@
 mod calls;
 mod exits;
 mod kreg;
+mod lifetimes;
 mod names;
 mod order;
 mod probe;
