@@ -4,8 +4,9 @@ pub use std::time::Duration;
 
 pub use crate::{
     Actor, ActorRef, Address, Call, CallError, CallFailed, Client, Context, Down, Exit, ExitReason, Handle, Info, Keys,
-    Message, Node, NodeEvent, Pid, Process, Recipient, ReplyTo, Runtime, Spec, Start, handlers, node, spawn,
-    spawn_link, spawn_process, this_pid, time,
+    Message, Node, NodeEvent, Pid, Priority, Process, Received, Recipient, ReplyTo, Runtime, Spec, Start, Target,
+    blocking, exit_now, handlers, node, options, process, spawn, spawn_link, spawn_monitor, spawn_process, this_pid,
+    time,
 };
 
 pub use crate::distribution::{Distribute, Distributed};

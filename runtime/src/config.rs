@@ -9,7 +9,7 @@ pub const DEFAULT_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// handled message costs one.
 pub(crate) const REDUCTIONS_PER_TURN: u32 = 4_000;
 
-/// How often a process of low priority is passed over before it has its turn: OTP's 8.
+/// Of so many times that a process of low priority is at the front, one is its turn: OTP's 8.
 pub(crate) const LOW_IS_PASSED_OVER: u8 = 8;
 
 /// How often the ticker ticks while any worker is awake: about so long is the longest turn.

@@ -1,5 +1,7 @@
 //! What can be seen of a node and its processes from outside.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -110,7 +112,7 @@ impl ProcessInfo {
             if let Some(rare) = control.rare() {
                 info.label = rare.label.clone();
                 info.group_leader = rare.group_leader;
-                info.dictionary = rare.dictionary.values().map(|value| format!("{value:?}")).collect();
+                info.dictionary = rare.dictionary.values().map(|value| text_of(&**value)).collect();
             }
         }
         info
@@ -124,6 +126,11 @@ impl ProcessInfo {
             self.status = Status::Hibernating;
         }
     }
+}
+
+/// What a value of a dictionary says of itself.
+fn text_of(value: &dyn fmt::Debug) -> String {
+    catch_unwind(AssertUnwindSafe(|| format!("{value:?}"))).unwrap_or_else(|_| "a value that panics".into())
 }
 
 /// Why a message was not handled.

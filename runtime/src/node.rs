@@ -449,7 +449,7 @@ impl Node {
         fire: impl FnOnce(TimerRef) + Send + 'static,
     ) -> TimerRef {
         let runtime = self.runtime();
-        let deadline = runtime.now() + delay;
+        let deadline = runtime.now_and(delay);
         match to.cell() {
             Some(cell) => runtime.timers().fire_at(deadline, cell.header(), fire),
             // A process of another node: its end is not known here in time, and is a dead letter.

@@ -184,9 +184,16 @@ impl Runtime {
         self.0.clock.now()
     }
 
+    /// The instant that is `delay` from now; in a hundred years, if it is further away than instants reach.
+    pub(crate) fn now_and(&self, delay: Duration) -> Instant {
+        const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        let now = self.now();
+        now + delay.min(FAR)
+    }
+
     /// Waits for `duration` by this runtime's clock.
     pub fn sleep(&self, duration: Duration) -> Sleep {
-        sleep_on(self, self.now() + duration)
+        sleep_on(self, self.now_and(duration))
     }
 
     /// A random number: in a seeded run, the same in every run of the seed.

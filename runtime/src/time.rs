@@ -25,7 +25,7 @@ pub fn now() -> Instant {
 /// Outside a process. There, use [`Runtime::sleep`].
 pub fn sleep(duration: Duration) -> Sleep {
     let runtime = runtime("time::sleep");
-    sleep_on(&runtime, runtime.now() + duration)
+    sleep_on(&runtime, runtime.now_and(duration))
 }
 
 /// Waits for `future`, for at most `duration`.

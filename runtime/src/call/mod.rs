@@ -348,7 +348,7 @@ impl<R: Send + 'static> Waiting<R> {
         let node = address.node();
         let runtime = node.runtime();
         let deadline = match deadline {
-            Deadline::In(timeout) => runtime.now() + timeout,
+            Deadline::In(timeout) => runtime.now_and(timeout),
             Deadline::At(deadline) => deadline,
             // The coarse clock is cheap, and never ahead.
             Deadline::Default if runtime.is_seeded() => runtime.now() + DEFAULT_CALL_TIMEOUT,

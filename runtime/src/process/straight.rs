@@ -279,7 +279,7 @@ where
         let Some((timeout, sleep)) = &mut this.timeout else { return Poll::Pending };
         let sleep = sleep.get_or_insert_with(|| {
             let runtime = this.process.node().runtime();
-            sleep_on(runtime, runtime.now() + *timeout)
+            sleep_on(runtime, runtime.now_and(*timeout))
         });
         if Pin::new(sleep).poll(cx).is_ready() {
             return Poll::Ready(Err(ReceiveError::Timeout));

@@ -95,7 +95,8 @@ fn release(header: &Header, control: &mut Control) {
         }
     }
     for timer in timers.into_iter().chain(header.exchange_alarm(None)) {
-        node.runtime().timers().cancel(timer);
+        // With it goes its message, which is the user's.
+        let _ = catch_unwind(AssertUnwindSafe(|| node.runtime().timers().cancel(timer)));
     }
 }
 

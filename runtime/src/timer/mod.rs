@@ -11,6 +11,7 @@ mod wheel;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -176,16 +177,16 @@ impl Timers {
                 if let Some(to) = &to {
                     forget(to, timer);
                 }
-                fire(timer);
+                let _ = acted(|| fire(timer));
             }
             Action::Every(number, to, period, mut fire) => {
                 if let Some(key) = self.state.lock().intervals.get_mut(&number) {
                     *key = None;
                 }
-                fire();
+                let goes_on = acted(&mut fire);
                 let mut state = self.state.lock();
                 // It may have been cancelled, or its process have ended, meanwhile.
-                if to.has_ended() {
+                if !goes_on || to.has_ended() {
                     state.intervals.remove(&number);
                 } else if state.intervals.contains_key(&number) {
                     let key = state.wheel.insert(deadline + period, Action::Every(number, to, period, fire));
@@ -212,6 +213,16 @@ impl Action {
             forget(to, timer);
         }
     }
+}
+
+/// Runs what a timer is to do, which is the user's; it runs on the ticker's thread, and its panic ends nothing else.
+/// Returns whether it came to its end.
+fn acted(act: impl FnOnce()) -> bool {
+    let done = catch_unwind(AssertUnwindSafe(act)).is_ok();
+    if !done {
+        tracing::error!("what a timer was to do panicked; it is given up");
+    }
+    done
 }
 
 fn forget(of: &Header, timer: TimerRef) {

@@ -219,3 +219,46 @@ fn of_two_that_shut_a_node_down_both_are_told_when_it_is() {
     runtime.block_on(async { tokio::join!(node.shutdown(), node.shutdown()) });
     assert_eq!(runtime.now() - before, Duration::from_millis(300));
 }
+
+#[derive(Debug)]
+struct Calm;
+
+/// A value that cannot be shown or dropped in peace.
+struct Angry;
+
+impl std::fmt::Debug for Angry {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("shown")
+    }
+}
+
+impl Drop for Angry {
+    fn drop(&mut self) {
+        panic!("dropped");
+    }
+}
+
+/// A process's own values, and messages that wait for their instant, may panic when they are shown or dropped. Who
+/// looks learns that, and the end is told all the same.
+#[test]
+fn proc_values_that_panic_do_not_keep_an_end_from_being_told() {
+    super::everywhere("values_that_panic", || async {
+        let angry = spawn_process(async |mut me: Process<Option<Angry>>| {
+            me.put(Calm);
+            me.put(Angry);
+            me.send_after(Duration::from_secs(3_600), &me.address(), Some(Angry));
+            me.receive().await?;
+            Ok(())
+        });
+        let mut shown = Vec::new();
+        while shown.len() < 2 {
+            shown = node().process_info(&angry).await.expect("it lives").dictionary;
+        }
+        assert!(shown.iter().any(|text| text == "Calm") && shown.iter().any(|text| text == "a value that panics"));
+        let pid = angry.pid();
+        angry.cast(None);
+        node().ended(pid).await;
+        assert!(!node().is_alive(pid));
+        Ok(())
+    });
+}

@@ -5,14 +5,30 @@ use std::process::Command;
 use std::time::Duration;
 
 use biotope_runtime::{
-    Call, ExitReason, Node, Priority, Process, Received, ReplyTo, Result, Runtime, node, options, process, spawn,
-    spawn_monitor, spawn_process,
+    Address, Call, ExitReason, Node, Priority, Process, Received, ReplyTo, Result, Runtime, node, options, process,
+    spawn, spawn_monitor, spawn_process,
 };
 use tokio::sync::oneshot;
 
 enum Msg {
     Work(u64),
     Report(ReplyTo<u64>),
+}
+
+/// Waits at random, works, and calls.
+async fn worker(mut me: Process<u64>, hub: Address<Msg>, report: Address<u64>, number: u64) -> Result<()> {
+    me.link(&hub);
+    me.monitor(&hub);
+    let _ = node().register(format!("worker {}", number % 7), me.pid());
+    for step in 0..10 {
+        let pause = Duration::from_micros(node().runtime().random() % 300);
+        if me.receive().timeout(pause).await.is_ok_and(|wanted| wanted == step) {
+            break;
+        }
+        hub.cast(Msg::Work(step));
+    }
+    report.cast(Call::new(&hub, Msg::Report).await?);
+    Ok(())
 }
 
 /// Processes of all priorities that wait, call, link to each other, are killed, and hold names. More than a few
@@ -35,23 +51,8 @@ async fn something_of_everything(mut me: Process<u64>) -> Result<()> {
     for number in 0..40_u64 {
         let (hub, report) = (hub.clone(), me.address());
         let priority = [Priority::Low, Priority::Normal, Priority::Normal, Priority::High][number as usize % 4];
-        workers.push(spawn(
-            options(process(async move |mut me: Process<u64>| {
-                me.link(&hub);
-                me.monitor(&hub);
-                let _ = node().register(format!("worker {}", number % 7), me.pid());
-                for step in 0..10 {
-                    let pause = Duration::from_micros(node().runtime().random() % 300);
-                    if me.receive().timeout(pause).await.is_ok_and(|wanted| wanted == step) {
-                        break;
-                    }
-                    hub.cast(Msg::Work(step));
-                }
-                report.cast(Call::new(&hub, Msg::Report).await?);
-                Ok(())
-            }))
-            .priority(priority),
-        ));
+        let body = move |me| worker(me, hub, report, number);
+        workers.push(spawn(options(process(body)).priority(priority)));
     }
     for (number, worker) in workers.iter().enumerate().filter(|(number, _)| number % 5 == 0) {
         worker.cast(number as u64 / 5);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use biotope_runtime::{Process, spawn_process, time};
+use biotope_runtime::{Process, Runtime, spawn_process, time};
 use biotope_testkit::{TestOptions, test};
 
 use crate::probe::observe;
@@ -105,4 +105,42 @@ fn no_timer_is_lost_however_soon_it_fires() {
         assert_eq!(all.await.unwrap(), None, "a timer was lost");
     })
     .unwrap();
+}
+
+/// What a timer is to do is the user's, and may panic: that ends nothing else, and no other timer. An interval
+/// that panics is given up.
+#[test]
+fn time_a_timer_that_panics_ends_nothing_else() {
+    for runtime in [Runtime::builder().seeded(1), Runtime::builder().workers(1)] {
+        biotope_testkit::once(runtime, async {
+            let (tell, told) = tokio::sync::oneshot::channel();
+            spawn_process(async move |mut me: Process<u32>| {
+                let myself = me.address();
+                me.start_timer(Duration::from_millis(1), &myself, |_| panic!("in a timer"));
+                me.send_interval(Duration::from_millis(1), &myself, || panic!("in an interval"));
+                me.send_after(Duration::from_millis(5), &myself, 7);
+                let _ = tell.send(me.receive().await?);
+                Ok(())
+            });
+            assert_eq!(told.await, Ok(7));
+        })
+        .expect("nothing else panics");
+    }
+}
+
+/// "For ever" is a time too.
+#[test]
+fn time_the_longest_timeout_is_no_panic() {
+    biotope_testkit::once(Runtime::builder().seeded(1), async {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        spawn_process(async move |mut me: Process<u32>| {
+            let timer = me.send_after(Duration::MAX, &me.address(), 1);
+            me.send_after(Duration::from_millis(1), &me.address(), 2);
+            let _ = tell.send(me.receive().timeout(Duration::MAX).await?);
+            assert!(me.cancel_timer(timer).is_some());
+            Ok(())
+        });
+        assert_eq!(told.await, Ok(2));
+    })
+    .expect("no panic");
 }
