@@ -84,7 +84,7 @@ impl ProcessInfo {
             parent: header.parent(),
             group_leader: None,
             status: match header.activity() {
-                Activity::Ended => Status::Ended,
+                Activity::Ended | Activity::Gone => Status::Ended,
                 Activity::Running => Status::Running,
                 Activity::Resting if header.is_waiting() => Status::Waiting,
                 Activity::Resting if header.state.is_parked() => Status::Awaiting,

@@ -301,7 +301,7 @@ impl Node {
 
     /// Whether `pid` is a live process of this node.
     pub fn is_alive(&self, pid: impl Into<Pid>) -> bool {
-        self.process(pid.into()).is_some()
+        self.process(pid.into()).is_some_and(|process| !process.is_gone())
     }
 
     /// Sends `to` an exit signal that comes from no process; `to` itself stands as its sender. With
@@ -336,7 +336,7 @@ impl Node {
 
     /// One process, as it is at this moment, seen from outside.
     pub fn peek(&self, pid: impl Into<Pid>) -> Option<ProcessInfo> {
-        self.process(pid.into()).map(|process| ProcessInfo::of(&process))
+        self.process(pid.into()).filter(|process| !process.is_gone()).map(|process| ProcessInfo::of(&process))
     }
 
     /// What a process says of itself, after it has received all that the caller sent it before. It answers

@@ -37,7 +37,7 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 
 use crate::memory::Memory;
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, spin_loop, yield_thread};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence, spin_loop, yield_thread};
 
 /// The owner has looked at everything and is to be scheduled by whoever pushes next.
 const WAITING: u64 = 1;
@@ -351,7 +351,7 @@ impl<T> Queue<T> {
                 match self.push_block(word, refused, memory) {
                     // SAFETY: the first place of the block that we brought is ours; see below.
                     Ok((fresh, large)) => unsafe { Block::write(fresh, large, 0, kind, write) },
-                    Err(CLOSED) => return Pushed::Closed(()),
+                    Err(CLOSED) => return Self::refused(),
                     Err(now) => {
                         word = now;
                         continue;
@@ -360,7 +360,7 @@ impl<T> Queue<T> {
                 break;
             }
             if word & refused != 0 {
-                return Pushed::Closed(());
+                return Self::refused();
             }
             let claimed = (word & !(WAITING | PARKED)) + ONE;
             // AcqRel: with Acquire so that a sender which ends the owner's wait sees all that the owner did
@@ -381,6 +381,13 @@ impl<T> Queue<T> {
             WAITING => Pushed::Schedule,
             _ => Pushed::Wake,
         }
+    }
+
+    /// Whoever is refused sees what the owner did before it closed the queue.
+    #[cold]
+    fn refused() -> Pushed<()> {
+        fence(Ordering::Acquire);
+        Pushed::Closed(())
     }
 
     /// There is no room: brings a block, of which the first place is the caller's. `Err` is the word if that

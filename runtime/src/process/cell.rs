@@ -91,6 +91,8 @@ pub(crate) enum Activity {
     Running = 1,
     /// It has ended.
     Ended = 2,
+    /// It has ended, and its state is dropped; whoever is refused by its mailbox finds it no more.
+    Gone = 3,
 }
 
 /// What a process needs seldom.
@@ -557,7 +559,8 @@ impl Header {
         match self.activity.load(Ordering::Relaxed) {
             0 => Activity::Resting,
             1 => Activity::Running,
-            _ => Activity::Ended,
+            2 => Activity::Ended,
+            _ => Activity::Gone,
         }
     }
 
@@ -569,7 +572,13 @@ impl Header {
     /// Whether the process has ended, or is about to announce its end.
     #[inline]
     pub(crate) fn has_ended(&self) -> bool {
-        self.activity.load(Ordering::Acquire) == Activity::Ended as u8
+        self.activity.load(Ordering::Acquire) >= Activity::Ended as u8
+    }
+
+    /// Whether its state is dropped too.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.activity.load(Ordering::Acquire) == Activity::Gone as u8
     }
 
     /// What it has done so far.

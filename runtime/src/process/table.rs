@@ -138,7 +138,7 @@ impl Table {
     /// All processes. One that lives all the while is among them, and none is there twice.
     pub(crate) fn all(&self) -> Vec<AnyRef> {
         let slots = (0..self.used.load(Ordering::Acquire)).filter_map(|number| self.slot(number));
-        slots.filter_map(|slot| slot.process_of(None)).collect()
+        slots.filter_map(|slot| slot.process_of(None)).filter(|process| !process.is_gone()).collect()
     }
 
     /// New processes are ended before their first turn from now on.

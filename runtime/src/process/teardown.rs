@@ -131,6 +131,8 @@ unsafe fn close<M: Send + 'static>(local: &CellRef<M>, turn: &Turn<'_>) -> Vec<S
         Err(Special::Notice(Notice::Signal(signal))) => unreceived.push(signal),
         Err(Special::Notice(notice)) => drop_quietly(notice),
     };
+    // Before the mailbox refuses anything: who is told on behalf of the dead finds nobody here.
+    local.header().set_activity(Activity::Gone);
     // SAFETY: the caller's promise.
     unsafe { local.mailbox.close(turn.memory(), left) };
     let node = local.header().node();

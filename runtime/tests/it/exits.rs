@@ -75,8 +75,12 @@ fn mon_02_a_monitor_set_while_the_mailbox_is_dropped_is_told_noproc() {
         me.exit(ending.pid(), ExitReason::Kill);
         begun.await?;
         let watch = me.monitor(ending.pid());
-        let _ = go.send(());
         assert_eq!(down(&mut me, watch).await?, ExitReason::NoProc);
+        // Who has been told finds nobody, also while the rest of the mailbox is being dropped.
+        let node = me.node();
+        assert!(!node.is_alive(ending.pid()) && node.peek(ending.pid()).is_none());
+        assert!(node.processes().iter().all(|info| info.pid != ending.pid()));
+        let _ = go.send(());
         Ok(())
     });
 }
