@@ -385,7 +385,7 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             turn::with_worker_of(&node.handle(), |worker| match worker {
                 // A worker that leads has no turn after this in which it would rest.
                 Some(turn) if !turn.is_leading() => {
-                    drop(turn.with_allotment(&node.handle(), |allotment| allotment.put_reference(node)))
+                    drop(turn.with_allotment(&node.handle(), |allotment| allotment.put_reference(node)));
                 }
                 _ => drop(node),
             });
