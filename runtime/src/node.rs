@@ -389,6 +389,9 @@ impl Node {
     }
 
     /// Sends `to`, after `delay`, what `message` makes of the timer's reference.
+    ///
+    /// `message` runs on the thread of the timers and in no process: it must not block, and cannot `spawn`. Its panic ends
+    /// nothing.
     pub fn start_timer<M: Send + 'static>(
         &self,
         delay: Duration,
@@ -400,6 +403,9 @@ impl Node {
     }
 
     /// Runs `action` with the client of `to` after `delay`. The timer belongs to `to` and ends with it.
+    ///
+    /// `action` runs on the thread of the timers and in no process: it must not block, and cannot `spawn`. Its panic ends
+    /// nothing.
     pub fn after<A: crate::Actor>(
         &self,
         delay: Duration,
@@ -412,6 +418,9 @@ impl Node {
 
     /// Sends `to` what `message` makes, every `period` from now, until `to` ends or the timer is cancelled.
     /// To a process of another node, once.
+    ///
+    /// `message` runs on the thread of the timers and in no process: it must not block, and cannot `spawn`. Its panic ends
+    /// nothing.
     pub fn send_interval<M: Send + 'static>(
         &self,
         period: Duration,

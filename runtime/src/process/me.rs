@@ -221,6 +221,9 @@ impl Me {
     }
 
     /// Runs `action` with the client of `to` after `delay`. The timer belongs to `to` and ends with it.
+    ///
+    /// `action` runs on the thread of the timers and in no process: it must not block, and cannot `spawn`. Its panic ends
+    /// nothing.
     pub fn after<A: Actor>(
         &self,
         delay: Duration,
@@ -236,6 +239,9 @@ impl Me {
     }
 
     /// Sends `to`, after `delay`, what `message` makes of the timer's reference.
+    ///
+    /// `message` runs on the thread of the timers and in no process: it must not block, and cannot `spawn`. Its panic ends
+    /// nothing.
     pub fn start_timer<M: Send + 'static>(
         &self,
         delay: Duration,
@@ -246,6 +252,9 @@ impl Me {
     }
 
     /// Sends `to` what `message` makes, every `period` from now, until `to` ends or the timer is cancelled.
+    ///
+    /// `message` runs on the thread of the timers and in no process: it must not block, and cannot `spawn`. Its panic ends
+    /// nothing.
     pub fn send_interval<M: Send + 'static>(
         &self,
         period: Duration,
