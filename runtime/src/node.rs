@@ -301,7 +301,7 @@ impl Node {
 
     /// Whether `pid` is a live process of this node.
     pub fn is_alive(&self, pid: impl Into<Pid>) -> bool {
-        self.process(pid.into()).is_some_and(|process| !process.is_gone())
+        self.living(pid.into()).is_some()
     }
 
     /// Sends `to` an exit signal that comes from no process; `to` itself stands as its sender. With
@@ -336,7 +336,7 @@ impl Node {
 
     /// One process, as it is at this moment, seen from outside.
     pub fn peek(&self, pid: impl Into<Pid>) -> Option<ProcessInfo> {
-        self.process(pid.into()).filter(|process| !process.is_gone()).map(|process| ProcessInfo::of(&process))
+        self.living(pid.into()).map(|process| ProcessInfo::of(&process))
     }
 
     /// What a process says of itself, after it has received all that the caller sent it before. It answers
@@ -711,6 +711,12 @@ impl Node {
             return None;
         }
         self.0.table.get(pid)
+    }
+
+    /// The same, for who only looks: one whose state is dropped is not there any more, although its slot is not
+    /// free yet.
+    fn living(&self, pid: Pid) -> Option<AnyRef> {
+        self.process(pid).filter(|process| !process.is_gone())
     }
 
     pub(crate) fn local<M: Send + 'static>(&self, pid: Pid) -> Option<Address<M>> {

@@ -379,15 +379,15 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             if let Some(extra) = NonNull::new(extra) {
                 Extra::free(extra, &node);
             }
-            turn::with_worker_of(&node, |worker| {
+            turn::with_worker_of(&node.handle(), |worker| {
                 turn::stock(worker, &node).release(cell.cast(), Layout::new::<Self>());
-            });
-            turn::with_worker_of(&node.handle(), |worker| match worker {
-                // A worker that leads has no turn after this in which it would rest.
-                Some(turn) if !turn.is_leading() => {
-                    drop(turn.with_allotment(&node.handle(), |allotment| allotment.put_reference(node)));
+                match worker {
+                    // A worker that leads has no turn after this in which it would rest.
+                    Some(turn) if !turn.is_leading() => {
+                        drop(turn.with_allotment(&node.handle(), |allotment| allotment.put_reference(node)));
+                    }
+                    _ => drop(node),
                 }
-                _ => drop(node),
             });
         }
     }

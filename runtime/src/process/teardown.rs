@@ -143,6 +143,6 @@ unsafe fn close<M: Send + 'static>(local: &CellRef<M>, turn: &Turn<'_>) -> Vec<S
 }
 
 /// Drops a value of the user's, whose drop may panic.
-fn drop_quietly<T>(value: T) {
+pub(super) fn drop_quietly<T>(value: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(value)));
 }

@@ -227,12 +227,11 @@ fn ends_stop_callers_before_it_have_replies_and_those_behind_it_learn_the_reason
     });
 }
 
-/// The handler that runs, and awaits, is not disturbed, however long it takes.
-#[test]
-fn ends_stop_a_handler_that_awaits_comes_to_its_end() {
-    under_seeds(SEEDS, async |mut me: Process<()>| {
+/// The handler that runs, and awaits, is not disturbed by `asked`, however long it takes.
+fn a_handler_that_awaits_comes_to_its_end(asked: fn(&Held)) {
+    under_seeds(SEEDS, move |mut me: Process<()>| async move {
         let held = held(&me).await?;
-        held.stop(ExitReason::Normal);
+        asked(&held);
         time::sleep(secs(200)).await;
         assert_eq!(held.log.all(), []);
         assert!(node().is_alive(&held.actor));
@@ -242,6 +241,11 @@ fn ends_stop_a_handler_that_awaits_comes_to_its_end() {
         assert_eq!(held.log.all(), [Resumed, Terminated(ExitReason::Normal), Dropped]);
         Ok(())
     });
+}
+
+#[test]
+fn ends_stop_a_handler_that_awaits_comes_to_its_end() {
+    a_handler_that_awaits_comes_to_its_end(|held| held.stop(ExitReason::Normal));
 }
 
 /// A plain handler comes to its end, too, and what was in the mailbox before the request is handled.
@@ -503,18 +507,7 @@ fn ends_drain_new_calls_fail_at_once() {
 
 #[test]
 fn ends_drain_the_handler_that_runs_comes_to_its_end() {
-    under_seeds(SEEDS, async |mut me: Process<()>| {
-        let held = held(&me).await?;
-        held.drain();
-        time::sleep(secs(200)).await;
-        assert_eq!(held.log.all(), []);
-        assert!(node().is_alive(&held.actor));
-        let _ = held.open.send(());
-        assert_eq!(held.caller.await, Ok(0));
-        assert_eq!(down(&mut me, held.monitor).await?.reason, ExitReason::Normal);
-        assert_eq!(held.log.all(), [Resumed, Terminated(ExitReason::Normal), Dropped]);
-        Ok(())
-    });
+    a_handler_that_awaits_comes_to_its_end(Held::drain);
 }
 
 #[test]

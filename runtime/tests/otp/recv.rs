@@ -242,18 +242,22 @@ fn recv_02_a_zero_timeout_sees_infos() {
 
 // ---- RECV-03
 
+/// Sends the numbers from 1 to 5, each 30 ms after the one before.
+fn five_every_30_ms(to: Address<u32>) {
+    spawn_process(async move |_: Process<()>| {
+        for n in 1..=5 {
+            time::sleep(millis(30)).await;
+            to.cast(n);
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn recv_03_a_timeout_is_not_restarted_by_junk() {
     under_seeds(SEEDS, async |mut me: Process<u32>| {
-        let to = me.address();
         let begin = time::now();
-        spawn_process(async move |_: Process<()>| {
-            for n in 1..=5 {
-                time::sleep(millis(30)).await;
-                to.cast(n);
-            }
-            Ok(())
-        });
+        five_every_30_ms(me.address());
         assert_eq!(me.receive_match(|n| *n == 99).timeout(millis(100)).await, Err(TIMED_OUT));
         assert_eq!(time::now() - begin, millis(100));
         assert_eq!(messages_there(&mut me).await?, [1, 2, 3], "junk stays");
@@ -291,15 +295,8 @@ fn recv_03_a_timeout_is_not_restarted_by_infos_and_signals() {
 #[test]
 fn recv_03_a_match_in_time_ends_the_wait() {
     under_seeds(SEEDS, async |mut me: Process<u32>| {
-        let to = me.address();
         let begin = time::now();
-        spawn_process(async move |_: Process<()>| {
-            for n in 1..=5 {
-                time::sleep(millis(30)).await;
-                to.cast(n);
-            }
-            Ok(())
-        });
+        five_every_30_ms(me.address());
         assert_eq!(me.receive_match(|n| *n == 3).timeout(millis(100)).await?, 3);
         assert_eq!(time::now() - begin, millis(90));
         // The next wait has its own time.
