@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -119,16 +120,19 @@ impl<M: Send + 'static> Address<M> {
     /// At most once. What cannot be delivered becomes a dead letter, counted by reason.
     #[inline]
     pub fn cast(&self, message: M) {
-        if let Err(failed) = self.push(message) {
-            self.lose(failed);
+        let message = ManuallyDrop::new(message);
+        // SAFETY: the message is there, and is used again only if it was not taken.
+        if let Err(failed) = unsafe { self.push(&raw const *message) } {
+            self.lose(failed, ManuallyDrop::into_inner(message));
         }
     }
 
+    /// Drops a message that was not delivered. A caller that waits for a reply is told.
     #[cold]
-    fn lose(&self, failed: SendError<M>) {
-        let (why, failed, message) = match failed {
-            SendError::NoProc(message) => (DeadLetter::NoProc, CallFailed::NoProc, message),
-            SendError::Full(message) => (DeadLetter::Full, CallFailed::Full, message),
+    fn lose(&self, failed: SendFailed, message: M) {
+        let (why, failed) = match failed {
+            SendFailed::Closed => (DeadLetter::NoProc, CallFailed::NoProc),
+            SendFailed::Full => (DeadLetter::Full, CallFailed::Full),
         };
         self.node().count_dead_letter(why);
         ambient::abandoning(failed, || drop(message));
@@ -140,7 +144,13 @@ impl<M: Send + 'static> Address<M> {
     /// [`SendError`]. For a process of another node it is never an error: whether the message arrived
     /// is known there only.
     pub fn try_cast(&self, message: M) -> Result<(), SendError<M>> {
-        self.push(message)
+        let message = ManuallyDrop::new(message);
+        // SAFETY: as in `cast`.
+        match unsafe { self.push(&raw const *message) } {
+            Ok(()) => Ok(()),
+            Err(SendFailed::Full) => Err(SendError::Full(ManuallyDrop::into_inner(message))),
+            Err(SendFailed::Closed) => Err(SendError::NoProc(ManuallyDrop::into_inner(message))),
+        }
     }
 
     /// Asks the process to end with `reason` when it comes to this request in its mailbox.
@@ -169,15 +179,18 @@ impl<M: Send + 'static> Address<M> {
         }
     }
 
+    /// Sends the message at `message`.
+    ///
+    /// # Safety
+    /// There is a message. It is not the caller's any more, unless this fails.
     #[inline]
-    pub(crate) fn push(&self, message: M) -> Result<(), SendError<M>> {
+    pub(crate) unsafe fn push(&self, message: *const M) -> Result<(), SendFailed> {
         match self.route() {
-            Route::Local(cell) => match cell.push(message) {
-                Ok(()) => Ok(()),
-                Err(SendFailed::Full(message)) => Err(SendError::Full(message)),
-                Err(SendFailed::Closed(message)) => Err(SendError::NoProc(message)),
-            },
+            // SAFETY: the caller's promise.
+            Route::Local(cell) => unsafe { cell.push(message) },
             Route::Far(far) => {
+                // SAFETY: as above.
+                let message = unsafe { message.read() };
                 (far.encode)(message, Outgoing::new(&*far.carrier, far.pid));
                 Ok(())
             }
@@ -278,7 +291,7 @@ impl<A: Actor> ActorRef<A> {
     where
         A: Remote,
     {
-        match self.address().push(A::decode(incoming)?) {
+        match self.address().try_cast(A::decode(incoming)?) {
             Ok(()) => {}
             Err(SendError::NoProc(message)) => ambient::abandoning(CallFailed::NoProc, || drop(message)),
             Err(SendError::Full(message)) => ambient::abandoning(CallFailed::Full, || drop(message)),

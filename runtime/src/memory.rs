@@ -18,6 +18,7 @@
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::cell::UnsafeCell;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use parking_lot::Mutex;
@@ -44,6 +45,30 @@ pub(crate) trait Memory {
     /// # Safety
     /// It came from `allocate` of the same memory with the same layout, and nobody uses it any more.
     unsafe fn release(&self, piece: NonNull<u8>, layout: Layout);
+}
+
+/// Moves the value at `from` to `to`; if it is made of words, word by word.
+///
+/// A value that was made just now is still on its way to the cache, in the pieces in which it was stored. A
+/// load that is wider than these has to wait until they have arrived, longer than a locked instruction takes;
+/// and the compiler's own moves are as wide as can be.
+///
+/// # Safety
+/// There is a value at `from`, which counts as moved from now on, and room for one at `to`.
+#[inline(always)]
+pub(crate) unsafe fn relocate<T>(from: *const T, to: *mut T) {
+    let is_of_few_words = const { size_of::<T>() <= 64 && size_of::<T>().is_multiple_of(8) && align_of::<T>() >= 8 };
+    // SAFETY: the caller's promise. Volatile, so that the words stay apart; what is not initialised stays so.
+    unsafe {
+        if is_of_few_words {
+            let (from, to) = (from.cast::<MaybeUninit<u64>>(), to.cast::<MaybeUninit<u64>>());
+            for word in 0..const { size_of::<T>() / 8 } {
+                to.add(word).write_volatile(from.add(word).read_volatile());
+            }
+        } else {
+            to.copy_from_nonoverlapping(from, 1);
+        }
+    }
 }
 
 /// The memory of one runtime.

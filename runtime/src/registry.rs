@@ -5,12 +5,13 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 
 use crate::actor::{Handle, Start};
+use crate::address::{Address, SendError};
 use crate::ambient;
 use crate::call::CallFailed;
 use crate::gateway::{DecodeError, FarFuture, Incoming, Remote, Wire};
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
-use crate::process::{AnyRef, SendFailed};
+use crate::process::AnyRef;
 use crate::spec::{Spec, StartError};
 
 #[derive(Default)]
@@ -85,13 +86,13 @@ impl Registry {
 fn deliver<A: Remote>(to: AnyRef, incoming: Incoming<'_, '_>) -> Result<Delivered, DecodeError> {
     let Some(cell) = to.typed::<A::Msg>() else { unreachable!("it was found by its message type") };
     let message = A::decode(incoming)?;
-    Ok(match cell.push(message) {
+    Ok(match Address::local(cell).try_cast(message) {
         Ok(()) => Delivered::Queued,
-        Err(SendFailed::Full(message)) => {
+        Err(SendError::Full(message)) => {
             ambient::abandoning(CallFailed::Full, || drop(message));
             Delivered::Full
         }
-        Err(SendFailed::Closed(message)) => {
+        Err(SendError::NoProc(message)) => {
             ambient::abandoning(CallFailed::NoProc, || drop(message));
             Delivered::NoProc
         }

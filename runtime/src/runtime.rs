@@ -291,7 +291,6 @@ impl Runtime {
 
     /// Puts a process at the back of a run queue. `worker` is the worker of this runtime that runs here, if
     /// one does.
-    #[inline]
     pub(crate) fn submit(&self, ready: Ready, worker: Option<&Turn<'_>>) {
         match &self.0.executor {
             Executor::Workers(workers) => workers.submit(ready, worker),

@@ -10,6 +10,7 @@
 //! | `state` | a lost wake of a parked process, a double submit |
 //! | `word` | a reply lost, written twice, or read by the next call |
 //! | `idle` | work that nobody is woken for |
+//! | `next` | a process lost or run twice between a worker and whoever takes over from it |
 //! | `lease` | a node that goes while a cell refers to it, or never |
 #![cfg(test)]
 #![allow(dead_code, reason = "a model uses of a shipped file what it needs")]
@@ -83,5 +84,7 @@ mod state;
 mod word;
 #[path = "../../src/scheduler/idle.rs"]
 mod idle;
+#[path = "../../src/scheduler/next.rs"]
+mod next;
 
 mod models;

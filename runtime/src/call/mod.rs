@@ -26,12 +26,11 @@ use slot::Slot;
 pub(crate) use word::ReplyWord;
 use word::{Claim, GaveUp};
 
-use crate::address::{Address, SendError};
+use crate::address::Address;
 use crate::ambient;
 use crate::config::{COARSE, DEFAULT_CALL_TIMEOUT};
 use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
-use crate::inspect::DeadLetter;
 use crate::process::{AnyRef, turn};
 use crate::sync::{UnsafeCell, yield_thread};
 use crate::time::{Sleep, sleep_on};
@@ -365,13 +364,7 @@ impl<R: Send + 'static> Waiting<R> {
             });
             *timer = Some((runtime.clone(), runtime.timers().at(deadline, Action::Fire(None, fire))));
         }
-        let (failed, why, message) = match address.push(message) {
-            Ok(()) => return,
-            Err(SendError::NoProc(message)) => (CallFailed::NoProc, DeadLetter::NoProc, message),
-            Err(SendError::Full(message)) => (CallFailed::Full, DeadLetter::Full, message),
-        };
-        node.count_dead_letter(why);
-        ambient::abandoning(failed, || drop(message));
+        address.cast(message);
     }
 }
 

@@ -28,7 +28,7 @@ use queue::{Kind, Look, Queue, Visit};
 
 use crate::ReplyTo;
 use crate::inspect::ProcessInfo;
-use crate::memory::Memory;
+use crate::memory::{Memory, relocate};
 use crate::signal::{Info, Request, Signal};
 
 /// The intake of one process.
@@ -143,7 +143,7 @@ impl<M> Mailbox<M> {
     pub(crate) unsafe fn push(&self, message: *const M, memory: &impl Memory) -> Pushed<()> {
         // SAFETY: the caller's promise: it is read once.
         let write = |place: *mut MaybeUninit<Place<M>>| unsafe {
-            (&raw mut (*place.cast::<Place<M>>()).message).cast::<M>().write(message.read());
+            relocate(message, (&raw mut (*place.cast::<Place<M>>()).message).cast::<M>());
         };
         // SAFETY: that writes the place.
         unsafe { self.0.push_with(Kind::ORDINARY, write, memory) }
@@ -324,7 +324,7 @@ impl<M> Mailbox<M> {
     /// # Safety
     /// The caller is the owner; a [`take`](Self::take) has ended at `at` with [`Walked::End`]. That the
     /// owner is woken, and not scheduled, is what makes it stay the owner until it is parked.
-    pub(crate) unsafe fn wait_at<'p>(&self, at: &Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
+    pub(crate) unsafe fn wait_at<'p>(&self, at: Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
         // SAFETY: the caller's promise.
         unsafe { self.0.wait_at(at, memory, held) }
     }

@@ -656,7 +656,7 @@ impl<T> Queue<T> {
     /// # Safety
     /// As for [`wait_empty`](Self::wait_empty); `at` is where a walk has ended with [`Walked::End`], and
     /// was `held` in every call since.
-    pub(crate) unsafe fn wait_at<'p>(&self, at: &Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
+    pub(crate) unsafe fn wait_at<'p>(&self, at: Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
         // The block that `at` is in stays, even if a sender has brought another just now: given back, it could
         // come again as the newest, at the same address and with as many places claimed.
         // SAFETY: the caller is the owner.

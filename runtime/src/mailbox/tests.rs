@@ -329,7 +329,7 @@ impl<const SIZE: usize> Both<SIZE> {
             if at == Position::HEAD { self.list.is_empty() } else { self.looked_at[which] == self.pushed };
         let held = self.held.as_mut_ptr();
         // SAFETY: see above.
-        let waits = unsafe { self.queue.wait_at(&at, &self.memory, || all(held)) };
+        let waits = unsafe { self.queue.wait_at(at, &self.memory, || all(held)) };
         assert_eq!(waits, has_seen_all, "it waits if it has looked at everything");
         if waits {
             self.waits = Waits::ToBeWoken;
@@ -420,7 +420,7 @@ fn a_block_that_comes_again_at_the_same_address_is_not_taken_for_the_one_looked_
     memory.meanwhile.replace(Some(Box::new(move || push(31 + 32, &same, &reused))));
     let (at, held) = (position, &raw mut position);
     // SAFETY: as above; the position is held.
-    let waits = unsafe { queue.wait_at(&at, &*memory, || Held([Some(&mut *held), None])) };
+    let waits = unsafe { queue.wait_at(at, &*memory, || Held([Some(&mut *held), None])) };
     assert!(!waits, "it waits although much was not looked at");
     memory.meanwhile.take();
     // SAFETY: as above, for the last time.

@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context as TaskContext, Poll};
 
-use super::cell::{self, Body, CellRef, Header};
+use super::cell::{self, Body, Header, InTurn};
 use super::receive;
 use super::run::Flow;
 use super::state::Cause;
@@ -76,8 +76,8 @@ pub(crate) trait Futures<A: Actor>: 'static {
     /// As long as the future lives, nobody else uses what the pointers lead to. For all of these.
     unsafe fn init(actor: *mut A, cx: *mut Context<A>) -> Self::Init;
     /// # Safety
-    /// See `init`.
-    unsafe fn handle(actor: *mut A, message: A::Msg, cx: *mut Context<A>) -> Step<Self::Handle>;
+    /// See `init`. There is a message, which is moved out.
+    unsafe fn handle(actor: *mut A, message: *const A::Msg, cx: *mut Context<A>) -> Step<Self::Handle>;
     /// # Safety
     /// See `init`.
     unsafe fn info(actor: *mut A, info: Info, cx: *mut Context<A>) -> Step<Self::Info>;
@@ -110,7 +110,7 @@ impl<A, N, H, I, T, NF, HF, IF, TF> Futures<A> for Made<N, H, I, T>
 where
     A: Actor,
     N: Fn(*mut A, *mut Context<A>) -> NF + Copy + 'static,
-    H: Fn(*mut A, A::Msg, *mut Context<A>) -> Step<HF> + Copy + 'static,
+    H: Fn(*mut A, *const A::Msg, *mut Context<A>) -> Step<HF> + Copy + 'static,
     I: Fn(*mut A, Info, *mut Context<A>) -> Step<IF> + Copy + 'static,
     T: Fn(*mut A, *const ExitReason, *mut Context<A>) -> TF + Copy + 'static,
     NF: Future<Output = Result<(), Refused>> + Send,
@@ -130,7 +130,7 @@ where
     }
 
     #[inline]
-    unsafe fn handle(actor: *mut A, message: A::Msg, cx: *mut Context<A>) -> Step<HF> {
+    unsafe fn handle(actor: *mut A, message: *const A::Msg, cx: *mut Context<A>) -> Step<HF> {
         // SAFETY: see `init`.
         let make = unsafe { Self::closure::<H>() };
         make(actor, message, cx)
@@ -183,6 +183,8 @@ impl<A: Handle, F: Futures<A>> ActorBody<A, F> {
     /// A body whose actor `start` makes.
     pub(crate) fn starting(header: &Header, start: Starting<A>) -> Self {
         header.set_phase(phase::STARTING);
+        // So that its first turn polls it.
+        let _ = header.state.note(Cause::Wake);
         Self { actor: MaybeUninit::uninit(), pending: Pending { start: ManuallyDrop::new(Box::new(start)) } }
     }
 }
@@ -190,20 +192,20 @@ impl<A: Handle, F: Futures<A>> ActorBody<A, F> {
 /// The owner at work on the body.
 struct Work<'a, 't, A: Actor, F: Futures<A>> {
     body: *mut ActorBody<A, F>,
-    local: &'a CellRef<A::Msg>,
+    local: InTurn<A::Msg>,
     turn: &'a Turn<'t>,
 }
 
 impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
     #[inline(always)]
-    unsafe fn run(body: NonNull<Self>, local: &CellRef<A::Msg>, turn: &Turn<'_>) -> Flow {
-        let mut work = Work { body: body.as_ptr(), local, turn };
+    unsafe fn run(body: NonNull<Self>, local: InTurn<A::Msg>, turn: &Turn<'_>) -> Flow {
+        let work = Work { body: body.as_ptr(), local, turn };
         // SAFETY: the caller is the owner, here and below.
         unsafe { work.run() }
     }
 
-    unsafe fn panicked(body: NonNull<Self>, local: &CellRef<A::Msg>, unwound: Unwound, turn: &Turn<'_>) -> Flow {
-        let mut work = Work { body: body.as_ptr(), local, turn };
+    unsafe fn panicked(body: NonNull<Self>, local: InTurn<A::Msg>, unwound: Unwound, turn: &Turn<'_>) -> Flow {
+        let work = Work { body: body.as_ptr(), local, turn };
         let header = local.header();
         let panicked_in = header.phase();
         // SAFETY: the caller is the owner, here and below.
@@ -238,7 +240,7 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
         }
     }
 
-    unsafe fn end(body: NonNull<Self>, local: &CellRef<A::Msg>) {
+    unsafe fn end(body: NonNull<Self>, local: InTurn<A::Msg>) {
         let header = local.header();
         let has_actor = !matches!(header.phase(), phase::STARTING | phase::EMPTY);
         // Whatever panics below, it is not dropped again.
@@ -305,8 +307,8 @@ unsafe fn drop_pending<A: Handle, F: Futures<A>>(header: &Header, body: *mut Act
     }
 }
 
-impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
-    fn header(&self) -> &'a Header {
+impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
+    fn header(&self) -> &Header {
         self.local.header()
     }
 
@@ -322,7 +324,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
     /// # Safety
     /// The caller is the owner. For all of these.
     #[inline(always)]
-    unsafe fn run(&mut self) -> Flow {
+    unsafe fn run(&self) -> Flow {
         let mut is_new = false;
         // SAFETY: the caller's promise, here and below.
         unsafe {
@@ -355,7 +357,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
 
     /// Handles what is in the mailbox, until there is a future to be polled, or another phase.
     #[inline(always)]
-    unsafe fn handle_messages(&mut self) -> Option<Flow> {
+    unsafe fn handle_messages(&self) -> Option<Flow> {
         let (header, turn) = (self.header(), self.turn);
         // SAFETY: the caller's promise, here and below.
         unsafe {
@@ -370,7 +372,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
                 match self.local.mailbox.next(turn.memory(), || cell::held(header, None)) {
                     Next::Message(message) => {
                         header.message_taken();
-                        if self.handle(message.read()) {
+                        if self.handle(message) {
                             return None;
                         }
                     }
@@ -389,7 +391,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
 
     /// Handles the messages that go before all others. `None` when there are no more.
     #[cold]
-    unsafe fn handle_urgent(&mut self) -> Option<()> {
+    unsafe fn handle_urgent(&self) -> Option<()> {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             while !self.turn.is_over() {
@@ -404,17 +406,18 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
 
     /// Handles one message that came in another way than most. Returns whether there is a future now.
     #[cold]
-    unsafe fn handle_apart(&mut self, message: A::Msg) -> bool {
+    unsafe fn handle_apart(&self, message: A::Msg) -> bool {
+        let message = ManuallyDrop::new(message);
         // SAFETY: the caller's promise.
-        unsafe { self.handle(message) }
+        unsafe { self.handle(&raw const *message) }
     }
 
-    /// Handles one message. Returns whether there is a future now.
+    /// Handles the message at `message`, which is moved out. Returns whether there is a future now.
     #[inline(always)]
-    unsafe fn handle(&mut self, message: A::Msg) -> bool {
-        self.turn.handle(A::handler_of(&message));
+    unsafe fn handle(&self, message: *const A::Msg) -> bool {
         // SAFETY: the caller's promise; there is no other future, so nobody else uses the actor.
         unsafe {
+            self.turn.handle(A::handler_of(&*message));
             match F::handle(self.actor(), message, self.cx()) {
                 Step::Done => false,
                 Step::Async(future) => {
@@ -428,7 +431,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
 
     /// Handles something of ours. Returns whether there is another phase now.
     #[cold]
-    unsafe fn do_special(&mut self, special: Special<A::Msg>) -> bool {
+    unsafe fn do_special(&self, special: Special<A::Msg>) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
             match special.into_taken() {
@@ -443,7 +446,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
     }
 
     /// Handles an info. Returns whether there is another phase now.
-    unsafe fn be_told(&mut self, info: Info) -> bool {
+    unsafe fn be_told(&self, info: Info) -> bool {
         self.turn.handle(INFO_HANDLER);
         // SAFETY: as for `handle`.
         unsafe {
@@ -465,7 +468,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         }
     }
 
-    unsafe fn do_request(&mut self, request: Request) {
+    unsafe fn do_request(&self, request: Request) {
         match request {
             // SAFETY: the caller's promise.
             Request::Stop(reason) => unsafe { self.begin_terminate(reason) },
@@ -480,7 +483,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
 
     /// Takes requests past the messages that wait.
     #[cold]
-    unsafe fn wait_for_requests(&mut self) -> Option<Flow> {
+    unsafe fn wait_for_requests(&self) -> Option<Flow> {
         let mut position = Position::HEAD;
         let wants = |taken| match taken {
             Taken::Request(request) => Ok(request),
@@ -496,7 +499,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
                 }
                 Err(Walked::End) => {
                     let held = || cell::held(self.header(), None);
-                    Some(Flow::park_at(self.local, &position, self.turn, held))
+                    Some(Flow::park_at(self.local, position, self.turn, held))
                 }
                 Err(Walked::Stopped) => Some(Flow::Receive),
                 Err(Walked::Hole) => Some(Flow::Yield),
@@ -506,14 +509,14 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
 
     /// The turn is over: because the actor is to stop, or for any other reason.
     #[cold]
-    unsafe fn stop_or_yield(&mut self) -> Option<Flow> {
+    unsafe fn stop_or_yield(&self) -> Option<Flow> {
         // SAFETY: the caller's promise.
         if unsafe { self.stop_if_asked() } { None } else { Some(Flow::Yield) }
     }
 
     /// The handler awaits something: what the turn knows of it is kept for later turns.
     #[cold]
-    unsafe fn keep(&mut self, is_new: bool) {
+    unsafe fn keep(&self, is_new: bool) {
         let header = self.header();
         // SAFETY: the caller's promise, here and below.
         unsafe {
@@ -528,7 +531,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
     }
 
     /// Begins to end, if a handler asked for it.
-    unsafe fn stop_if_asked(&mut self) -> bool {
+    unsafe fn stop_if_asked(&self) -> bool {
         // SAFETY: the caller's promise. What was asked for before counts.
         let kept = unsafe { self.header().owned_if_any() }.and_then(|owned| owned.stopping.take());
         let asked = self.turn.take_stopping();
@@ -538,7 +541,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         true
     }
 
-    unsafe fn begin_terminate(&mut self, reason: impl Into<Ending>) {
+    unsafe fn begin_terminate(&self, reason: impl Into<Ending>) {
         // SAFETY: the caller's promise. The reason stays where it is until the future is gone.
         unsafe {
             let place = (&raw mut (*self.body).pending).cast::<Terminating<F::Terminate>>();
@@ -550,8 +553,8 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
     }
 
     /// Polls the future. `None` if it is done and there is something else to do.
-    unsafe fn poll_pending(&mut self) -> Option<Flow> {
-        let header = self.header();
+    unsafe fn poll_pending(&self) -> Option<Flow> {
+        let (header, body) = (self.header(), self.body);
         let waker = header.waker();
         let mut cx = TaskContext::from_waker(&waker);
         self.turn.charge(1);
@@ -559,7 +562,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
         // until it is dropped there, so it is pinned. A future that is done counts as gone before it is
         // dropped, so that it is not dropped again if that panics.
         unsafe {
-            let pending = &mut (*self.body).pending;
+            let pending = &mut (*body).pending;
             match header.phase() {
                 phase::STARTING => {
                     let Poll::Ready(made) = pending.start.as_mut().as_mut().poll(&mut cx) else {
@@ -610,7 +613,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
     }
 
     /// The actor has begun: whoever waits for the start is told.
-    unsafe fn started(&mut self) {
+    unsafe fn started(&self) {
         // SAFETY: the caller's promise.
         let launching = unsafe { self.header().owned_if_any() }.and_then(|owned| owned.launching.take());
         if let Some(launching) = launching {
@@ -620,7 +623,7 @@ impl<'a, A: Handle, F: Futures<A>> Work<'a, '_, A, F> {
 
     /// The actor does not begin. If somebody waits for the start, the end is reported and linked by nobody
     /// else; whoever waits is told when it is over.
-    unsafe fn refuse(&mut self, error: StartError) -> Flow {
+    unsafe fn refuse(&self, error: StartError) -> Flow {
         let header = self.header();
         let reason = error.as_reason();
         // SAFETY: the caller's promise.

@@ -44,7 +44,7 @@ use crate::pid::Pid;
 use crate::priority::Priority;
 use crate::signal::{Info, MonitorRef, Signal};
 use crate::spec::Launching;
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::timer::TimerRef;
 
 /// What does not depend on the type of messages or of the body.
@@ -197,19 +197,19 @@ pub(crate) trait Body<M>: Sized {
     ///
     /// # Safety
     /// The caller is the owner, and `body` is the one of `local`.
-    unsafe fn run(body: NonNull<Self>, local: &CellRef<M>, turn: &Turn<'_>) -> Flow;
+    unsafe fn run(body: NonNull<Self>, local: InTurn<M>, turn: &Turn<'_>) -> Flow;
 
     /// Goes on after `run` was unwound.
     ///
     /// # Safety
     /// As for [`run`](Self::run).
-    unsafe fn panicked(body: NonNull<Self>, local: &CellRef<M>, unwound: Unwound, turn: &Turn<'_>) -> Flow;
+    unsafe fn panicked(body: NonNull<Self>, local: InTurn<M>, unwound: Unwound, turn: &Turn<'_>) -> Flow;
 
     /// Drops what is left of it. Afterwards it is used no more.
     ///
     /// # Safety
     /// As for [`run`](Self::run).
-    unsafe fn end(body: NonNull<Self>, local: &CellRef<M>);
+    unsafe fn end(body: NonNull<Self>, local: InTurn<M>);
 
     /// The position in the mailbox that it holds.
     ///
@@ -424,22 +424,31 @@ unsafe fn local_of<M>(header: &Header) -> &Local<M> {
     unsafe { &*ptr::with_exposed_provenance::<Local<M>>(ptr::from_ref(header).addr()) }
 }
 
-impl<M: Send + 'static> Local<M> {
-    /// Sends a message: into the mailbox, and the process onto a run queue if it waits for one.
+impl<M> Local<M> {
+    /// What does not depend on its type.
     #[inline]
-    pub(crate) fn push(&self, message: M) -> Result<(), SendFailed<M>> {
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+}
+
+impl<M: Send + 'static> Local<M> {
+    /// Sends the message at `message`: into the mailbox, and the process onto a run queue if it waits for one.
+    ///
+    /// # Safety
+    /// There is a message. It is not the caller's any more, unless this fails.
+    #[inline]
+    pub(crate) unsafe fn push(&self, message: *const M) -> Result<(), SendFailed> {
         let header = &self.header;
         if header.is_bounded() && !header.admits() {
-            return Err(SendFailed::Full(message));
+            return Err(SendFailed::Full);
         }
-        let message = ManuallyDrop::new(message);
-        let source = (&raw const message).cast::<M>();
         let is_taken = turn::with_worker_of(&header.node, |worker| {
             if let Some(turn) = worker {
                 turn.sends_to(header);
             }
-            // SAFETY: the message is there, and is not used again if it was taken.
-            match unsafe { self.mailbox.push(source, &turn::stock(worker, &header.node)) } {
+            // SAFETY: the caller's promise.
+            match unsafe { self.mailbox.push(message, &turn::stock(worker, &header.node)) } {
                 Pushed::Queued => {}
                 Pushed::Schedule => header.submit_by(worker),
                 Pushed::Wake => header.note(Cause::Wake),
@@ -447,7 +456,7 @@ impl<M: Send + 'static> Local<M> {
             }
             true
         });
-        if is_taken { Ok(()) } else { Err(SendFailed::Closed(ManuallyDrop::into_inner(message))) }
+        if is_taken { Ok(()) } else { Err(SendFailed::Closed) }
     }
 
     /// Sends something else.
@@ -479,9 +488,10 @@ impl<M: Send + 'static> Local<M> {
 }
 
 /// Why a message was not taken.
-pub(crate) enum SendFailed<M> {
-    Full(M),
-    Closed(M),
+#[derive(Clone, Copy)]
+pub(crate) enum SendFailed {
+    Full,
+    Closed,
 }
 
 impl Header {
@@ -572,7 +582,8 @@ impl Header {
     /// Whether the process has ended, or is about to announce its end.
     #[inline]
     pub(crate) fn has_ended(&self) -> bool {
-        self.activity.load(Ordering::Acquire) >= Activity::Ended as u8
+        // SeqCst: see `extra_at_end`.
+        self.activity.load(Ordering::SeqCst) >= Activity::Ended as u8
     }
 
     /// Whether its state is dropped too.
@@ -625,16 +636,21 @@ impl Header {
         unsafe { self.extra.load(Ordering::Acquire).as_ref() }
     }
 
+    /// Says that the process has ended, and looks for what it needed seldom. Of two, one is first: either who
+    /// makes that later sees the end ([`has_ended`](Self::has_ended)), or it is found here. All four steps are
+    /// SeqCst; a swap costs a tenth of a fence.
+    pub(super) fn extra_at_end(&self) -> Option<&Extra> {
+        self.activity.swap(Activity::Ended as u8, Ordering::SeqCst);
+        // SAFETY: as in `extra_if_any`.
+        unsafe { self.extra.load(Ordering::SeqCst).as_ref() }
+    }
+
     #[cold]
     fn make_extra(&self) -> &Extra {
         let made = Extra::default().place(&self.node);
-        match self.extra.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => {
-                // Pairs with the one in `teardown::end`.
-                fence(Ordering::SeqCst);
-                // SAFETY: it lives as long as the cell from now on.
-                unsafe { &*made }
-            }
+        match self.extra.compare_exchange(ptr::null_mut(), made, Ordering::SeqCst, Ordering::Acquire) {
+            // SAFETY: it lives as long as the cell from now on.
+            Ok(_) => unsafe { &*made },
             Err(theirs) => {
                 // SAFETY: nobody else knows ours; theirs lives as long as the cell.
                 unsafe {
@@ -758,7 +774,10 @@ impl Header {
 
     #[inline(always)]
     fn submit_by(&self, worker: Option<&Turn<'_>>) {
-        self.node.runtime().submit(self.ready(), worker);
+        // Most go to a process that waits, from one that is about to.
+        if !worker.is_some_and(|turn| turn.run_next(self.ready())) {
+            self.node.runtime().submit(self.ready(), worker);
+        }
     }
 
     /// The process as a run queue has it.
@@ -865,6 +884,16 @@ pub(crate) struct Ready(NonNull<Header>);
 unsafe impl Send for Ready {}
 
 impl Ready {
+    pub(crate) fn into_raw(self) -> NonNull<Header> {
+        self.0
+    }
+
+    /// # Safety
+    /// `raw` comes from [`into_raw`](Self::into_raw), and is used once.
+    pub(crate) unsafe fn from_raw(raw: NonNull<Header>) -> Self {
+        Self(raw)
+    }
+
     /// Gives the process its turn.
     ///
     /// # Safety
@@ -974,12 +1003,6 @@ unsafe impl<M: Send> Send for CellRef<M> {}
 unsafe impl<M: Send> Sync for CellRef<M> {}
 
 impl<M> CellRef<M> {
-    /// What does not depend on its type.
-    #[inline]
-    pub(crate) fn header(&self) -> &Header {
-        &self.header
-    }
-
     pub(crate) fn into_raw(self) -> NonNull<Local<M>> {
         ManuallyDrop::new(self).0
     }
@@ -988,14 +1011,6 @@ impl<M> CellRef<M> {
     /// `raw` comes from [`into_raw`](Self::into_raw), and is used once.
     pub(crate) unsafe fn from_raw(raw: NonNull<Local<M>>) -> Self {
         Self(raw)
-    }
-
-    /// The reference that is meant by `raw`, not counted.
-    ///
-    /// # Safety
-    /// Somebody else keeps the cell alive while this is used; its type is right.
-    pub(crate) unsafe fn borrowed(raw: NonNull<Header>) -> ManuallyDrop<Self> {
-        ManuallyDrop::new(Self(raw.cast()))
     }
 }
 
@@ -1022,6 +1037,37 @@ impl<M> Drop for CellRef<M> {
     fn drop(&mut self) {
         // SAFETY: this reference is given up.
         unsafe { Header::uncount(self.0.cast()) }
+    }
+}
+
+/// A process during its turn: not counted, since it is alive until its turn ends it. By value, so that nothing
+/// refers to the cell when it is gone.
+pub(crate) struct InTurn<M>(NonNull<Local<M>>);
+
+impl<M> InTurn<M> {
+    /// # Safety
+    /// The process at `raw` takes such messages. This is used no longer than its turn lasts.
+    #[inline]
+    pub(crate) unsafe fn at(raw: NonNull<Header>) -> Self {
+        Self(raw.cast())
+    }
+}
+
+impl<M> Clone for InTurn<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for InTurn<M> {}
+
+impl<M> Deref for InTurn<M> {
+    type Target = Local<M>;
+
+    #[inline]
+    fn deref(&self) -> &Local<M> {
+        // SAFETY: see `at`.
+        unsafe { self.0.as_ref() }
     }
 }
 

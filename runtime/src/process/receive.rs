@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::collections::VecDeque;
 
-use super::cell::{Body, CellRef, Header};
+use super::cell::{Body, Header, InTurn};
 use super::control::{ByAlias, Effect};
 use super::turn::Turn;
 use crate::exit::ExitReason;
@@ -18,7 +18,7 @@ use crate::signal::{MonitorRef, Request, Signal};
 /// # Safety
 /// The caller is the owner.
 pub(super) unsafe fn receive<M: Send + 'static, B: Body<M>>(
-    local: &CellRef<M>,
+    local: InTurn<M>,
     turn: &Turn<'_>,
 ) -> Result<Walked, ExitReason> {
     let header = local.header();
@@ -142,7 +142,7 @@ pub(super) unsafe fn take_urgent<M: Send + 'static, T>(
 ///
 /// # Safety
 /// The caller is the owner, and is between two pieces of the process's code.
-unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: &CellRef<M>, turn: &Turn<'_>) -> ProcessInfo {
+unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'_>) -> ProcessInfo {
     let header = local.header();
     turn.account(header);
     let mut info = ProcessInfo::of(header);

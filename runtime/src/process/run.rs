@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-use super::cell::{self, Activity, Body, Cell, CellRef, Header, Logged};
+use super::cell::{self, Activity, Body, Cell, Header, InTurn, Logged};
 use super::state::Cause;
 use super::turn::{After, Turn};
 use crate::exit::{Ending, ExitReason};
@@ -36,8 +36,8 @@ impl Flow {
     /// # Safety
     /// The caller is the owner. A take has ended at `at` with [`Walked::End`].
     pub(crate) unsafe fn park_at<'p, M: Send + 'static>(
-        local: &CellRef<M>,
-        at: &Position,
+        local: InTurn<M>,
+        at: Position,
         turn: &Turn<'_>,
         held: impl Fn() -> Held<'p>,
     ) -> Self {
@@ -55,16 +55,16 @@ impl Flow {
 /// # Safety
 /// The caller picked it from a run queue, and its cell has this type.
 pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<Header>, turn: &Turn<'_>) -> After {
-    // SAFETY: the process is alive until `end` below, and before its turn is given away nothing is left
-    // that would use the reference.
-    let local = unsafe { CellRef::<M>::borrowed(raw) };
+    // SAFETY: the process is alive until `end` below, and when its turn is given away nothing is left that would
+    // use this.
+    let local = unsafe { InTurn::<M>::at(raw) };
     // SAFETY: the cell has this type.
     let body = unsafe { Cell::<M, B>::body_of(raw) };
     let header = local.header();
     header.set_activity(Activity::Running);
     turn.begin(header);
     // SAFETY: whoever picked the process is its owner until it gives the turn away.
-    let reason = match unsafe { turns::<M, B>(&local, body, turn) } {
+    let reason = match unsafe { turns::<M, B>(local, body, turn) } {
         Ok(after) => {
             turn.leave();
             return after;
@@ -72,7 +72,7 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
         Err(reason) => reason,
     };
     // SAFETY: as above; the process has nothing to do any more.
-    unsafe { super::teardown::end::<M, B>(&local, body, &reason, turn) };
+    unsafe { super::teardown::end::<M, B>(local, body, &reason, turn) };
     // Values of the user's, which may panic.
     super::teardown::drop_quietly((turn.take_stopping(), reason));
     // Before the cell may be freed: afterwards the turn's process is nobody.
@@ -87,7 +87,7 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
 /// # Safety
 /// The caller is the owner. After `Ok(After::Nothing)` it is no longer, and the cell may be gone.
 unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
-    local: &CellRef<M>,
+    local: InTurn<M>,
     body: NonNull<B>,
     turn: &Turn<'_>,
 ) -> Result<After, Ending> {

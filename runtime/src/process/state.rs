@@ -37,9 +37,10 @@ pub(crate) enum Cause {
 }
 
 impl State {
-    /// The state of a process that is about to be submitted for the first time.
+    /// The state of a process that is about to be submitted for the first time. It was not woken: what is new
+    /// needs no waker to begin.
     pub(crate) fn submitted() -> Self {
-        Self(AtomicU32::new(WOKEN))
+        Self(AtomicU32::new(0))
     }
 
     /// Notes `cause`. Returns whether the process was parked, so that the caller must submit it: exactly
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn of_many_that_wake_a_parked_process_one_must_submit_it() {
         let state = State::submitted();
-        assert!(state.take_woken());
+        assert!(!state.take_woken());
         assert!(state.park());
         assert!(state.note(Cause::Wake));
         assert!(!state.note(Cause::Wake));
@@ -116,7 +117,6 @@ mod tests {
     #[test]
     fn what_comes_during_a_turn_keeps_the_process_from_parking() {
         let state = State::submitted();
-        assert!(state.take_woken());
         assert!(!state.note(Cause::Receive), "it is running: nobody submits it");
         assert!(!state.park());
         assert!(state.take_receive());
@@ -127,7 +127,6 @@ mod tests {
     #[test]
     fn what_must_be_received_does_not_count_as_a_wake() {
         let state = State::submitted();
-        assert!(state.take_woken());
         assert!(state.park());
         assert!(state.note(Cause::Receive));
         assert!(state.take_receive());

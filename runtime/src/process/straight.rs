@@ -12,7 +12,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use super::alias::{Alias, AliasEnd, PriorityAlias};
-use super::cell::{self, Body, CellRef, Header};
+use super::cell::{self, Body, CellRef, Header, InTurn};
 use super::me::{self, Me};
 use super::receive;
 use super::run::Flow;
@@ -431,7 +431,8 @@ impl<M: Send + 'static> Process<M> {
     }
 }
 
-/// The phases of a body that has run: it waits for a message, or for something else.
+/// The phases of a body: it has not run; it waits for a message, or for something else.
+const UNBORN: u8 = 0;
 const RECEIVING: u8 = 1;
 const AWAITING: u8 = 2;
 
@@ -453,9 +454,11 @@ where
     M: Send + 'static,
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    unsafe fn run(body: NonNull<Self>, local: &CellRef<M>, turn: &Turn<'_>) -> Flow {
+    unsafe fn run(body: NonNull<Self>, local: InTurn<M>, turn: &Turn<'_>) -> Flow {
         let header = local.header();
-        if !header.state.take_woken() {
+        if header.phase() == UNBORN {
+            header.set_phase(AWAITING);
+        } else if !header.state.take_woken() {
             return Flow::Park;
         }
         turn.handle(0);
@@ -479,8 +482,7 @@ where
                     header.set_phase(RECEIVING);
                     // SAFETY: the caller is the owner; the poll, which used the position, is over.
                     unsafe {
-                        let at = *position;
-                        Flow::park_at(local, &at, turn, || cell::held(header, Some(&mut *position)))
+                        Flow::park_at(local, *position, turn, || cell::held(header, Some(&mut *position)))
                     }
                 }
                 Wants::Receive => Flow::Receive,
@@ -492,12 +494,12 @@ where
         }
     }
 
-    unsafe fn panicked(_: NonNull<Self>, _: &CellRef<M>, unwound: Unwound, turn: &Turn<'_>) -> Flow {
+    unsafe fn panicked(_: NonNull<Self>, _: InTurn<M>, unwound: Unwound, turn: &Turn<'_>) -> Flow {
         turn.lend_position_back();
         Flow::end(unwound.into_reason())
     }
 
-    unsafe fn end(body: NonNull<Self>, _: &CellRef<M>) {
+    unsafe fn end(body: NonNull<Self>, _: InTurn<M>) {
         // SAFETY: the caller is the owner; the future is dropped once, where it lies.
         unsafe { ManuallyDrop::drop(&mut (*body.as_ptr()).future) };
     }

@@ -20,7 +20,7 @@ use super::cell::{AnyRef, Header};
 use super::turn;
 use crate::node::Node;
 use crate::pid::{NodeId, Pid};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence, spin_loop, yield_thread};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, spin_loop, yield_thread};
 
 /// How many slots the first chunk has.
 const FIRST: usize = 256;
@@ -110,6 +110,9 @@ impl Table {
     pub(crate) fn remove(&self, node: &Node, pid: Pid) {
         let Some(slot) = self.slot(pid.slot()) else { return };
         let generation = slot.lock();
+        // Under the lock: either this sees that the table is closed, or `none_left`, which closed it and locks the
+        // slot later, sees it empty.
+        let is_closed = self.closed.load(Ordering::Acquire) != 0;
         if generation != pid.generation() {
             slot.unlock(generation);
             return;
@@ -124,9 +127,7 @@ impl Table {
                 None => self.free.lock().slots.push(pid.slot()),
             });
         }
-        // With the one in `none_left`: either this sees that the table is closed, or there the slot is seen empty.
-        fence(Ordering::SeqCst);
-        if self.closed.load(Ordering::SeqCst) != 0 {
+        if is_closed {
             let mut free = self.free.lock();
             let ended = free.waiting.extract_if(.., |(number, _)| *number == pid.slot());
             let woken: Vec<Waker> = ended.map(|(_, waker)| waker).collect();
@@ -162,8 +163,7 @@ impl Table {
                     let mut free = self.free.lock();
                     free.waiting.retain(|(waited, waker)| *waited != number || !waker.will_wake(cx.waker()));
                     // Looked at again: who emptied it before the table was closed wakes nobody. Who does so
-                    // now takes the lock afterwards.
-                    fence(Ordering::SeqCst);
+                    // now takes this lock afterwards.
                     if is_empty(self) {
                         return Poll::Ready(());
                     }
@@ -239,7 +239,10 @@ impl Slot {
     }
 
     fn is_empty(&self) -> bool {
-        self.process.load(Ordering::SeqCst).is_null()
+        let generation = self.lock();
+        let is_empty = self.process.load(Ordering::SeqCst).is_null();
+        self.unlock(generation);
+        is_empty
     }
 
     /// The process here, if there is one, of this generation if one is given.

@@ -5,7 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-use super::cell::{Activity, Body, CellRef, Header};
+use super::cell::{Activity, Body, Header, InTurn};
 use super::control::Control;
 use super::turn::Turn;
 use crate::ambient;
@@ -15,14 +15,13 @@ use crate::inspect::DeadLetter;
 use crate::mailbox::{Notice, Special};
 use crate::report::CrashReport;
 use crate::signal::{MonitorRef, Signal};
-use crate::sync::{Ordering, fence};
 
 /// Ends the process with `reason`.
 ///
 /// # Safety
 /// The caller is the owner, and `body` is the one of `local`. The body is not used any more.
 pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
-    local: &CellRef<M>,
+    local: InTurn<M>,
     body: NonNull<B>,
     reason: &ExitReason,
     turn: &Turn<'_>,
@@ -37,24 +36,21 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     let report = if quiet || !reason.is_abnormal() { None } else { Some(CrashReport::of(header, reason)) };
 
     // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether
-    // the process has ended. With this fence and the one in `make_extra`, either it sees that, or what it
-    // tied is found here.
-    header.set_activity(Activity::Ended);
-    fence(Ordering::SeqCst);
-    let mut control = header.extra_if_any().map(|extra| std::mem::take(&mut *extra.control.lock()));
+    // the process has ended. Either it sees that, or what it tied is found here.
+    let mut control = header.extra_at_end().map(|extra| std::mem::take(&mut *extra.control.lock()));
     if let Some(control) = &mut control {
         release(header, control);
     }
 
     // With the state go the replies that it owes: who waits for one learns of the end here.
+    let mut unreceived = Vec::new();
     // SAFETY: the caller's promise.
-    let unreceived = ambient::abandoning(CallFailed::Died(reason.clone()), || unsafe {
+    ambient::abandoning(CallFailed::Died(reason.clone()), || unsafe {
         if catch_unwind(AssertUnwindSafe(|| B::end(body, local))).is_err() {
             tracing::error!(%pid, "the state of a process panicked while it was dropped");
         }
-        let unreceived = close(local, turn);
+        close(local, turn, &mut unreceived);
         header.forget_owned();
-        unreceived
     });
     // A process whose pid names nobody has no state any more.
     node.forget(pid);
@@ -115,13 +111,12 @@ fn announce(header: &Header, control: &Control, reason: &ExitReason) {
     }
 }
 
-/// Closes the mailbox and drops what was left in it, but for signals, which it returns.
+/// Closes the mailbox and drops what was left in it, but for signals, which are `unreceived`.
 ///
 /// # Safety
 /// The caller is the owner, for the last time.
-unsafe fn close<M: Send + 'static>(local: &CellRef<M>, turn: &Turn<'_>) -> Vec<Signal> {
+unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived: &mut Vec<Signal>) {
     let mut undelivered = 0;
-    let mut unreceived = Vec::new();
     let left = |left| match left {
         Ok(message) => {
             undelivered += 1;
@@ -139,7 +134,6 @@ unsafe fn close<M: Send + 'static>(local: &CellRef<M>, turn: &Turn<'_>) -> Vec<S
     for _ in 0..undelivered {
         node.count_dead_letter(DeadLetter::Stopped);
     }
-    unreceived
 }
 
 /// Drops a value of the user's, whose drop may panic.

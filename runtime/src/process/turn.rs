@@ -13,8 +13,6 @@
 use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
 
-use crossbeam_deque::Worker as Queue;
-
 use super::allotment::Allotment;
 use super::cell::{Class, Header, Ready};
 use crate::config::REDUCTIONS_PER_TURN;
@@ -22,6 +20,7 @@ use crate::exit::Ending;
 use crate::mailbox::Position;
 use crate::memory::{Magazine, Pool, Stock};
 use crate::node::Node;
+use crate::scheduler::RunQueue;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 thread_local! {
@@ -113,7 +112,7 @@ pub(crate) struct Turn<'a> {
     home: *const (),
     /// The worker's number and run queue; none in a seeded run.
     number: Cell<usize>,
-    queue: Cell<Option<&'a Queue<Ready>>>,
+    queue: Cell<Option<&'a RunQueue<'a>>>,
     /// Whether the worker waits among the sockets.
     leading: Cell<bool>,
     /// The process that runs; `None` between turns.
@@ -151,15 +150,24 @@ impl<'a> Turn<'a> {
     }
 
     /// Takes the worker's place: its number, and its run queue.
-    pub(crate) fn sit(&self, queue: &'a Queue<Ready>, number: usize) {
+    pub(crate) fn sit(&self, queue: &'a RunQueue<'a>, number: usize) {
         self.queue.set(Some(queue));
         self.number.set(number);
     }
 
     /// The worker's run queue; none in a seeded run.
     #[inline]
-    pub(crate) fn queue(&self) -> Option<&'a Queue<Ready>> {
+    pub(crate) fn queue(&self) -> Option<&'a RunQueue<'a>> {
         self.queue.get()
+    }
+
+    /// Runs `ready` next on this worker, if nothing waits here, and nothing but its turn does it wait for.
+    /// Returns whether it does.
+    #[inline]
+    pub(crate) fn run_next(&self, ready: Ready) -> bool {
+        !ready.header().priority().is_strict()
+            && !self.leading.get()
+            && self.queue.get().is_some_and(|queue| queue.push_alone(ready))
     }
 
     /// Uses what this worker has at hand of `node`.

@@ -1,7 +1,7 @@
 //! Who runs next.
 //!
 //! ```text
-//!                          ┌─ own run queue (FIFO) ◀── steal ── other workers
+//!                          ┌─ run_queue.rs, next.rs   its own, in order ◀── steal ── other workers
 //!   process ── submit ──▶ ─┼─ strict.rs   max, then high: one queue each for all workers
 //!                          └─ injector    from threads that are no workers
 //!                                │
@@ -25,13 +25,16 @@
 
 mod idle;
 mod io;
+mod next;
 mod park;
+mod run_queue;
 mod seeded;
 mod strict;
 mod ticker;
 mod worker;
 
 pub(crate) use io::Io;
+pub(crate) use run_queue::RunQueue;
 pub(crate) use seeded::Seeded;
 pub(crate) use worker::{Directory, Settings, Workers};
 pub use worker::{RuntimeStats, WorkerStats};

@@ -10,12 +10,13 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_deque::{Injector, Steal, Stealer, Worker as Queue};
+use crossbeam_deque::{Injector, Steal, Worker as Deque};
 use parking_lot::Mutex;
 
 use super::idle::Idle;
 use super::io::Io;
 use super::park::Parker;
+use super::run_queue::{RunQueue, Shared};
 use super::strict::Strict;
 use super::ticker::Ticker;
 use crate::clock::Clock;
@@ -93,9 +94,9 @@ const OUTSIDE: u32 = 1 << 2;
 struct Seat {
     board: Board,
     parker: Parker,
-    stealer: Stealer<Ready>,
-    /// The queue, until the worker's thread takes it.
-    queue: Mutex<Option<Queue<Ready>>>,
+    queue: Shared,
+    /// The owner's half of the queue, until the worker's thread takes it.
+    owned: Mutex<Option<Deque<Ready>>>,
     /// What the ticker wants of the worker, after the turn that it is in.
     notes: AtomicU32,
     thread_id: AtomicU32,
@@ -177,8 +178,9 @@ impl Workers {
         let thread = thread::Builder::new().name(format!("biotope-{name}-{number}")).spawn(move || {
             let seat = &workers.seats[number];
             // Taken here, so that it is still there if there is no thread.
-            if let Some(queue) = seat.queue.lock().take() {
-                Worker { workers: &workers, seat, number, queue }.work();
+            if let Some(owned) = seat.owned.lock().take() {
+                let queue = RunQueue::new(owned, &seat.queue);
+                Worker { workers: &workers, seat, number, queue: &queue }.work();
             }
         })?;
         self.started.fetch_max(number + 1, Ordering::Release);
@@ -207,7 +209,6 @@ impl Workers {
     }
 
     /// Puts a process at the back of a run queue. `worker` is the worker that runs here, if one does.
-    #[inline]
     pub(crate) fn submit(&self, ready: Ready, worker: Option<&Turn<'_>>) {
         let priority = ready.header().priority();
         if priority.is_strict() {
@@ -216,9 +217,7 @@ impl Workers {
         let Some((turn, queue)) = worker.and_then(|turn| Some((turn, turn.queue()?))) else {
             return self.submit_from_outside(ready);
         };
-        queue.push(ready);
-        // What is alone in the queue comes next anyway: its sender is about to wait for it, as a rule.
-        if queue.len() > 1
+        if queue.push(ready)
             && let Some(woken) = self.idle.whom_to_wake_if_seen()
         {
             self.unpark(woken);
@@ -310,10 +309,9 @@ impl Workers {
         }
     }
 
-    /// Whether there is work for one more worker. What is alone in the queue of another is not: that comes
-    /// next there, and is not torn from whoever it waits for.
+    /// Whether there is work for one more worker. What is alone in the queue of another is not.
     fn has_work(&self) -> bool {
-        !self.strict.is_empty() || !self.injector.is_empty() || self.seated().iter().any(|seat| seat.len() > 1)
+        !self.strict.is_empty() || !self.injector.is_empty() || self.seated().iter().any(|seat| seat.queue.len() > 1)
     }
 }
 
@@ -347,7 +345,7 @@ impl Workers {
     /// Whether workers are to look around after their turns: nobody waits among the sockets, or one has much
     /// less to do than another.
     pub(super) fn is_look_due(&self) -> bool {
-        let lens = || self.seated().iter().map(Seat::len);
+        let lens = || self.seated().iter().map(|seat| seat.queue.len());
         !self.io.is_taken() || lens().max().unwrap_or(0) > lens().min().unwrap_or(0) + 1
     }
 
@@ -358,10 +356,16 @@ impl Workers {
         }
     }
 
-    /// Wakes somebody for what waits in this worker's queue.
+    /// Wakes somebody for what waits in this worker's queue, be it alone.
     pub(super) fn share(&self, number: usize) {
-        if !self.seats[number].stealer.is_empty() {
-            self.wake_one();
+        let queue = &self.seats[number].queue;
+        if !queue.is_empty()
+            && let Some(woken) = self.idle.whom_to_wake()
+        {
+            if let Some(ready) = queue.take_over() {
+                self.injector.push(ready);
+            }
+            self.unpark(woken);
         }
     }
 
@@ -403,11 +407,8 @@ impl Workers {
     pub(super) fn hand_over(&self, number: usize) {
         let mut is_any = false;
         for _ in 0..HANDED_OVER {
-            match self.seats[number].stealer.steal() {
-                Steal::Success(ready) => self.injector.push(ready),
-                Steal::Retry => continue,
-                Steal::Empty => break,
-            }
+            let Some(ready) = self.seats[number].queue.take_over() else { break };
+            self.injector.push(ready);
             is_any = true;
         }
         if is_any {
@@ -430,23 +431,18 @@ impl Workers {
 
 impl Seat {
     fn new() -> Self {
-        let queue = Queue::new_fifo();
+        let (queue, owned) = Shared::new();
         Self {
             board: Board::default(),
             parker: Parker::new(),
-            stealer: queue.stealer(),
-            queue: Mutex::new(Some(queue)),
+            queue,
+            owned: Mutex::new(Some(owned)),
             notes: AtomicU32::new(0),
             thread_id: AtomicU32::new(0),
             turns: AtomicU64::new(0),
             steals: AtomicU64::new(0),
             parks: AtomicU64::new(0),
         }
-    }
-
-    /// How many wait in its queue.
-    fn len(&self) -> usize {
-        self.stealer.len()
     }
 }
 
@@ -455,7 +451,7 @@ struct Worker<'a> {
     workers: &'a Workers,
     seat: &'a Seat,
     number: usize,
-    queue: Queue<Ready>,
+    queue: &'a RunQueue<'a>,
 }
 
 impl Worker<'_> {
@@ -463,7 +459,7 @@ impl Worker<'_> {
         let _tokio = self.workers.io.handle().enter();
         self.seat.thread_id.store(thread_id(), Ordering::Relaxed);
         let turn = Turn::new(&self.seat.board, &self.workers.pool, self.workers.home());
-        turn.sit(&self.queue, self.number);
+        turn.sit(self.queue, self.number);
         turn.enter(|| self.turns(&turn));
     }
 
@@ -548,13 +544,7 @@ impl Worker<'_> {
     }
 
     fn take_injected(&self) -> Option<Ready> {
-        loop {
-            match self.workers.injector.steal_batch_and_pop(&self.queue) {
-                Steal::Success(ready) => return Some(ready),
-                Steal::Empty => return None,
-                Steal::Retry => {}
-            }
-        }
+        self.queue.take_injected(&self.workers.injector)
     }
 
     fn steal(&self) -> Option<Ready> {
@@ -564,7 +554,7 @@ impl Worker<'_> {
             again = false;
             for step in 1..seats.len() {
                 let victim = &seats[(self.number + step) % seats.len()];
-                match victim.stealer.steal_batch_and_pop(&self.queue) {
+                match self.queue.steal(&victim.queue) {
                     Steal::Success(ready) => {
                         self.seat.steals.fetch_add(1, Ordering::Relaxed);
                         return Some(ready);
@@ -583,8 +573,7 @@ impl Worker<'_> {
             self.workers.strict.push(ready, priority);
             return;
         }
-        self.queue.push(ready);
-        if self.queue.len() > 1
+        if self.queue.push(ready)
             && let Some(woken) = self.workers.idle.whom_to_wake_if_seen()
         {
             self.workers.unpark(woken);
@@ -597,10 +586,10 @@ impl Worker<'_> {
     fn look_around(&self) {
         self.workers.io.look_in();
         let own = self.queue.len();
-        let longest = self.workers.seated().iter().max_by_key(|seat| seat.len());
-        if let Some(longest) = longest.filter(|seat| seat.len() > own + 1) {
-            let half = longest.len().saturating_sub(own) / 2;
-            let _ = longest.stealer.steal_batch_with_limit(&self.queue, half.max(1));
+        let longest = self.workers.seated().iter().max_by_key(|seat| seat.queue.len());
+        if let Some(longest) = longest.filter(|seat| seat.queue.len() > own + 1) {
+            let half = longest.queue.len().saturating_sub(own) / 2;
+            self.queue.take_from(&longest.queue, half.max(1));
         }
     }
 

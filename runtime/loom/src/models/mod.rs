@@ -2,6 +2,7 @@
 
 mod idle;
 mod lease;
+mod next;
 mod queue;
 mod state;
 mod word;

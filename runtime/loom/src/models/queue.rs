@@ -190,7 +190,7 @@ fn an_owner_that_waits_behind_a_value_is_woken_by_the_next() {
                 Walked::Hole => thread::yield_now(),
                 Walked::Stopped => unreachable!("it stops when it has found the value"),
                 Walked::End => {
-                    if unsafe { shared.queue.wait_at(&position, &shared.memory, Held::default) } {
+                    if unsafe { shared.queue.wait_at(position, &shared.memory, Held::default) } {
                         break true;
                     }
                 }

@@ -1,0 +1,41 @@
+//! What a worker runs next: a place for one, before its queue.
+//!
+//! A process that sends to one that waits, and then waits for the answer, would put it on the queue and take
+//! it off again. It is put here instead. The owner puts it here and takes it; whoever takes over from an
+//! owner that is stuck takes it too. So there are two who may take, and one who may put.
+
+use std::ptr::{self, NonNull};
+
+use crate::sync::{AtomicPtr, Ordering};
+
+/// A place for one.
+pub(crate) struct Next<T>(AtomicPtr<T>);
+
+impl<T> Next<T> {
+    pub(crate) fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.load(Ordering::Acquire).is_null()
+    }
+
+    /// Puts `one` here, where none is. For the owner alone: between its look and this nobody else puts one.
+    #[inline]
+    pub(crate) fn put(&self, one: NonNull<T>) {
+        debug_assert!(self.is_empty(), "there is a place for one");
+        // Release: whoever takes it sees what the owner did before.
+        self.0.store(one.as_ptr(), Ordering::Release);
+    }
+
+    /// Takes what is here. For anybody: of many, one has it.
+    #[inline]
+    pub(crate) fn take(&self) -> Option<NonNull<T>> {
+        if self.is_empty() {
+            return None;
+        }
+        // Acquire: see `put`. Release: the owner that finds the place empty puts the next one after this.
+        NonNull::new(self.0.swap(ptr::null_mut(), Ordering::AcqRel))
+    }
+}
