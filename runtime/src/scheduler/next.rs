@@ -18,7 +18,7 @@ impl<T> Next<T> {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.load(Ordering::Acquire).is_null()
+        self.0.load(Ordering::Relaxed).is_null()
     }
 
     /// Puts `one` here, where none is. For the owner alone: between its look and this nobody else puts one.
@@ -32,10 +32,9 @@ impl<T> Next<T> {
     /// Takes what is here. For anybody: of many, one has it.
     #[inline]
     pub(crate) fn take(&self) -> Option<NonNull<T>> {
-        if self.is_empty() {
-            return None;
-        }
-        // Acquire: see `put`. Release: the owner that finds the place empty puts the next one after this.
-        NonNull::new(self.0.swap(ptr::null_mut(), Ordering::AcqRel))
+        let one = NonNull::new(self.0.load(Ordering::Relaxed))?;
+        // Acquire: see `put`.
+        let taken = self.0.compare_exchange(one.as_ptr(), ptr::null_mut(), Ordering::Acquire, Ordering::Relaxed);
+        taken.is_ok().then_some(one)
     }
 }
