@@ -9,7 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,7 +23,7 @@ use crate::inspect::DeadLetter;
 use crate::mailbox::Notice;
 use crate::node::Node;
 use crate::pid::Pid;
-use crate::process::{CellRef, SendFailed};
+use crate::process::{CellRef, SendFailed, turn};
 use crate::signal::{Request, Signal};
 
 /// Where messages of type `M` for one process go.
@@ -121,9 +121,31 @@ impl<M: Send + 'static> Address<M> {
     #[inline]
     pub fn cast(&self, message: M) {
         let message = ManuallyDrop::new(message);
-        // SAFETY: the message is there, and is used again only if it was not taken.
-        if let Err(failed) = unsafe { self.push(&raw const *message) } {
-            self.lose(failed, ManuallyDrop::into_inner(message));
+        // SAFETY: the message is there, and is not used here any more.
+        unsafe { self.send(&raw const *message) };
+    }
+
+    /// As [`cast`](Self::cast), with the message at `message`.
+    ///
+    /// # Safety
+    /// There is a message, which is the caller's no more.
+    #[inline]
+    pub(crate) unsafe fn send(&self, message: *const M) {
+        // SAFETY: the caller's promise.
+        if let Err(failed) = unsafe { self.push(message) } {
+            // SAFETY: as above; it was not taken.
+            self.lose(failed, unsafe { message.read() });
+        }
+    }
+
+    /// Whether this leads to the process that runs here.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        match self.route() {
+            Route::Local(cell) => turn::with_process(|running| {
+                running.is_some_and(|(_, process)| ptr::eq(process, cell.header()))
+            }),
+            Route::Far(far) => ambient::is_current(far.pid),
         }
     }
 
@@ -145,7 +167,7 @@ impl<M: Send + 'static> Address<M> {
     /// is known there only.
     pub fn try_cast(&self, message: M) -> Result<(), SendError<M>> {
         let message = ManuallyDrop::new(message);
-        // SAFETY: as in `cast`.
+        // SAFETY: the message is there, and is used again only if it was not taken.
         match unsafe { self.push(&raw const *message) } {
             Ok(()) => Ok(()),
             Err(SendFailed::Full) => Err(SendError::Full(ManuallyDrop::into_inner(message))),

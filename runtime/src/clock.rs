@@ -6,6 +6,44 @@ use parking_lot::Mutex;
 
 use crate::sync::{AtomicU64, Ordering};
 
+/// An instant of a runtime's life, in nanoseconds since its start: half as large as an `Instant`, and later by
+/// one addition.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    /// After all others.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    /// The moment `delay` later; `NEVER`, if it is further away than moments reach.
+    #[inline]
+    pub(crate) const fn later(self, delay: Duration) -> Self {
+        // Of a constant delay the compiler makes a number.
+        let nanos = delay.as_nanos();
+        Self(self.0.saturating_add(if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }))
+    }
+}
+
+/// A moment that several threads read and set. At first it is `NEVER`.
+pub(crate) struct AtomicMoment(AtomicU64);
+
+impl AtomicMoment {
+    #[inline]
+    pub(crate) fn get(&self) -> Moment {
+        Moment(self.0.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set(&self, moment: Moment) {
+        self.0.store(moment.0, Ordering::Relaxed);
+    }
+}
+
+impl Default for AtomicMoment {
+    fn default() -> Self {
+        Self(AtomicU64::new(Moment::NEVER.0))
+    }
+}
+
 /// A clock that is either the machine's or stands still until it is moved.
 pub(crate) struct Clock {
     start: Instant,
@@ -37,13 +75,23 @@ impl Clock {
         self.start
     }
 
-    /// An instant that is at most [`COARSE`](crate::config::COARSE) before now as long as the ticker is not
+    /// The moment of `instant`; that of the start, if it was before.
+    pub(crate) fn moment(&self, instant: Instant) -> Moment {
+        Moment(0).later(instant.saturating_duration_since(self.start))
+    }
+
+    /// When `moment` is, which is not `NEVER`.
+    pub(crate) fn instant(&self, moment: Moment) -> Instant {
+        self.start + Duration::from_nanos(moment.0)
+    }
+
+    /// A moment that is at most [`COARSE`](crate::config::COARSE) before now as long as the ticker is not
     /// held up. It costs a load, where `now` costs a system's clock.
     #[inline]
-    pub(crate) fn coarse_now(&self) -> Instant {
+    pub(crate) fn coarse_moment(&self) -> Moment {
         match &self.virtually {
-            None => self.start + Duration::from_nanos(self.coarse.load(Ordering::Relaxed)),
-            Some(now) => *now.lock(),
+            None => Moment(self.coarse.load(Ordering::Relaxed)),
+            Some(now) => self.moment(*now.lock()),
         }
     }
 

@@ -263,14 +263,8 @@ impl Runtime {
     }
 
     /// When this runtime's clock began.
-    pub(crate) fn start(&self) -> Instant {
-        self.0.clock.start()
-    }
-
-    /// About the current instant, and never later.
-    #[inline]
-    pub(crate) fn coarse_now(&self) -> Instant {
-        self.0.clock.coarse_now()
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
     }
 
     pub(crate) fn next_node_number(&self) -> u32 {

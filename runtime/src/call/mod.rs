@@ -28,11 +28,14 @@ use word::{Claim, GaveUp};
 
 use crate::address::Address;
 use crate::ambient;
+use crate::clock::Moment;
 use crate::config::{COARSE, DEFAULT_CALL_TIMEOUT};
 use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
+use crate::memory::relocate;
 use crate::process::{AnyRef, turn};
-use crate::sync::{UnsafeCell, yield_thread};
+use crate::runtime::Runtime;
+use crate::sync::{Ordering, UnsafeCell, yield_thread};
 use crate::time::{Sleep, sleep_on};
 use crate::timer::{Action, TimerRef};
 
@@ -146,7 +149,7 @@ impl<E> CallError<E> {
 #[must_use = "a call is not sent until it is awaited or `.send()` is called"]
 pub struct Call<'a, M, R, T = R, E = CallFailed> {
     address: &'a Address<M>,
-    message: Option<M>,
+    message: Unsent<M>,
     deadline: Deadline,
     waiting: Waiting<R>,
     outcome: fn(Result<R, CallFailed>) -> Result<T, E>,
@@ -168,6 +171,30 @@ enum Deadline {
     Default,
     In(Duration),
     At(Instant),
+}
+
+/// The message of a call, until it is sent.
+struct Unsent<M> {
+    message: MaybeUninit<M>,
+    /// How many messages are here: one or none. A word, and no `bool`: what is next to that is moved in pieces.
+    count: usize,
+}
+
+impl<M> Unsent<M> {
+    /// Where the message is, which is the caller's from now on, as long as this stays where it is.
+    #[inline]
+    fn take(&mut self) -> Option<*const M> {
+        (std::mem::take(&mut self.count) == 1).then_some(self.message.as_ptr())
+    }
+}
+
+impl<M> Drop for Unsent<M> {
+    fn drop(&mut self) {
+        if self.count == 1 {
+            // SAFETY: it is here, and is not used again.
+            unsafe { self.message.assume_init_drop() };
+        }
+    }
 }
 
 type Place<R> = UnsafeCell<MaybeUninit<Result<R, CallFailed>>>;
@@ -213,7 +240,7 @@ where
         let (waiting, reply) = Waiting::new();
         Self {
             address,
-            message: Some(message(reply)),
+            message: Unsent { message: MaybeUninit::new(message(reply)), count: 1 },
             deadline: Deadline::Default,
             waiting,
             outcome,
@@ -237,7 +264,8 @@ where
     /// Sends it now; the reply is awaited through what this returns.
     pub fn send(mut self) -> Request<R, T, E> {
         if let Some(message) = self.message.take() {
-            self.waiting.start(self.address, message, self.deadline);
+            // SAFETY: the message is there, and was not taken before.
+            unsafe { self.waiting.start(self.address, message, self.deadline) };
         }
         Request { waiting: self.waiting, outcome: self.outcome }
     }
@@ -246,8 +274,10 @@ where
     ///
     /// # Panics
     /// If it was polled.
-    pub fn into_parts(self) -> (M, Request<R, T, E>) {
-        let message = self.message.expect("a call that was polled is not taken apart");
+    pub fn into_parts(mut self) -> (M, Request<R, T, E>) {
+        let message = self.message.take().expect("a call that was polled is not taken apart");
+        // SAFETY: the message is there, and was not taken before.
+        let message = unsafe { message.read() };
         (message, Request { waiting: self.waiting, outcome: self.outcome })
     }
 }
@@ -265,7 +295,8 @@ where
         let this = unsafe { self.get_unchecked_mut() };
         if let Some(message) = this.message.take() {
             this.waiting.lend(&this.place);
-            this.waiting.start(this.address, message, this.deadline);
+            // SAFETY: the message is there, and was not taken before.
+            unsafe { this.waiting.start(this.address, message, this.deadline) };
         }
         this.waiting.poll(cx).map(this.outcome)
     }
@@ -290,9 +321,10 @@ pub(crate) fn place<R: Send + 'static>() -> (Request<R>, ReplyTo<R>) {
 struct Waiting<R> {
     by: By<R>,
     /// When it gives up; set when the call is sent.
-    deadline: Option<Instant>,
-    /// The clock was not looked at yet: the call was sent just now.
-    is_fresh: bool,
+    deadline: Moment,
+    /// How often the reply was looked for and was not there. The first time the clock is not looked at: the call was
+    /// sent just now.
+    looked: usize,
 }
 
 /// How the reply comes.
@@ -301,19 +333,19 @@ enum By<R> {
     /// itself.
     Word { process: AnyRef, claim: Claim, sleep: Option<Box<Sleep>> },
     /// By a slot of its own; its timer.
-    Slot { slot: Arc<Slot<R>>, timer: Option<(crate::Runtime, TimerRef)> },
+    Slot { slot: Arc<Slot<R>>, timer: Option<Box<(Runtime, TimerRef)>> },
     /// It came.
     Nothing,
 }
 
 impl<R: Send + 'static> Waiting<R> {
-    #[inline]
+    #[inline(always)]
     fn new() -> (Self, ReplyTo<R>) {
         let claimed = turn::with_process(|running| {
             let (_, header) = running?;
             let extra = header.extra();
             let claim = extra.reply.claim()?;
-            extra.place.store(ptr::null_mut(), crate::sync::Ordering::Relaxed);
+            extra.place.store(ptr::null_mut(), Ordering::Relaxed);
             Some((AnyRef::two_of(header), claim))
         });
         let (by, sink) = match claimed {
@@ -321,11 +353,11 @@ impl<R: Send + 'static> Waiting<R> {
                 (By::Word { process: ours, claim, sleep: None }, Sink::Word(theirs, claim))
             }
             None => {
-                let slot = Arc::new(Slot::new());
-                (By::Slot { slot: slot.clone(), timer: None }, Sink::Other(Box::new(Other::Slot(slot))))
+                let (slot, other) = Other::slot();
+                (By::Slot { slot, timer: None }, Sink::Other(other))
             }
         };
-        (Self { by, deadline: None, is_fresh: false }, ReplyTo(ManuallyDrop::new(sink)))
+        (Self { by, deadline: Moment::NEVER, looked: 0 }, ReplyTo(ManuallyDrop::new(sink)))
     }
 
     /// Lends `place` to whoever replies. It stays where it is until this is dropped.
@@ -334,38 +366,48 @@ impl<R: Send + 'static> Waiting<R> {
         if let By::Word { process, .. } = &self.by {
             let place = ptr::from_ref(place).cast_mut().cast();
             // Relaxed: whoever replies has the message, which is sent after this.
-            process.extra().place.store(place, crate::sync::Ordering::Relaxed);
+            process.extra().place.store(place, Ordering::Relaxed);
         }
     }
 
-    /// Sends `message`.
+    /// Sends the message at `message`.
+    ///
+    /// # Safety
+    /// There is a message, which is the caller's no more.
     #[inline]
-    fn start<M: Send + 'static>(&mut self, address: &Address<M>, message: M, deadline: Deadline) {
-        if ambient::is_current(address.pid()) {
-            return ambient::abandoning(CallFailed::SelfCall, || drop(message));
+    unsafe fn start<M: Send + 'static>(&mut self, address: &Address<M>, message: *const M, deadline: Deadline) {
+        if address.is_current() {
+            // SAFETY: the caller's promise.
+            return ambient::abandoning(CallFailed::SelfCall, || drop(unsafe { message.read() }));
         }
-        let node = address.node();
-        let runtime = node.runtime();
-        let deadline = match deadline {
-            Deadline::In(timeout) => runtime.now_and(timeout),
-            Deadline::At(deadline) => deadline,
+        let runtime = address.node().runtime();
+        let clock = runtime.clock();
+        self.deadline = match deadline {
+            Deadline::In(timeout) => clock.moment(runtime.now()).later(timeout),
+            Deadline::At(deadline) => clock.moment(deadline),
+            Deadline::Default if runtime.is_seeded() => clock.moment(runtime.now()).later(DEFAULT_CALL_TIMEOUT),
             // The coarse clock is cheap, and never ahead.
-            Deadline::Default if runtime.is_seeded() => runtime.now() + DEFAULT_CALL_TIMEOUT,
-            Deadline::Default => runtime.coarse_now() + DEFAULT_CALL_TIMEOUT + COARSE,
+            Deadline::Default => clock.coarse_moment().later(const { DEFAULT_CALL_TIMEOUT.saturating_add(COARSE) }),
         };
-        self.deadline = Some(deadline);
-        self.is_fresh = true;
         if let By::Slot { slot, timer } = &mut self.by {
-            let slot = Arc::downgrade(slot);
-            let fire = Box::new(move |_| {
-                if let Some(slot) = slot.upgrade() {
-                    slot.complete(Err(CallFailed::Timeout));
-                }
-            });
-            *timer = Some((runtime.clone(), runtime.timers().at(deadline, Action::Fire(None, fire))));
+            *timer = Some(time_out(runtime, slot, self.deadline));
         }
-        address.cast(message);
+        // SAFETY: the caller's promise.
+        unsafe { address.send(message) };
     }
+}
+
+/// Sets the timer of a call whose reply comes by a slot.
+#[cold]
+fn time_out<R: Send + 'static>(runtime: &Runtime, slot: &Arc<Slot<R>>, deadline: Moment) -> Box<(Runtime, TimerRef)> {
+    let slot = Arc::downgrade(slot);
+    let fire = Box::new(move |_| {
+        if let Some(slot) = slot.upgrade() {
+            slot.complete(Err(CallFailed::Timeout));
+        }
+    });
+    let timer = runtime.timers().at(runtime.clock().instant(deadline), Action::Fire(None, fire));
+    Box::new((runtime.clone(), timer))
 }
 
 impl<R> Waiting<R> {
@@ -378,22 +420,29 @@ impl<R> Waiting<R> {
                     // SAFETY: it is written, and this is the one that awaits it.
                     let outcome = unsafe { take_written(process) };
                     extra.reply.take(*claim);
-                    Some(outcome)
+                    outcome
                 } else {
-                    self.wait(cx)
+                    if self.looked == 0 && process.is_woken_by(cx.waker()) {
+                        // As most do: sent just now, and awaited by the process itself.
+                        self.looked = 1;
+                        process.set_alarm(self.deadline);
+                        return Poll::Pending;
+                    }
+                    match self.wait(cx) {
+                        Some(outcome) => outcome,
+                        None => return Poll::Pending,
+                    }
                 }
             }
-            By::Slot { slot, .. } => slot.poll(cx),
+            By::Slot { slot, .. } => match slot.poll(cx) {
+                Some(outcome) => outcome,
+                None => return Poll::Pending,
+            },
             By::Nothing => panic!("a call was polled after it had given its reply"),
         };
-        match outcome {
-            None => Poll::Pending,
-            Some(outcome) => {
-                self.cancel_timer();
-                self.by = By::Nothing;
-                Poll::Ready(outcome)
-            }
-        }
+        self.cancel_timer();
+        self.by = By::Nothing;
+        Poll::Ready(outcome)
     }
 
     /// The reply is not there yet. Returns the outcome if there is one now.
@@ -403,11 +452,8 @@ impl<R> Waiting<R> {
         let (extra, claim) = (process.extra(), *claim);
         let runtime = process.node().runtime();
         let deadline = self.deadline;
-        let is_fresh = std::mem::take(&mut self.is_fresh);
-        if let Some(deadline) = deadline
-            && !is_fresh
-            && runtime.now() >= deadline
-        {
+        let has_deadline = deadline != Moment::NEVER;
+        if std::mem::replace(&mut self.looked, 1) != 0 && has_deadline && runtime.clock().moment(runtime.now()) >= deadline {
             return Some(match extra.reply.give_up(claim) {
                 GaveUp::Unanswered => Err(CallFailed::Timeout),
                 // SAFETY: it is written, and this is the one that awaits it.
@@ -415,9 +461,7 @@ impl<R> Waiting<R> {
             });
         }
         if process.is_woken_by(cx.waker()) {
-            if let Some(deadline) = deadline {
-                process.set_alarm(deadline);
-            }
+            process.set_alarm(deadline);
             return None;
         }
         // Somebody else awaits it than the process that made the call.
@@ -431,7 +475,8 @@ impl<R> Waiting<R> {
             extra.reply.take(claim);
             return Some(outcome);
         }
-        if let Some(deadline) = deadline {
+        if has_deadline {
+            let deadline = runtime.clock().instant(deadline);
             let sleep = sleep.get_or_insert_with(|| Box::new(sleep_on(runtime, deadline)));
             if Pin::new(&mut **sleep).poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
@@ -440,9 +485,10 @@ impl<R> Waiting<R> {
         None
     }
 
+    #[inline]
     fn cancel_timer(&mut self) {
         if let By::Slot { timer, .. } = &mut self.by
-            && let Some((runtime, timer)) = timer.take()
+            && let Some((runtime, timer)) = timer.take().map(|timer| *timer)
         {
             runtime.timers().cancel(timer);
         }
@@ -456,8 +502,8 @@ impl<R> Waiting<R> {
 /// The word says that it is written; it is taken once, by whoever has the claim, whose reply is an `R`.
 unsafe fn take_written<R>(process: &AnyRef) -> Result<R, CallFailed> {
     let extra = process.extra();
-    let place = extra.place.load(crate::sync::Ordering::Relaxed);
-    if extra.is_boxed.load(crate::sync::Ordering::Relaxed) != 0 {
+    let place = extra.place.load(Ordering::Relaxed);
+    if extra.is_boxed.load(Ordering::Relaxed) != 0 {
         // SAFETY: whoever replied found no place and left a box.
         return unsafe { *Box::from_raw(place.cast::<Result<R, CallFailed>>()) };
     }
@@ -475,11 +521,7 @@ impl<R> Drop for Waiting<R> {
                     drop(unsafe { take_written::<R>(process) });
                 }
             }
-            By::Slot { timer, .. } => {
-                if let Some((runtime, timer)) = timer.take() {
-                    runtime.timers().cancel(timer);
-                }
-            }
+            By::Slot { .. } => self.cancel_timer(),
             By::Nothing => {}
         }
     }
@@ -507,12 +549,16 @@ impl<R> ReplyTo<R> {
     /// Answers the caller. If it no longer waits, the reply is dropped.
     #[inline]
     pub fn send(self, reply: R) {
-        self.complete(Ok(reply));
+        let outcome = ManuallyDrop::new(Ok(reply));
+        // SAFETY: it is not used here any more.
+        unsafe { self.complete(&raw const *outcome) };
     }
 
     /// Tells the caller that there will be no reply.
     pub fn fail(self, failed: CallFailed) {
-        self.complete(Err(failed));
+        let outcome = ManuallyDrop::new(Err(failed));
+        // SAFETY: it is not used here any more.
+        unsafe { self.complete(&raw const *outcome) };
     }
 
     /// Whether the caller has given up: nothing that is sent here will be read.
@@ -542,41 +588,71 @@ impl<R> ReplyTo<R> {
         })
     }
 
+    /// # Safety
+    /// There is an outcome at `outcome`, which is the caller's no more.
     #[inline]
-    fn complete(self, outcome: Result<R, CallFailed>) {
+    unsafe fn complete(self, outcome: *const Result<R, CallFailed>) {
         let mut this = ManuallyDrop::new(self);
-        // SAFETY: what is taken out is not dropped again: `this` is not.
-        unsafe { ManuallyDrop::take(&mut this.0) }.complete(outcome);
+        // SAFETY: what is taken out is not dropped again: `this` is not. And the caller's promise.
+        unsafe { ManuallyDrop::take(&mut this.0).complete(outcome) };
     }
 }
 
 impl<R> Sink<R> {
+    /// # Safety
+    /// As for [`ReplyTo::complete`].
     #[inline]
+    unsafe fn complete(self, outcome: *const Result<R, CallFailed>) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self {
+                Self::Word(process, claim) => answer(&process, claim, outcome),
+                Self::Other(other) => other.complete(outcome.read()),
+            }
+        }
+    }
+}
+
+impl<R> Other<R> {
+    /// A new slot, from both sides.
+    #[cold]
+    fn slot() -> (Arc<Slot<R>>, Box<Self>) {
+        let slot = Arc::new(Slot::new());
+        (slot.clone(), Box::new(Self::Slot(slot)))
+    }
+
+    #[cold]
     fn complete(self, outcome: Result<R, CallFailed>) {
-        let other = match self {
-            Self::Word(process, claim) => return answer(&process, claim, outcome),
-            Self::Other(other) => *other,
-        };
-        match other {
-            Other::Slot(slot) => slot.complete(outcome),
-            Other::Far(complete) => complete(outcome),
+        match self {
+            Self::Slot(slot) => slot.complete(outcome),
+            Self::Far(complete) => complete(outcome),
         }
     }
 }
 
 /// Writes the reply where the process has lent a place for it, and wakes whoever waits.
+///
+/// # Safety
+/// As for [`ReplyTo::complete`].
 #[inline]
-fn answer<R>(process: &AnyRef, claim: Claim, outcome: Result<R, CallFailed>) {
+unsafe fn answer<R>(process: &AnyRef, claim: Claim, outcome: *const Result<R, CallFailed>) {
     let extra = process.extra();
-    let Some(writing) = extra.reply.begin_write(claim) else { return };
-    let place = extra.place.load(crate::sync::Ordering::Relaxed);
+    let Some(writing) = extra.reply.begin_write(claim) else {
+        // Nobody waits for it any more.
+        // SAFETY: the caller's promise.
+        return drop(unsafe { outcome.read() });
+    };
+    let place = extra.place.load(Ordering::Relaxed);
     if place.is_null() {
-        extra.place.store(Box::into_raw(Box::new(outcome)).cast(), crate::sync::Ordering::Relaxed);
-        extra.is_boxed.store(1, crate::sync::Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        let boxed = Box::new(unsafe { outcome.read() });
+        extra.place.store(Box::into_raw(boxed).cast(), Ordering::Relaxed);
+        extra.is_boxed.store(1, Ordering::Relaxed);
     } else {
-        extra.is_boxed.store(0, crate::sync::Ordering::Relaxed);
-        // SAFETY: the claim stands, so the place that was lent for it is there, and is ours to write.
-        unsafe { (*place.cast::<Place<R>>()).with_mut(|place| (*place).write(outcome)) };
+        extra.is_boxed.store(0, Ordering::Relaxed);
+        // SAFETY: the claim stands, so the place that was lent for it is there, and is ours to write. And the
+        // caller's promise.
+        unsafe { (*place.cast::<Place<R>>()).with_mut(|place| relocate(outcome, (*place).as_mut_ptr())) };
     }
     extra.reply.end_write(claim);
     if writing.is_watched {
@@ -590,8 +666,10 @@ fn answer<R>(process: &AnyRef, claim: Claim, outcome: Result<R, CallFailed>) {
 
 impl<R> Drop for ReplyTo<R> {
     fn drop(&mut self) {
-        // SAFETY: taken once: this is the drop, and `complete` does not drop what it takes.
-        unsafe { ManuallyDrop::take(&mut self.0) }.complete(Err(ambient::why_abandoned()));
+        let outcome = ManuallyDrop::new(Err(ambient::why_abandoned()));
+        // SAFETY: taken once: this is the drop, and `complete` does not drop what it takes. The outcome is not used
+        // here any more.
+        unsafe { ManuallyDrop::take(&mut self.0).complete(&raw const *outcome) };
     }
 }
 

@@ -33,6 +33,7 @@ use super::run::Flow;
 use super::state::{Cause, State};
 use super::turn::{self, After, Turn};
 use crate::call::ReplyWord;
+use crate::clock::AtomicMoment;
 use crate::exit::Ending;
 use crate::inspect::Status;
 use crate::lease::Lease;
@@ -103,9 +104,8 @@ pub(crate) struct Extra {
     /// Where the reply goes, or the box that it came in.
     pub(crate) place: AtomicPtr<()>,
     pub(crate) is_boxed: AtomicU8,
-    /// When the process is to be woken to see to its deadlines, in nanoseconds of the runtime's life; 0 if
-    /// it is not.
-    pub(crate) alarm: AtomicU64,
+    /// The moment when the process is to be woken to see to its deadlines.
+    pub(crate) alarm: AtomicMoment,
     /// The timer of that.
     alarm_timer: Mutex<Option<TimerRef>>,
     /// Who awaits the reply, if that is not the process itself.

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use wheel::{Key, Wheel};
 
+use crate::clock::Moment;
 use crate::process::{AnyRef, Header};
-use crate::sync::Ordering;
 
 /// One timer; made by [`Me::send_after`](crate::Me::send_after) and its siblings.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -233,16 +233,18 @@ fn forget(of: &Header, timer: TimerRef) {
 
 impl Header {
     /// Sees to it that the process is woken at `deadline`, or before.
-    pub(crate) fn set_alarm(&self, deadline: Instant) {
-        let extra = self.extra();
-        let runtime = self.node().runtime();
-        let nanos = deadline.saturating_duration_since(runtime.start()).as_nanos().max(1) as u64;
-        let set = extra.alarm.load(Ordering::Relaxed);
-        if set != 0 && set <= nanos {
-            return;
+    #[inline]
+    pub(crate) fn set_alarm(&self, deadline: Moment) {
+        if self.extra().alarm.get() > deadline {
+            self.set_earlier_alarm(deadline);
         }
-        extra.alarm.store(nanos, Ordering::Relaxed);
-        let timer = runtime.timers().at(deadline, Action::Alarm(AnyRef::of(self)));
+    }
+
+    #[cold]
+    fn set_earlier_alarm(&self, deadline: Moment) {
+        let runtime = self.node().runtime();
+        self.extra().alarm.set(deadline);
+        let timer = runtime.timers().at(runtime.clock().instant(deadline), Action::Alarm(AnyRef::of(self)));
         let before = self.exchange_alarm(Some(timer));
         if let Some(before) = before {
             runtime.timers().cancel(before);
@@ -251,7 +253,7 @@ impl Header {
 
     /// The alarm has gone off.
     fn ring(&self) {
-        self.extra().alarm.store(0, Ordering::Relaxed);
+        self.extra().alarm.set(Moment::NEVER);
         self.note_wake();
     }
 }
