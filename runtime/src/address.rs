@@ -142,9 +142,9 @@ impl<M: Send + 'static> Address<M> {
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         match self.route() {
-            Route::Local(cell) => turn::with_process(|running| {
-                running.is_some_and(|(_, process)| ptr::eq(process, cell.header()))
-            }),
+            Route::Local(cell) => {
+                turn::with_process(|running| running.is_some_and(|(_, process)| ptr::eq(process, cell.header())))
+            }
             Route::Far(far) => ambient::is_current(far.pid),
         }
     }

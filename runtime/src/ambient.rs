@@ -7,9 +7,9 @@
 #![expect(unsafe_code, reason = "what is abandoned is reached through a thread-local pointer")]
 
 use std::cell::{Cell, RefCell};
-use std::ptr;
 
 use crate::call::CallFailed;
+use crate::exit::ExitReason;
 use crate::node::Node;
 use crate::panics;
 use crate::pid::Pid;
@@ -17,7 +17,17 @@ use crate::process::turn::with_process;
 
 thread_local! {
     static DECODING: RefCell<Option<Node>> = const { RefCell::new(None) };
-    static ABANDONING: Cell<*const CallFailed> = const { Cell::new(ptr::null()) };
+    static ABANDONING: Cell<Abandoning> = const { Cell::new(Abandoning::Nothing) };
+}
+
+/// Why what is dropped here was not handled.
+#[derive(Clone, Copy)]
+enum Abandoning {
+    Nothing,
+    /// It was not delivered.
+    Failing(*const CallFailed),
+    /// The process that had it ends.
+    Ending(*const ExitReason),
 }
 
 /// Runs `f` for `node`, outside any process.
@@ -33,17 +43,26 @@ pub(crate) fn decoding<T>(node: &Node, f: impl FnOnce() -> T) -> T {
 }
 
 /// Runs `f`, in which messages are dropped unhandled; the calls among them fail with `failed`.
-#[inline]
 pub(crate) fn abandoning<T>(failed: CallFailed, f: impl FnOnce() -> T) -> T {
-    struct Leave(*const CallFailed);
-    impl Drop for Leave {
-        fn drop(&mut self) {
-            ABANDONING.set(self.0);
-        }
-    }
-    // `Leave` takes the pointer back before what it leads to is gone.
-    let _leave = Leave(ABANDONING.replace(&raw const failed));
+    let _leave = Leave(ABANDONING.replace(Abandoning::Failing(&raw const failed)));
     f()
+}
+
+/// Runs `f`, which drops what a process had that ends with `reason`; the calls that it owed a reply fail with it.
+#[inline]
+pub(crate) fn ending<T>(reason: &ExitReason, f: impl FnOnce() -> T) -> T {
+    let _leave = Leave(ABANDONING.replace(Abandoning::Ending(reason)));
+    f()
+}
+
+/// Takes the pointer back before what it leads to is gone.
+struct Leave(Abandoning);
+
+impl Drop for Leave {
+    #[inline]
+    fn drop(&mut self) {
+        ABANDONING.set(self.0);
+    }
 }
 
 /// The process that runs here.
@@ -75,5 +94,11 @@ pub(crate) fn why_abandoned() -> CallFailed {
         return CallFailed::Died(reason);
     }
     // SAFETY: whoever set the pointer takes it back before what it leads to is gone.
-    unsafe { ABANDONING.get().as_ref() }.cloned().unwrap_or(CallFailed::NoReply)
+    unsafe {
+        match ABANDONING.get() {
+            Abandoning::Nothing => CallFailed::NoReply,
+            Abandoning::Failing(failed) => (*failed).clone(),
+            Abandoning::Ending(reason) => CallFailed::Died((*reason).clone()),
+        }
+    }
 }

@@ -86,6 +86,14 @@ impl ExitReason {
 #[derive(Default)]
 pub(crate) struct Ending(Option<Box<ExitReason>>);
 
+impl Ending {
+    /// Whether it holds nothing.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 impl From<ExitReason> for Ending {
     #[inline]
     fn from(reason: ExitReason) -> Self {

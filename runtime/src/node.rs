@@ -140,7 +140,7 @@ impl Node {
 
     /// Spawns a process without a parent: an actor, or a specification of one.
     pub fn spawn<S: Spawn>(&self, what: S) -> S::Ref {
-        what.spawn_on(self, SpawnOptions::default()).0
+        what.spawn_on(self, &SpawnOptions::default()).0
     }
 
     /// Starts a process without a parent and waits until its `init` is done.
@@ -168,7 +168,7 @@ impl Node {
         F: FnOnce(Process<M>) -> Fut,
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        spec::process(body).spawn_on(self, options).0
+        spec::process(body).spawn_on(self, &options).0
     }
 
     /// Starts an `A` on the node `node`, and waits until its `init` is done there.
@@ -728,11 +728,6 @@ impl Node {
         self.0.names.insert(name, pid)?;
         process.extra().control.lock().name = Some(name.clone());
         Ok(())
-    }
-
-    /// The pid names nobody from now on.
-    pub(crate) fn forget(&self, pid: Pid) {
-        self.0.table.remove(self, pid);
     }
 
     pub(crate) fn report_crash(&self, report: &CrashReport) {

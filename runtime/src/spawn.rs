@@ -10,7 +10,7 @@ use crate::pid::Pid;
 use crate::process::Process;
 use crate::process::turn::with_process;
 use crate::signal::MonitorRef;
-use crate::spec::{Spawn, process};
+use crate::spec::{self, Spawn, process};
 
 /// Spawns a process: an actor, a [`Spec`](crate::Spec) of one, or straight-line code
 /// ([`process`](crate::process)). The running process is its parent.
@@ -18,7 +18,7 @@ use crate::spec::{Spawn, process};
 /// # Panics
 /// Outside a process. There, use [`Node::spawn`].
 pub fn spawn<S: Spawn>(what: S) -> S::Ref {
-    running("spawn", |node, me| what.spawn_on(node, SpawnOptions::child_of(me)).0)
+    running("spawn", |node, me| what.spawn_on(node, &SpawnOptions::child_of(me)).0)
 }
 
 /// Spawns a process and links it to the running one, in one step.
@@ -26,7 +26,7 @@ pub fn spawn<S: Spawn>(what: S) -> S::Ref {
 /// # Panics
 /// Outside a process.
 pub fn spawn_link<S: Spawn>(what: S) -> S::Ref {
-    running("spawn_link", |node, me| what.spawn_on(node, SpawnOptions::linked_to(me)).0)
+    running("spawn_link", |node, me| what.spawn_on(node, &SpawnOptions::linked_to(me)).0)
 }
 
 /// Spawns a process that the running one monitors, in one step.
@@ -34,11 +34,7 @@ pub fn spawn_link<S: Spawn>(what: S) -> S::Ref {
 /// # Panics
 /// Outside a process.
 pub fn spawn_monitor<S: Spawn>(what: S) -> (S::Ref, MonitorRef) {
-    let monitored = |me| SpawnOptions { monitor: Some(me), ..SpawnOptions::child_of(me) };
-    match running("spawn_monitor", |node, me| what.spawn_on(node, monitored(me))) {
-        (reference, Some(monitor)) => (reference, monitor),
-        (_, None) => unreachable!("a spawn sets the monitor that it is asked for"),
-    }
+    running("spawn_monitor", |node, me| spec::spawn_monitored(what, node, me))
 }
 
 /// Spawns a process in straight-line code. The running process is its parent.
@@ -51,7 +47,7 @@ where
     F: FnOnce(Process<M>) -> Fut,
     Fut: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    running("spawn_process", |node, me| process(body).spawn_on(node, SpawnOptions::child_of(me)).0)
+    running("spawn_process", |node, me| process(body).spawn_on(node, &SpawnOptions::child_of(me)).0)
 }
 
 /// Ends the running process with `reason`, now. An actor's `terminate` runs; the rest of the handler does

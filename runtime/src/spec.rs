@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -26,14 +27,24 @@ use crate::signal::MonitorRef;
 pub trait Spawn: Sized {
     /// How the process is referred to.
     type Ref;
-    /// Spawns it on `node`; with its monitor, if the options ask for one.
-    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (Self::Ref, Option<MonitorRef>);
+    /// Spawns it on `node`; with the number of its monitor, if the options ask for one.
+    fn spawn_on(self, node: &Node, options: &SpawnOptions) -> (Self::Ref, Option<NonZeroU64>);
+}
+
+/// Spawns `what` as a child of the process `me` of `node`, which monitors it.
+pub(crate) fn spawn_monitored<S: Spawn>(what: S, node: &Node, me: Pid) -> (S::Ref, MonitorRef) {
+    let options = SpawnOptions { monitor: Some(me), ..SpawnOptions::child_of(me) };
+    match what.spawn_on(node, &options) {
+        (reference, Some(number)) => (reference, MonitorRef { owner: me, number: number.get() }),
+        (_, None) => unreachable!("a spawn sets the monitor that it is asked for"),
+    }
 }
 
 impl<A: Handle> Spawn for A {
     type Ref = ActorRef<A>;
 
-    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (ActorRef<A>, Option<MonitorRef>) {
+    #[inline]
+    fn spawn_on(self, node: &Node, options: &SpawnOptions) -> (ActorRef<A>, Option<NonZeroU64>) {
         let (cell, monitor) = launch_actor(node, options, self);
         (ActorRef::new(Address::local(cell)), monitor)
     }
@@ -42,7 +53,7 @@ impl<A: Handle> Spawn for A {
 impl<A: Handle + Start> Spawn for Spec<A> {
     type Ref = ActorRef<A>;
 
-    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (ActorRef<A>, Option<MonitorRef>) {
+    fn spawn_on(self, node: &Node, options: &SpawnOptions) -> (ActorRef<A>, Option<NonZeroU64>) {
         self.launch(node, options, None)
     }
 }
@@ -72,7 +83,8 @@ where
 {
     type Ref = Address<M>;
 
-    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (Address<M>, Option<MonitorRef>) {
+    #[inline]
+    fn spawn_on(self, node: &Node, options: &SpawnOptions) -> (Address<M>, Option<NonZeroU64>) {
         let (cell, monitor) = launch_straight(node, options, self.body);
         (Address::local(cell), monitor)
     }
@@ -115,10 +127,10 @@ impl<S> Configured<S> {
 impl<S: Spawn> Spawn for Configured<S> {
     type Ref = S::Ref;
 
-    fn spawn_on(self, node: &Node, options: SpawnOptions) -> (S::Ref, Option<MonitorRef>) {
+    fn spawn_on(self, node: &Node, options: &SpawnOptions) -> (S::Ref, Option<NonZeroU64>) {
         let priority = self.priority.unwrap_or(options.priority);
         let label = self.label.or_else(|| options.label.clone());
-        self.what.spawn_on(node, SpawnOptions { priority, label, ..options })
+        self.what.spawn_on(node, &SpawnOptions { priority, label, ..options.clone() })
     }
 }
 
@@ -230,7 +242,7 @@ impl<A: Handle + Start> Spec<A> {
         options: SpawnOptions,
     ) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
         let (started, reply) = call::place();
-        let (reference, _) = self.launch(node, options, Some(reply));
+        let (reference, _) = self.launch(node, &options, Some(reply));
         async move {
             match started.await {
                 Ok(outcome) => outcome.map(|()| reference),
@@ -244,9 +256,9 @@ impl<A: Handle + Start> Spec<A> {
     fn launch(
         &self,
         node: &Node,
-        options: SpawnOptions,
+        options: &SpawnOptions,
         started: Option<ReplyTo<Result<(), StartError>>>,
-    ) -> (ActorRef<A>, Option<MonitorRef>) {
+    ) -> (ActorRef<A>, Option<NonZeroU64>) {
         let args = self.args.clone();
         let launching = started.map(|started| Box::new(Launching { started, error: None }));
         let (cell, monitor) = launch_spec::<A>(node, options, self.name.clone(), launching, move || args());

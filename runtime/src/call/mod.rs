@@ -453,7 +453,10 @@ impl<R> Waiting<R> {
         let runtime = process.node().runtime();
         let deadline = self.deadline;
         let has_deadline = deadline != Moment::NEVER;
-        if std::mem::replace(&mut self.looked, 1) != 0 && has_deadline && runtime.clock().moment(runtime.now()) >= deadline {
+        if std::mem::replace(&mut self.looked, 1) != 0
+            && has_deadline
+            && runtime.clock().moment(runtime.now()) >= deadline
+        {
             return Some(match extra.reply.give_up(claim) {
                 GaveUp::Unanswered => Err(CallFailed::Timeout),
                 // SAFETY: it is written, and this is the one that awaits it.

@@ -78,6 +78,12 @@ impl ReplyWord {
         Some(Claim(number))
     }
 
+    /// Whether nobody replies to the process: it awaits no call.
+    #[inline]
+    pub(crate) fn is_free(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STATE == FREE
+    }
+
     /// Whether the reply may be written into the place: the claim still stands, and nobody else writes.
     #[inline]
     pub(crate) fn begin_write(&self, claim: Claim) -> Option<Writing> {

@@ -120,6 +120,16 @@ pub(crate) enum Next<M> {
     NotYet,
 }
 
+/// What comes of a look at the first.
+pub(crate) enum First<T> {
+    /// It is wanted.
+    Taken(T),
+    /// There is nothing.
+    Empty,
+    /// It is no message, or is not wanted, or not yet written: it takes a walk.
+    Other,
+}
+
 /// What becomes of something that was received.
 pub(crate) enum Becomes<M> {
     /// It is done.
@@ -213,6 +223,44 @@ impl<M> Mailbox<M> {
     pub(crate) unsafe fn trim<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) {
         // SAFETY: the caller's promise.
         unsafe { self.0.trim(memory, held) };
+    }
+
+    /// Takes the first, if that is a message which `wants` turns into something. Most are. A walk need not look at
+    /// a message that is not: `position` is behind it then.
+    ///
+    /// # Safety
+    /// The caller is the owner.
+    #[inline]
+    pub(crate) unsafe fn take_first<'p, T>(
+        &self,
+        position: &mut Position,
+        memory: &impl Memory,
+        held: impl Fn() -> Held<'p>,
+        wants: impl FnOnce(Taken<M>) -> Result<T, Taken<M>>,
+    ) -> First<T> {
+        // SAFETY: the caller's promise. A value that was popped is read once, by its kind, and is nobody's
+        // until it is put back.
+        unsafe {
+            match self.0.pop(memory, held) {
+                Look::Value(Kind::ORDINARY, place) => {
+                    let message: *const M = (&raw const (*place).message).cast();
+                    match wants(Taken::Message(message.read())) {
+                        Ok(taken) => First::Taken(taken),
+                        Err(Taken::Message(message)) => {
+                            *position = self.0.unpop(Place { message: ManuallyDrop::new(message) });
+                            First::Other
+                        }
+                        Err(_) => unreachable!("what is handed back is what was given"),
+                    }
+                }
+                Look::Value(_, place) => {
+                    let _ = self.0.unpop(place.read());
+                    First::Other
+                }
+                Look::End => First::Empty,
+                Look::Urgent | Look::Hole => First::Other,
+            }
+        }
     }
 
     /// Takes the first, from `from` on, that `wants` turns into something; what it hands back stays. `Err`

@@ -504,6 +504,20 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Puts the value that was popped last back where it was. Returns the position behind it.
+    ///
+    /// # Safety
+    /// As for [`pop`](Self::pop), which has just given this value; nothing else was called since.
+    pub(crate) unsafe fn unpop(&self, value: T) -> Position {
+        let behind = self.head.load(Ordering::Relaxed);
+        let head = behind - ONE;
+        let oldest = block::<T>(head);
+        // SAFETY: the place is in the oldest block, still has its kind, and is the owner's.
+        unsafe { Block::value(oldest, head & LARGE != 0, count(head)).with_mut(|place| (*place).write(value)) };
+        self.head.store(head, Ordering::Relaxed);
+        Position { block: oldest.cast(), place: count(behind) }
+    }
+
     /// Looks at each value from `from` on, in order, until `visit` stops or there are no more. Moves `from`
     /// along, to behind the last value that was looked at. A value whose visit panics is used up.
     ///

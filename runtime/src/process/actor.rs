@@ -335,21 +335,24 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                     phase::UNBORN => {
                         (*self.body).pending.init = ManuallyDrop::new(F::init(self.actor(), self.cx()));
                         self.header().set_phase(phase::INITIALISING);
-                        None
+                        self.turn.charge(1);
+                        self.poll_init()
+                    }
+                    phase::TERMINATING if is_new => {
+                        self.turn.charge(1);
+                        self.poll_terminate()
                     }
                     // A wake that is older than the future does not concern it; a new one is polled anyway.
                     _ if !self.header().state.take_woken() && !is_new => Some(Flow::Park),
-                    _ => {
-                        let flow = self.poll_pending();
-                        if matches!(flow, Some(Flow::Park)) {
-                            self.keep(is_new);
-                        }
-                        flow
-                    }
+                    _ => self.poll_pending(),
                 };
                 match flow {
-                    Some(flow) => return flow,
                     None => is_new = true,
+                    Some(Flow::Park) => {
+                        self.keep(is_new);
+                        return Flow::Park;
+                    }
+                    Some(flow) => return flow,
                 }
             }
         }
@@ -578,15 +581,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                         Err(error) => return Some(self.refuse(error)),
                     }
                 }
-                phase::INITIALISING => {
-                    let Poll::Ready(done) = pin(&mut pending.init).poll(&mut cx) else { return Some(Flow::Park) };
-                    header.set_phase(phase::IDLE);
-                    ManuallyDrop::drop(&mut pending.init);
-                    match done {
-                        Ok(()) => self.started(),
-                        Err(refused) => return Some(self.refuse(refused.into())),
-                    }
-                }
+                phase::INITIALISING => return self.poll_init(),
                 phase::HANDLING => {
                     let Poll::Ready(()) = pin(&mut pending.handle).poll(&mut cx) else { return Some(Flow::Park) };
                     header.set_phase(phase::IDLE);
@@ -597,19 +592,52 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                     header.set_phase(phase::IDLE);
                     ManuallyDrop::drop(&mut pending.info);
                 }
-                phase::TERMINATING => {
-                    let future = Pin::new_unchecked(&mut pending.terminate.future);
-                    let Poll::Ready(()) = future.poll(&mut cx) else { return Some(Flow::Park) };
-                    header.set_phase(phase::TERMINATED);
-                    let reason = std::mem::take(&mut pending.terminate.reason);
-                    ManuallyDrop::drop(&mut pending.terminate);
-                    return Some(Flow::End(reason));
-                }
+                phase::TERMINATING => return self.poll_terminate(),
                 _ => unreachable!("in this phase there is a future"),
             }
             self.stop_if_asked();
         }
         None
+    }
+
+    /// Polls `init`. For this and [`poll_terminate`](Self::poll_terminate) see `poll_pending`; most are done at
+    /// once.
+    #[inline(always)]
+    unsafe fn poll_init(&self) -> Option<Flow> {
+        let header = self.header();
+        let waker = header.waker();
+        // SAFETY: as in `poll_pending`.
+        unsafe {
+            let init = &mut (*self.body).pending.init;
+            let Poll::Ready(done) = pin(init).poll(&mut TaskContext::from_waker(&waker)) else {
+                return Some(Flow::Park);
+            };
+            header.set_phase(phase::IDLE);
+            ManuallyDrop::drop(init);
+            match done {
+                Ok(()) => self.started(),
+                Err(refused) => return Some(self.refuse(refused.into())),
+            }
+            self.stop_if_asked();
+        }
+        None
+    }
+
+    /// Polls `terminate`.
+    #[inline(always)]
+    unsafe fn poll_terminate(&self) -> Option<Flow> {
+        let header = self.header();
+        let waker = header.waker();
+        // SAFETY: as in `poll_pending`.
+        unsafe {
+            let terminate = &mut (*self.body).pending.terminate;
+            let future = Pin::new_unchecked(&mut terminate.future);
+            let Poll::Ready(()) = future.poll(&mut TaskContext::from_waker(&waker)) else { return Some(Flow::Park) };
+            header.set_phase(phase::TERMINATED);
+            let reason = std::mem::take(&mut terminate.reason);
+            ManuallyDrop::drop(terminate);
+            Some(Flow::End(reason))
+        }
     }
 
     /// The actor has begun: whoever waits for the start is told.

@@ -33,7 +33,7 @@ use super::run::Flow;
 use super::state::{Cause, State};
 use super::turn::{self, After, Turn};
 use crate::call::ReplyWord;
-use crate::clock::AtomicMoment;
+use crate::clock::{AtomicMoment, Moment};
 use crate::exit::Ending;
 use crate::inspect::Status;
 use crate::lease::Lease;
@@ -61,7 +61,7 @@ pub(crate) struct Header {
     parent: Parent,
     /// The low half of what it has done; the high half is in `Extra`.
     reductions: AtomicU32,
-    /// Its priority, and whether its mailbox is bounded.
+    /// Its priority, and what else is a bit.
     rank: AtomicU8,
     /// What can be seen of it from outside.
     activity: AtomicU8,
@@ -71,7 +71,13 @@ pub(crate) struct Header {
     phase: AtomicU8,
 }
 
+/// The bits of the rank that are no priority.
 const BOUNDED: u8 = 0x80;
+/// A waker of the process was cloned: it can be woken by whoever has that.
+const WAKER_OUT: u8 = 0x40;
+/// It belongs to a group that has a leader.
+const LED: u8 = 0x20;
+const RANK_BITS: u8 = BOUNDED | WAKER_OUT | LED;
 
 /// The parent, if it is of the same node: without its node's identity it takes half the room.
 #[derive(Clone, Copy)]
@@ -246,12 +252,16 @@ pub(crate) struct Class {
 }
 
 /// What a process is made with.
-pub(crate) struct Birth<'a> {
-    pub(crate) node: &'a Node,
+pub(crate) struct Birth {
+    pub(crate) node: Lease<Node>,
     pub(crate) pid: Pid,
     pub(crate) parent: Option<Pid>,
     pub(crate) priority: Priority,
+    /// It belongs to a group that has a leader.
+    pub(crate) is_led: bool,
     pub(crate) extra: *mut Extra,
+    /// How many references its body begins with.
+    pub(crate) references: u32,
 }
 
 impl Class {
@@ -284,23 +294,21 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
     /// [`AnyRef::ended`]. `make` writes the body into its place.
     pub(crate) fn make(
         class: &'static Class,
-        birth: Birth<'_>,
+        birth: Birth,
+        memory: &impl Memory,
         make: impl FnOnce(NonNull<B>, &CellRef<M>),
     ) -> CellRef<M> {
-        let (piece, node) = turn::with_worker_of(birth.node, |worker| {
-            let node = match worker {
-                Some(turn) => turn.with_allotment(birth.node, |allotment| allotment.take_reference(birth.node)),
-                None => Lease::new(birth.node),
-            };
-            (turn::stock(worker, birth.node).allocate(class.layout).cast::<Self>(), node)
-        });
+        let piece = memory.allocate(const { Layout::new::<Self>() }).cast::<Self>();
         // A reference leads from `Me` and `Context`, which have no size, back to the cell.
         let _ = piece.as_ptr().expose_provenance();
+        let node = birth.node;
         let parent = birth.parent.filter(|parent| parent.node() == node.id());
+        let bounded = if class.limit.is_some() { BOUNDED } else { 0 };
+        let led = if birth.is_led { LED } else { 0 };
         let header = Header {
             state: State::submitted(),
             // The process itself, and the reference that is returned.
-            references: AtomicU32::new(2),
+            references: AtomicU32::new(2 + birth.references),
             class,
             node,
             slot: birth.pid.slot(),
@@ -311,7 +319,7 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
                 generation: parent.generation(),
             }),
             reductions: AtomicU32::new(0),
-            rank: AtomicU8::new(birth.priority as u8 | if class.limit.is_some() { BOUNDED } else { 0 }),
+            rank: AtomicU8::new(birth.priority as u8 | bounded | led),
             activity: AtomicU8::new(Activity::Resting as u8),
             skips: AtomicU8::new(0),
             phase: AtomicU8::new(0),
@@ -371,16 +379,14 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
     unsafe fn free(header: NonNull<Header>) {
         // SAFETY: the caller's promise.
         unsafe {
-            let cell = header.cast::<Self>();
-            let local = (&raw const (*cell.as_ptr()).local).read();
-            let extra = local.header.extra.load(Ordering::Relaxed);
-            // The node last: it keeps the pool alive.
-            let Local { header: Header { node, .. }, .. } = local;
+            let extra = header.as_ref().extra.load(Ordering::Relaxed);
+            // The node last: it keeps the pool alive. What else is in a header or a mailbox needs no drop.
+            let node = (&raw const (*header.as_ptr()).node).read();
             if let Some(extra) = NonNull::new(extra) {
                 Extra::free(extra, &node);
             }
             turn::with_worker_of(&node.handle(), |worker| {
-                turn::stock(worker, &node).release(cell.cast(), Layout::new::<Self>());
+                turn::stock(worker, &node).release(header.cast(), const { Layout::new::<Self>() });
                 match worker {
                     // A worker that leads has no turn after this in which it would rest.
                     Some(turn) if !turn.is_leading() => {
@@ -530,13 +536,40 @@ impl Header {
 
     #[inline]
     pub(crate) fn priority(&self) -> Priority {
-        Priority::from_number(self.rank.load(Ordering::Relaxed) & !BOUNDED)
+        Priority::from_number(self.rank.load(Ordering::Relaxed) & !RANK_BITS)
     }
 
     /// Sets its priority, from its next turn on; returns the one before.
     pub(crate) fn set_priority(&self, priority: Priority) -> Priority {
-        let bounded = self.rank.load(Ordering::Relaxed) & BOUNDED;
-        Priority::from_number(self.rank.swap(priority as u8 | bounded, Ordering::Relaxed) & !BOUNDED)
+        let change = |rank: u8| Some(rank & RANK_BITS | priority as u8);
+        let before = self.rank.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        Priority::from_number(before.unwrap_or_else(|rank| rank) & !RANK_BITS)
+    }
+
+    /// Whether something else than its mailbox may wake the process. For the owner.
+    #[inline]
+    pub(crate) fn may_be_woken(&self) -> bool {
+        self.rank.load(Ordering::Relaxed) & WAKER_OUT != 0
+            || self.state.has_notes()
+            || self.extra_if_any().is_some_and(|extra| !extra.reply.is_free() || extra.alarm.get() != Moment::NEVER)
+    }
+
+    /// Whether it belongs to a group that has a leader.
+    #[inline]
+    pub(crate) fn is_led(&self) -> bool {
+        self.rank.load(Ordering::Relaxed) & LED != 0
+    }
+
+    /// It belongs to such a group from now on.
+    pub(crate) fn note_leader(&self) {
+        self.rank.fetch_or(LED, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn note_waker(&self) {
+        if self.rank.load(Ordering::Relaxed) & WAKER_OUT == 0 {
+            self.rank.fetch_or(WAKER_OUT, Ordering::Relaxed);
+        }
     }
 
     #[inline]
@@ -773,7 +806,7 @@ impl Header {
     }
 
     #[inline(always)]
-    fn submit_by(&self, worker: Option<&Turn<'_>>) {
+    pub(super) fn submit_by(&self, worker: Option<&Turn<'_>>) {
         // Most go to a process that waits, from one that is about to.
         if !worker.is_some_and(|turn| turn.run_next(self.ready())) {
             self.node.runtime().submit(self.ready(), worker);
@@ -868,10 +901,15 @@ impl Header {
         unsafe {
             // Release, and Acquire for the last: it sees all that others did with the cell. A load and no fence, of
             // which ThreadSanitizer knows nothing.
-            if header.as_ref().references.fetch_sub(1, Ordering::Release) == 1 {
-                header.as_ref().references.load(Ordering::Acquire);
-                (header.as_ref().class.free)(header);
+            let references = &header.as_ref().references;
+            // Nobody makes a new one of the last.
+            if references.load(Ordering::Acquire) != 1 {
+                if references.fetch_sub(1, Ordering::Release) != 1 {
+                    return;
+                }
+                references.load(Ordering::Acquire);
             }
+            (header.as_ref().class.free)(header);
         }
     }
 }
@@ -1003,6 +1041,14 @@ unsafe impl<M: Send> Send for CellRef<M> {}
 unsafe impl<M: Send> Sync for CellRef<M> {}
 
 impl<M> CellRef<M> {
+    /// Another one to the same.
+    ///
+    /// # Safety
+    /// It was counted at the [`Birth`] of the process, and is made once.
+    pub(crate) unsafe fn counted_at_birth(&self) -> Self {
+        Self(self.0)
+    }
+
     pub(crate) fn into_raw(self) -> NonNull<Local<M>> {
         ManuallyDrop::new(self).0
     }
@@ -1073,7 +1119,10 @@ impl<M> Deref for InTurn<M> {
 
 /// The wakers of a process hold its cell, not its state.
 static WAKER: RawWakerVTable = RawWakerVTable::new(
-    |data| RawWaker::new(AnyRef::of(of_waker(data)).into_raw().as_ptr().cast_const().cast(), &WAKER),
+    |data| {
+        of_waker(data).note_waker();
+        RawWaker::new(AnyRef::of(of_waker(data)).into_raw().as_ptr().cast_const().cast(), &WAKER)
+    },
     |data| {
         of_waker(data).note(Cause::Wake);
         drop_waker(data);

@@ -22,7 +22,7 @@ use crate::panics::{self, Unwound};
 use crate::pid::Pid;
 use crate::priority::Priority;
 use crate::signal::{Down, MonitorRef, Signal, Target};
-use crate::spec::Spawn;
+use crate::spec::{self, Spawn};
 use crate::timer::TimerRef;
 
 /// The running process, seen by itself.
@@ -74,21 +74,17 @@ impl Me {
     /// Spawns a process: an actor, a specification of one, or straight-line code. It has this one as its
     /// parent.
     pub fn spawn<S: Spawn>(&self, what: S) -> S::Ref {
-        what.spawn_on(self.node(), SpawnOptions::child_of(self.pid())).0
+        what.spawn_on(self.node(), &SpawnOptions::child_of(self.pid())).0
     }
 
     /// Spawns a process and links to it, in one step.
     pub fn spawn_link<S: Spawn>(&self, what: S) -> S::Ref {
-        what.spawn_on(self.node(), SpawnOptions::linked_to(self.pid())).0
+        what.spawn_on(self.node(), &SpawnOptions::linked_to(self.pid())).0
     }
 
     /// Spawns a process and monitors it, in one step.
     pub fn spawn_monitor<S: Spawn>(&self, what: S) -> (S::Ref, MonitorRef) {
-        let options = SpawnOptions { monitor: Some(self.pid()), ..SpawnOptions::child_of(self.pid()) };
-        match what.spawn_on(self.node(), options) {
-            (reference, Some(monitor)) => (reference, monitor),
-            (_, None) => unreachable!("a spawn sets the monitor that it is asked for"),
-        }
+        spec::spawn_monitored(what, self.node(), self.pid())
     }
 
     /// Links to `to`: the end of either reaches the other. If there is no such process, an exit
@@ -195,6 +191,7 @@ impl Me {
     /// Puts this process, and those that it spawns from now on, into another group.
     pub fn set_group_leader(&self, leader: impl Into<Pid>) {
         self.header().extra().control.lock().rare_mut().group_leader = Some(leader.into());
+        self.header().note_leader();
     }
 
     /// Puts `value` into the process's own dictionary, which has one value for each type. Returns the one

@@ -74,7 +74,11 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
     // SAFETY: as above; the process has nothing to do any more.
     unsafe { super::teardown::end::<M, B>(local, body, &reason, turn) };
     // Values of the user's, which may panic.
-    super::teardown::drop_quietly((turn.take_stopping(), reason));
+    for value in [turn.take_stopping(), Some(reason)].into_iter().flatten() {
+        if !value.is_plain() {
+            super::teardown::drop_quietly(value);
+        }
+    }
     // Before the cell may be freed: afterwards the turn's process is nobody.
     turn.leave();
     // SAFETY: it has ended.

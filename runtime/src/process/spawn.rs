@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::marker::PhantomData;
+use std::num::NonZeroU64;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -11,77 +12,95 @@ use super::cell::{Birth, Body, Cell, CellRef, Class, Extra};
 use super::control::Monitor;
 use super::run::run;
 use super::straight::{Process, Straight};
-use super::turn;
+use super::turn::{self, Turn};
 use crate::actor::{Handle, Start};
 use crate::context::Context;
 use crate::exit::{Error, ExitReason};
+use crate::lease::Lease;
 use crate::mailbox::Notice;
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
 use crate::signal::{MonitorRef, Signal, Target};
 use crate::spec::{Launching, StartError};
 
-/// Makes a process of the body that `make` writes, and gives it its first turn.
+/// Makes a process of the body that `make` writes, and gives it its first turn. With the number of its monitor,
+/// if the options ask for one.
 fn launch<M, B>(
     class: &'static Class,
     node: &Node,
-    options: SpawnOptions,
+    options: &SpawnOptions,
     launching: Option<Box<Launching>>,
     trap_exit: bool,
+    references: u32,
     make: impl FnOnce(NonNull<B>, &CellRef<M>),
-) -> (CellRef<M>, Option<MonitorRef>)
+) -> (CellRef<M>, Option<NonZeroU64>)
 where
     M: Send + 'static,
     B: Body<M> + 'static,
 {
-    let pid = node.table().reserve(node);
-    let (parent, link, priority) = (options.parent, options.link, options.priority);
-    let leader = options.group_leader.or_else(|| inherited_leader(parent));
-    let mut tied = Tied { extra: ptr::null_mut(), monitor: None, orphaned: false };
-    if trap_exit || launching.is_some() || options.is_special() || leader.is_some() {
-        tied = tie(node, pid, options, launching, trap_exit, leader);
-    }
-    let birth = Birth { node, pid, parent, priority, extra: tied.extra };
-    let cell = Cell::<M, B>::make(class, birth, make);
-    if !node.table().insert(cell.header()) {
-        // The node is shutting down; the process is taken down before it does anything.
-        let late = Signal::Exit { from: pid, reason: ExitReason::Kill, link: false };
-        let _ = cell.header().push_notice(Notice::Signal(late));
-    }
-    if let Some(from) = link.filter(|_| tied.orphaned) {
-        let gone = Signal::Exit { from, reason: ExitReason::NoProc, link: true };
-        let _ = cell.header().push_notice(Notice::Signal(gone));
-    }
-    cell.header().submit();
-    (cell, tied.monitor)
+    turn::with_worker_of(node, |worker| {
+        let (number, lease) = match worker {
+            Some(turn) => turn.with_allotment(node, |at_hand| (at_hand.take_slot(node), at_hand.take_reference(node))),
+            None => (node.table().take_free(1).pop(), Lease::new(node)),
+        };
+        let reserved = node.table().reserve(number);
+        let is_led = options.parent.is_some_and(|parent| is_led(parent, worker));
+        let mut tied = Tied { extra: ptr::null_mut(), is_led: false, monitor: None, orphaned: false };
+        if trap_exit || launching.is_some() || is_led || options.is_special() {
+            tied = tie(node, reserved.pid, options, launching, trap_exit);
+        }
+        let birth = Birth {
+            node: lease,
+            pid: reserved.pid,
+            parent: options.parent,
+            priority: options.priority,
+            is_led: tied.is_led,
+            extra: tied.extra,
+            references,
+        };
+        let cell = Cell::<M, B>::make(class, birth, &turn::stock(worker, node), make);
+        if !node.table().insert(reserved, cell.header()) {
+            // The node is shutting down; the process is taken down before it does anything.
+            begin_with(&cell, Signal::Exit { from: cell.header().pid(), reason: ExitReason::Kill, link: false });
+        }
+        if tied.orphaned
+            && let Some(from) = options.link
+        {
+            begin_with(&cell, Signal::Exit { from, reason: ExitReason::NoProc, link: true });
+        }
+        cell.header().submit_by(worker);
+        (cell, tied.monitor)
+    })
+}
+
+/// Lets the process find `signal` before anything else.
+#[cold]
+fn begin_with<M>(cell: &CellRef<M>, signal: Signal) {
+    let _ = cell.header().push_notice(Notice::Signal(signal));
 }
 
 /// What ties a process from its first instruction on.
 struct Tied {
     extra: *mut Extra,
-    monitor: Option<MonitorRef>,
+    /// It belongs to a group that has a leader.
+    is_led: bool,
+    monitor: Option<NonZeroU64>,
     /// What it was to be linked to has ended.
     orphaned: bool,
 }
 
 /// Links and monitors it before either side can run: an end in the first instruction finds both in place.
 #[cold]
-fn tie(
-    node: &Node,
-    pid: Pid,
-    options: SpawnOptions,
-    launching: Option<Box<Launching>>,
-    trap_exit: bool,
-    leader: Option<Pid>,
-) -> Tied {
+fn tie(node: &Node, pid: Pid, options: &SpawnOptions, launching: Option<Box<Launching>>, trap_exit: bool) -> Tied {
     let mut extra = Extra::default();
     let (mut monitor, mut orphaned) = (None, false);
     extra.owned.get_mut().launching = launching;
     let control = extra.control.get_mut();
     control.trap_exit = trap_exit;
+    let leader = options.group_leader.or_else(|| inherited_leader(options.parent));
     if options.label.is_some() || leader.is_some() {
         let rare = control.rare_mut();
-        (rare.label, rare.group_leader) = (options.label, leader);
+        (rare.label, rare.group_leader) = (options.label.clone(), leader);
     }
     if let Some(peer) = options.link {
         control.links.insert(peer, ());
@@ -100,9 +119,16 @@ fn tie(
         let reference = MonitorRef { owner: owner.pid(), number };
         theirs.monitors.insert(number, Monitor { target: Target::Pid(pid), pid: Some(pid), tag: None });
         control.monitored_by.insert(reference, ());
-        monitor = Some(reference);
+        monitor = NonZeroU64::new(number);
     }
-    Tied { extra: extra.place(node), monitor, orphaned }
+    Tied { extra: extra.place(node), is_led: leader.is_some(), monitor, orphaned }
+}
+
+/// Whether `parent` is what runs here, and belongs to a group that has a leader.
+#[inline]
+fn is_led(parent: Pid, worker: Option<&Turn<'_>>) -> bool {
+    let process = worker.and_then(Turn::process);
+    process.is_some_and(|process| process.is_led() && process.pid() == parent)
 }
 
 /// The leader of the group that the parent belongs to, if the parent is what runs here.
@@ -118,9 +144,9 @@ fn inherited_leader(parent: Option<Pid>) -> Option<Pid> {
 /// Makes a process in straight-line code.
 pub(crate) fn launch_straight<M, F, Fut>(
     node: &Node,
-    options: SpawnOptions,
+    options: &SpawnOptions,
     body: F,
-) -> (CellRef<M>, Option<MonitorRef>)
+) -> (CellRef<M>, Option<NonZeroU64>)
 where
     M: Send + 'static,
     F: FnOnce(Process<M>) -> Fut,
@@ -135,8 +161,9 @@ where
         const CLASS: Class =
             Cell::<M, Straight<Fut>>::class(std::any::type_name::<F>, &[], None, run::<M, Straight<Fut>>);
     }
-    launch(&ClassOf::<M, F, Fut>::CLASS, node, options, None, false, |place, cell| {
-        let straight = Straight::new(body(Process::new(cell.clone())));
+    launch(&ClassOf::<M, F, Fut>::CLASS, node, options, None, false, 1, |place, cell| {
+        // SAFETY: one was counted, and this is it.
+        let straight = Straight::new(body(Process::new(unsafe { cell.counted_at_birth() })));
         // SAFETY: the place is that of the body in a new cell.
         unsafe { place.write(straight) };
     })
@@ -145,20 +172,20 @@ where
 /// Makes a process of an actor that is there.
 pub(crate) fn launch_actor<A: Handle>(
     node: &Node,
-    options: SpawnOptions,
+    options: &SpawnOptions,
     actor: A,
-) -> (CellRef<A::Msg>, Option<MonitorRef>) {
+) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
     launch_body(node, options, None, futures::<A>(), |cell| Origin::Born(cell, actor))
 }
 
 /// Makes a process of an actor that is made in it, and registered before that.
 pub(crate) fn launch_spec<A: Handle + Start>(
     node: &Node,
-    options: SpawnOptions,
+    options: &SpawnOptions,
     name: Option<Arc<str>>,
     launching: Option<Box<Launching>>,
     args: impl FnOnce() -> A::Args + Send + 'static,
-) -> (CellRef<A::Msg>, Option<MonitorRef>) {
+) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
     launch_body(node, options, launching, futures::<A>(), |cell| {
         let ready = cell.header().ready();
         let start: Starting<A> = Box::pin(async move {
@@ -181,11 +208,11 @@ enum Origin<'a, A: Handle> {
 
 fn launch_body<A: Handle, F: Futures<A>>(
     node: &Node,
-    options: SpawnOptions,
+    options: &SpawnOptions,
     launching: Option<Box<Launching>>,
     _: F,
     origin: impl FnOnce(&CellRef<A::Msg>) -> Origin<'_, A>,
-) -> (CellRef<A::Msg>, Option<MonitorRef>) {
+) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
     struct ClassOf<A, F>(PhantomData<(A, F)>);
     impl<A: Handle, F: Futures<A>> ClassOf<A, F> {
         const CLASS: Class = Cell::<A::Msg, ActorBody<A, F>>::class(
@@ -195,7 +222,7 @@ fn launch_body<A: Handle, F: Futures<A>>(
             run::<A::Msg, ActorBody<A, F>>,
         );
     }
-    launch(&ClassOf::<A, F>::CLASS, node, options, launching, A::OPTIONS.trap_exit, |place, cell| {
+    launch(&ClassOf::<A, F>::CLASS, node, options, launching, A::OPTIONS.trap_exit, 0, |place, cell| {
         let body = match origin(cell) {
             Origin::Born(cell, actor) => ActorBody::<A, F>::born(cell.header(), actor),
             Origin::Starting(cell, start) => ActorBody::starting(cell.header(), start),
@@ -213,9 +240,7 @@ fn futures<A: Handle>() -> impl Futures<A> {
         // SAFETY: see above.
         |actor: *mut A, cx: *mut Context<A>| unsafe { (*actor).init(&mut *cx) },
         // SAFETY: see above.
-        |actor: *mut A, message: *const A::Msg, cx: *mut Context<A>| unsafe {
-            (*actor).step(message.read(), &mut *cx)
-        },
+        |actor: *mut A, message: *const A::Msg, cx: *mut Context<A>| unsafe { (*actor).step(message.read(), &mut *cx) },
         // SAFETY: see above.
         |actor: *mut A, info, cx: *mut Context<A>| unsafe { (*actor).step_info(info, &mut *cx) },
         // SAFETY: see above.

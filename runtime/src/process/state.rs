@@ -76,6 +76,12 @@ impl State {
         self.take(WOKEN)
     }
 
+    /// Whether anything was noted.
+    #[inline]
+    pub(crate) fn has_notes(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
     /// Parks the process, if nothing was noted. From the moment this returns true, it may be running
     /// elsewhere.
     #[must_use = "what was noted must be seen to"]

@@ -20,7 +20,7 @@ use super::turn::{self, Turn, Wants};
 use crate::address::Address;
 use crate::exit::{Ending, Error, ExitReason};
 use crate::inspect::Status;
-use crate::mailbox::{Held, Position, Taken, Walked};
+use crate::mailbox::{First, Held, Position, Taken, Walked};
 use crate::panics::Unwound;
 use crate::signal::{Down, Info, MonitorRef, Request, Target};
 use crate::time::{Sleep, sleep_on};
@@ -268,42 +268,11 @@ where
 {
     type Output = Result<T, ReceiveError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match this.look(cx) {
-            Looked::Found(found) => return Poll::Ready(found.map_err(ReceiveError::Stopped)),
-            Looked::Nothing => {}
-            // It has not looked at everything: too soon to give up.
-            Looked::NotAll => return Poll::Pending,
-        }
-        let Some((timeout, sleep)) = &mut this.timeout else { return Poll::Pending };
-        let sleep = sleep.get_or_insert_with(|| {
-            let runtime = this.process.node().runtime();
-            sleep_on(runtime, runtime.now_and(*timeout))
-        });
-        if Pin::new(sleep).poll(cx).is_ready() {
-            return Poll::Ready(Err(ReceiveError::Timeout));
-        }
-        Poll::Pending
-    }
-}
-
-enum Looked<T> {
-    Found(Result<T, ExitReason>),
-    Nothing,
-    NotAll,
-}
-
-impl<M, T, W> Receive<'_, M, W>
-where
-    M: Send + 'static,
-    W: FnMut(Taken<M>) -> Result<T, Taken<M>> + Send,
-{
-    /// Looks for the first thing in the mailbox that is wanted, or a request to stop.
-    fn look(&mut self, cx: &TaskContext<'_>) -> Looked<T> {
         turn::with_process(|running| {
-            let cell = &self.process.cell;
-            let header = cell.header();
+            let header = this.process.cell.header();
             let Some((turn, _)) = running.filter(|(_, running)| std::ptr::eq(*running, header)) else {
                 panic!("a process receives in its own code only, not in a task or a thread of another kind");
             };
@@ -312,24 +281,100 @@ where
             if turn.is_over() {
                 cx.waker().wake_by_ref();
                 turn.want(Wants::More);
-                return Looked::NotAll;
+                return Poll::Pending;
             }
             // SAFETY: this is the process's own code, so this thread is the owner; the position was lent by
             // `Straight::run` for this poll, and nobody else uses it meanwhile.
-            unsafe { self.look_as_owner(turn, &mut *position) }
+            unsafe {
+                match this.look_at_first(turn, &mut *position) {
+                    First::Taken(found) => Poll::Ready(Ok(found)),
+                    First::Empty => this.wait(cx),
+                    First::Other => this.look_through(turn, &mut *position, cx),
+                }
+            }
         })
     }
+}
 
+impl<M, T, W> Receive<'_, M, W>
+where
+    M: Send + 'static,
+    W: FnMut(Taken<M>) -> Result<T, Taken<M>> + Send,
+{
+    /// Takes the first thing in the mailbox, if that is all that it takes.
+    ///
     /// # Safety
     /// The caller is the owner, and `position` is the one that the process holds.
-    unsafe fn look_as_owner(&mut self, turn: &Turn<'_>, position: &mut Position) -> Looked<T> {
+    #[inline]
+    unsafe fn look_at_first(&mut self, turn: &Turn<'_>, position: &mut Position) -> First<T> {
+        if self.is_new {
+            *position = Position::HEAD;
+        }
+        let header = self.process.cell.header();
+        // SAFETY: the caller's promise, here and below.
+        let is_special =
+            unsafe { header.owned_if_any() }.is_some_and(|owned| owned.suspended || owned.urgent.is_some());
+        if is_special || *position != Position::HEAD {
+            return First::Other;
+        }
+        // SAFETY: as above.
+        let first = unsafe {
+            self.process.cell.mailbox.take_first(
+                position,
+                turn.memory(),
+                || cell::held(header, None),
+                |taken| (self.wants)(taken),
+            )
+        };
+        match &first {
+            First::Taken(_) => {
+                header.message_taken();
+                turn.charge(1);
+            }
+            First::Empty => {
+                self.is_new = false;
+                turn.want(Wants::More);
+            }
+            First::Other => {}
+        }
+        first
+    }
+
+    /// There is nothing that fits. Waits, for as long as it may.
+    #[inline]
+    fn wait(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<T, ReceiveError>> {
+        if self.timeout.is_none() { Poll::Pending } else { self.wait_for_time(cx) }
+    }
+
+    #[cold]
+    fn wait_for_time(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<T, ReceiveError>> {
+        let Some((timeout, sleep)) = &mut self.timeout else { return Poll::Pending };
+        let sleep = sleep.get_or_insert_with(|| {
+            let runtime = self.process.node().runtime();
+            sleep_on(runtime, runtime.now_and(*timeout))
+        });
+        if Pin::new(sleep).poll(cx).is_ready() {
+            return Poll::Ready(Err(ReceiveError::Timeout));
+        }
+        Poll::Pending
+    }
+
+    /// Looks for the first thing in the mailbox that is wanted, or a request to stop, from `position` on.
+    ///
+    /// # Safety
+    /// The caller is the owner, and `position` is the one that the process holds.
+    #[cold]
+    unsafe fn look_through(
+        &mut self,
+        turn: &Turn<'_>,
+        position: &mut Position,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<T, ReceiveError>> {
         let cell = &self.process.cell;
         let header = cell.header();
         // SAFETY: the caller's promise, here and below.
         let is_suspended = || unsafe { header.owned_if_any() }.is_some_and(|owned| owned.suspended);
-        if self.is_new {
-            self.is_new = false;
-            *position = Position::HEAD;
+        if std::mem::take(&mut self.is_new) {
             // SAFETY: as above; the position is at the head, so that it need not be told.
             unsafe { cell.mailbox.trim(turn.memory(), || cell::held(header, None)) };
         }
@@ -344,7 +389,7 @@ where
                 // SAFETY: as above.
                 if let Some(found) = unsafe { receive::take_urgent(header, urgent) } {
                     turn.charge(1);
-                    return Looked::Found(Ok(found));
+                    return Poll::Ready(Ok(found));
                 }
             }
             let suspended = is_suspended();
@@ -367,22 +412,27 @@ where
                     turn.charge(1);
                     // SAFETY: as above; the next receive begins at the head.
                     unsafe { self.process.tidy(turn, position) };
-                    return Looked::Found(Ok(found));
+                    return Poll::Ready(Ok(found));
                 }
-                Ok(Err(Request::Stop(reason))) => return Looked::Found(Err(reason)),
+                Ok(Err(Request::Stop(reason))) => return Poll::Ready(Err(ReceiveError::Stopped(reason))),
                 Ok(Err(request)) => {
                     // SAFETY: as above.
                     unsafe { header.owned() }.suspended = matches!(request, Request::Suspend);
                     // What was passed over while it was suspended is looked at again.
                     *position = Position::HEAD;
                 }
-                Err(walked) => {
-                    turn.want(match walked {
-                        Walked::End => Wants::More,
-                        Walked::Stopped => Wants::Receive,
-                        Walked::Hole => Wants::Writer,
-                    });
-                    return if walked == Walked::End { Looked::Nothing } else { Looked::NotAll };
+                Err(Walked::End) => {
+                    turn.want(Wants::More);
+                    return self.wait(cx);
+                }
+                // It has not looked at everything: too soon to give up.
+                Err(Walked::Stopped) => {
+                    turn.want(Wants::Receive);
+                    return Poll::Pending;
+                }
+                Err(Walked::Hole) => {
+                    turn.want(Wants::Writer);
+                    return Poll::Pending;
                 }
             }
         }
@@ -431,10 +481,12 @@ impl<M: Send + 'static> Process<M> {
     }
 }
 
-/// The phases of a body: it has not run; it waits for a message, or for something else.
+/// The phases of a body: it has not run; it waits for a message and nothing else can wake it; it waits for a message,
+/// among other things; it waits for something else.
 const UNBORN: u8 = 0;
-const RECEIVING: u8 = 1;
-const AWAITING: u8 = 2;
+const WAITING: u8 = 1;
+const RECEIVING: u8 = 2;
+const AWAITING: u8 = 3;
 
 /// The body of a process in straight-line code.
 pub(crate) struct Straight<F> {
@@ -456,7 +508,8 @@ where
 {
     unsafe fn run(body: NonNull<Self>, local: InTurn<M>, turn: &Turn<'_>) -> Flow {
         let header = local.header();
-        if header.phase() == UNBORN {
+        // Whoever is new, or waited for its mailbox alone, goes on because it has its turn; others if they were woken.
+        if matches!(header.phase(), UNBORN | WAITING) {
             header.set_phase(AWAITING);
         } else if !header.state.take_woken() {
             return Flow::Park;
@@ -478,12 +531,15 @@ where
                     header.set_phase(AWAITING);
                     Flow::Park
                 }
+                // SAFETY: the caller is the owner; the poll, which used the position, is over.
+                Wants::More if unsafe { *position } == Position::HEAD && !header.may_be_woken() => {
+                    header.set_phase(WAITING);
+                    Flow::Wait
+                }
                 Wants::More => {
                     header.set_phase(RECEIVING);
                     // SAFETY: the caller is the owner; the poll, which used the position, is over.
-                    unsafe {
-                        Flow::park_at(local, *position, turn, || cell::held(header, Some(&mut *position)))
-                    }
+                    unsafe { Flow::park_at(local, *position, turn, || cell::held(header, Some(&mut *position))) }
                 }
                 Wants::Receive => Flow::Receive,
                 Wants::Writer => {
@@ -511,7 +567,7 @@ where
 
     fn status(header: &Header, _: usize) -> Status {
         match header.phase() {
-            RECEIVING => Status::Waiting,
+            WAITING | RECEIVING => Status::Waiting,
             AWAITING => Status::Awaiting,
             _ => Status::Runnable,
         }

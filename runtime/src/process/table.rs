@@ -17,7 +17,7 @@ use std::task::{Poll, Waker};
 use parking_lot::Mutex;
 
 use super::cell::{AnyRef, Header};
-use super::turn;
+use super::turn::Turn;
 use crate::node::Node;
 use crate::pid::{NodeId, Pid};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, spin_loop, yield_thread};
@@ -50,6 +50,12 @@ struct Slot {
     process: AtomicPtr<Header>,
 }
 
+/// A pid that names nobody yet, and its slot.
+pub(crate) struct Reserved<'a> {
+    pub(crate) pid: Pid,
+    slot: &'a Slot,
+}
+
 impl Table {
     pub(crate) fn new(node: NodeId) -> Self {
         Self {
@@ -61,15 +67,11 @@ impl Table {
         }
     }
 
-    /// Reserves a pid. It names nobody until [`insert`](Self::insert).
-    pub(crate) fn reserve(&self, node: &Node) -> Pid {
-        let number = turn::with_current(|turn| match turn {
-            Some(turn) => turn.with_allotment(node, |allotment| allotment.take_slot(node)),
-            None => self.take_free(1).pop(),
-        });
+    /// Reserves the pid of a free slot. It names nobody until [`insert`](Self::insert).
+    pub(crate) fn reserve(&self, number: Option<u32>) -> Reserved<'_> {
         let slot = number.and_then(|number| Some((number, self.slot(number)?)));
         let Some((number, slot)) = slot else { unreachable!("a slot that was used has a chunk") };
-        Pid::new(self.node, number, slot.generation())
+        Reserved { pid: Pid::new(self.node, number, slot.generation()), slot }
     }
 
     /// Takes as many free slots as there are, up to `count`; new ones if there are none.
@@ -88,12 +90,10 @@ impl Table {
     }
 
     /// Puts `process` where its pid was reserved. Returns whether the table still takes processes.
-    pub(crate) fn insert(&self, process: &Header) -> bool {
-        if let Some(slot) = self.slot(process.place().0) {
-            // No lock: until this the slot is nobody's but the caller's. A swap, so that either this sees that
-            // the table is closed, or whoever closes it sees the process.
-            slot.process.swap(process.ready_ptr().as_ptr(), Ordering::SeqCst);
-        }
+    pub(crate) fn insert(&self, reserved: Reserved<'_>, process: &Header) -> bool {
+        // No lock: until this the slot is nobody's but the caller's. A swap, so that either this sees that
+        // the table is closed, or whoever closes it sees the process.
+        reserved.slot.process.swap(process.ready_ptr().as_ptr(), Ordering::SeqCst);
         self.closed.load(Ordering::SeqCst) == 0
     }
 
@@ -106,8 +106,8 @@ impl Table {
         slot.process_of(Some(pid.generation()))
     }
 
-    /// The pid names nobody from now on.
-    pub(crate) fn remove(&self, node: &Node, pid: Pid) {
+    /// The pid names nobody from now on. `turn` is the one in which the process of `node` has ended.
+    pub(crate) fn remove(&self, node: &Node, pid: Pid, turn: &Turn<'_>) {
         let Some(slot) = self.slot(pid.slot()) else { return };
         let generation = slot.lock();
         // Under the lock: either this sees that the table is closed, or `none_left`, which closed it and locks the
@@ -122,10 +122,7 @@ impl Table {
         slot.unlock(next.unwrap_or(generation));
         // A slot whose generations are used up is not used again.
         if next.is_some() {
-            turn::with_current(|turn| match turn {
-                Some(turn) => turn.with_allotment(node, |allotment| allotment.put_slot(node, pid.slot())),
-                None => self.free.lock().slots.push(pid.slot()),
-            });
+            turn.with_allotment(node, |allotment| allotment.put_slot(node, pid.slot()));
         }
         if is_closed {
             let mut free = self.free.lock();

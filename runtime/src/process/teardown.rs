@@ -9,7 +9,6 @@ use super::cell::{Activity, Body, Header, InTurn};
 use super::control::Control;
 use super::turn::Turn;
 use crate::ambient;
-use crate::call::CallFailed;
 use crate::exit::ExitReason;
 use crate::inspect::DeadLetter;
 use crate::mailbox::{Notice, Special};
@@ -45,7 +44,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     // With the state go the replies that it owes: who waits for one learns of the end here.
     let mut unreceived = Vec::new();
     // SAFETY: the caller's promise.
-    ambient::abandoning(CallFailed::Died(reason.clone()), || unsafe {
+    ambient::ending(reason, || unsafe {
         if catch_unwind(AssertUnwindSafe(|| B::end(body, local))).is_err() {
             tracing::error!(%pid, "the state of a process panicked while it was dropped");
         }
@@ -53,7 +52,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         header.forget_owned();
     });
     // A process whose pid names nobody has no state any more.
-    node.forget(pid);
+    node.table().remove(node, pid, turn);
     if let Some(report) = report {
         node.report_crash(&report);
     }
