@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::exit::{Error, ExitReason};
 use crate::lease::Lease;
 use crate::mailbox::Notice;
+use crate::memory::take_out;
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
 use crate::signal::{MonitorRef, Signal, Target};
@@ -240,7 +241,7 @@ fn futures<A: Handle>() -> impl Futures<A> {
         // SAFETY: see above.
         |actor: *mut A, cx: *mut Context<A>| unsafe { (*actor).init(&mut *cx) },
         // SAFETY: see above.
-        |actor: *mut A, message: *const A::Msg, cx: *mut Context<A>| unsafe { (*actor).step(message.read(), &mut *cx) },
+        |actor: *mut A, message: *const A::Msg, cx: *mut Context<A>| unsafe { (*actor).step(take_out(message), &mut *cx) },
         // SAFETY: see above.
         |actor: *mut A, info, cx: *mut Context<A>| unsafe { (*actor).step_info(info, &mut *cx) },
         // SAFETY: see above.
