@@ -212,8 +212,15 @@ impl Memory for Magazine<'_> {
     fn allocate(&self, layout: Layout) -> NonNull<u8> {
         let Some(class) = class_of(layout) else { return allocate_globally(layout) };
         // SAFETY: as in `fill`.
-        match unsafe { (&mut *self.lists.get())[class].pop() } {
-            Some(piece) => piece,
+        let list = unsafe { &mut (&mut *self.lists.get())[class] };
+        match list.pop() {
+            Some(piece) => {
+                // What comes next may have been used last by another worker, or never.
+                if let Some(next) = NonNull::new(list.first) {
+                    prefetch(next.cast());
+                }
+                piece
+            }
             None => self.fill(class),
         }
     }

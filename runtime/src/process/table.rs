@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 
 use super::cell::{AnyRef, Header};
 use super::turn::Turn;
+use crate::memory::prefetch;
 use crate::node::Node;
 use crate::pid::{NodeId, Pid};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, spin_loop, yield_thread};
@@ -104,6 +105,14 @@ impl Table {
             return None;
         }
         slot.process_of(Some(pid.generation()))
+    }
+
+    /// Asks for the slot of `pid`, which is about to be looked at.
+    #[inline]
+    pub(crate) fn prefetch(&self, pid: Pid) {
+        if let Some(slot) = self.slot(pid.slot()) {
+            prefetch(NonNull::from(slot).cast());
+        }
     }
 
     /// The pid names nobody from now on. `turn` is the one in which the process of `node` has ended.

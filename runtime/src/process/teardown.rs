@@ -28,6 +28,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     let header = local.header();
     let node = header.node();
     let pid = header.pid();
+    node.table().prefetch(pid);
     turn.account(header);
     // SAFETY: the caller's promise.
     let (launching, quiet) =
