@@ -241,7 +241,9 @@ fn futures<A: Handle>() -> impl Futures<A> {
         // SAFETY: see above.
         |actor: *mut A, cx: *mut Context<A>| unsafe { (*actor).init(&mut *cx) },
         // SAFETY: see above.
-        |actor: *mut A, message: *const A::Msg, cx: *mut Context<A>| unsafe { (*actor).step(take_out(message), &mut *cx) },
+        |actor: *mut A, message: *const A::Msg, cx: *mut Context<A>| unsafe {
+            (*actor).step(take_out(message), &mut *cx)
+        },
         // SAFETY: see above.
         |actor: *mut A, info, cx: *mut Context<A>| unsafe { (*actor).step_info(info, &mut *cx) },
         // SAFETY: see above.

@@ -10,6 +10,7 @@ mod probe;
 mod replay;
 mod runtimes;
 mod timers;
+mod waits;
 
 use std::future::Future;
 
