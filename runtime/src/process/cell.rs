@@ -33,7 +33,7 @@ use super::run::Flow;
 use super::state::{Cause, State};
 use super::turn::{self, After, Turn};
 use crate::call::ReplyWord;
-use crate::clock::{AtomicMoment, Moment};
+use crate::clock::AtomicMoment;
 use crate::exit::Ending;
 use crate::inspect::Status;
 use crate::lease::Lease;
@@ -546,12 +546,13 @@ impl Header {
         Priority::from_number(before.unwrap_or_else(|rank| rank) & !RANK_BITS)
     }
 
-    /// Whether something else than its mailbox may wake the process. For the owner.
+    /// Whether something else than its mailbox may wake the process: a waker, or a reply. An alarm is for calls, and
+    /// there is a reply to come as long as one is awaited. For the owner.
     #[inline]
     pub(crate) fn may_be_woken(&self) -> bool {
         self.rank.load(Ordering::Relaxed) & WAKER_OUT != 0
             || self.state.has_notes()
-            || self.extra_if_any().is_some_and(|extra| !extra.reply.is_free() || extra.alarm.get() != Moment::NEVER)
+            || self.extra_if_any().is_some_and(|extra| !extra.reply.is_free())
     }
 
     /// Whether it belongs to a group that has a leader.
