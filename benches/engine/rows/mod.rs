@@ -66,6 +66,8 @@ pub(crate) fn all() -> Vec<Row> {
             .against(|n| tokio(n, spawning::on_tokio)),
         Row::new("monitors", "ns per watcher", (100_000, 50_000), |n| biotope(n, watching::monitors_on_biotope))
             .against(|n| tokio(n, watching::on_tokio)),
+        Row::new("monitors_bare", "ns per watcher", (100_000, 50_000), |n| biotope(n, watching::monitors_on_biotope))
+            .against(|n| tokio(n, watching::on_tokio_bare)),
         Row::new("links", "ns per watcher", (100_000, 50_000), |n| biotope(n, watching::links_on_biotope)),
         Row::new("idle_bytes", "bytes per process", (1_000_000, 200_000), idle::bytes_on_biotope)
             .against(idle::bytes_on_tokio)

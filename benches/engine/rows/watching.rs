@@ -92,8 +92,30 @@ async fn time_the_end(target: &ActorRef<Target>, all_told: oneshot::Receiver<()>
     Ok(nanos_each(start, count))
 }
 
-/// Each watcher waits for its own channel to close, and the target holds the other ends.
+/// Each watcher has an inbox, and the target's channel, which closes: it waits for either. So it can be sent to
+/// meanwhile, and the target need not know it.
 pub(crate) async fn on_tokio(count: u64) -> f64 {
+    let (ready, all_ready) = Countdown::from(count);
+    let (told, all_told) = Countdown::from(count);
+    let (target, at_target) = mpsc::unbounded_channel::<()>();
+    for n in 0..count {
+        let (ready, told, target) = (ready.batch(n), told.batch(n), target.clone());
+        tokio::spawn(async move {
+            let (_myself, mut inbox) = mpsc::unbounded_channel::<()>();
+            ready.count();
+            tokio::select! {
+                () = target.closed() => told.count(),
+                _ = inbox.recv() => {}
+            }
+            std::future::pending::<()>().await;
+        });
+    }
+    time_the_end_of(at_target, all_ready, all_told, count).await
+}
+
+/// Each watcher waits for nothing but its own channel, which closes; the target holds the other ends. It cannot be sent
+/// to by anybody else, or would not be told.
+pub(crate) async fn on_tokio_bare(count: u64) -> f64 {
     let (ready, all_ready) = Countdown::from(count);
     let (told, all_told) = Countdown::from(count);
     let mut watchers = Vec::new();
@@ -109,10 +131,19 @@ pub(crate) async fn on_tokio(count: u64) -> f64 {
             std::future::pending::<()>().await;
         });
     }
+    time_the_end_of(watchers, all_ready, all_told, count).await
+}
+
+async fn time_the_end_of(
+    channels: impl Send + 'static,
+    all_ready: oneshot::Receiver<()>,
+    all_told: oneshot::Receiver<()>,
+    count: u64,
+) -> f64 {
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(async move {
         let _ = stopped.await;
-        drop(watchers);
+        drop(channels);
     });
     all_ready.await.expect("all begin to wait");
     let start = Instant::now();
