@@ -21,8 +21,10 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context as TaskContext, Poll};
 
-use super::cell::{self, Body, Header, InTurn};
+use super::cell::Body;
+use super::header::Header;
 use super::receive;
+use super::reference::InTurn;
 use super::run::Flow;
 use super::state::Cause;
 use super::turn::Turn;
@@ -372,7 +374,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                 if turn.is_over() {
                     return self.stop_or_yield();
                 }
-                match self.local.mailbox.next(turn.memory(), || cell::held(header, None)) {
+                match self.local.mailbox.next(turn.memory(), || header.held(None)) {
                     Next::Message(message) => {
                         header.message_taken();
                         if self.handle(message) {
@@ -494,14 +496,14 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         };
         // SAFETY: the caller's promise; the position is new.
         unsafe {
-            self.local.mailbox.trim(self.turn.memory(), || cell::held(self.header(), None));
+            self.local.mailbox.trim(self.turn.memory(), || self.header().held(None));
             match self.local.mailbox.take(&mut position, self.turn.memory(), wants) {
                 Ok(request) => {
                     self.do_request(request);
                     None
                 }
                 Err(Walked::End) => {
-                    let held = || cell::held(self.header(), None);
+                    let held = || self.header().held(None);
                     Some(Flow::park_at(self.local, position, self.turn, held))
                 }
                 Err(Walked::Stopped) => Some(Flow::Receive),

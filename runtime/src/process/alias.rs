@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::cell::CellRef;
+use super::reference::CellRef;
 use crate::mailbox::Special;
 use crate::pid::Pid;
 

@@ -9,9 +9,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::alias::{Alias, AliasEnd};
-use super::cell::{CellRef, Header};
 use super::control::{Alias as AliasEntry, Entry, Holds, Monitor, Tag};
+use super::header::Header;
 use super::receive;
+use super::reference::CellRef;
 use super::turn;
 use crate::actor::Actor;
 use crate::address::{ActorRef, Address};

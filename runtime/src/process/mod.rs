@@ -10,7 +10,7 @@
 //!
 //! # Who may touch what
 //! Whoever has the turn of a process is its owner: it alone touches the body, takes from the mailbox, and
-//! changes what is marked as owned (`cell.rs`). That there is one at most is kept by two words: the
+//! changes what is marked as owned (`extra.rs`). That there is one at most is kept by two words: the
 //! mailbox's, when the process waits for messages alone, and the state word, when it waits for anything
 //! else. Links, monitors, aliases and the like ([`Control`]) are behind a lock; nobody holds it while it
 //! sends.
@@ -24,8 +24,11 @@ mod alias;
 mod allotment;
 mod cell;
 mod control;
+mod extra;
+mod header;
 mod me;
 mod receive;
+mod reference;
 mod run;
 mod spawn;
 mod state;
@@ -36,10 +39,13 @@ mod ties;
 pub(crate) mod turn;
 
 pub use alias::{Alias, AliasEnd, PriorityAlias};
-pub(crate) use cell::{Activity, AnyRef, CellRef, Class, Header, Owned, Ready, SendFailed};
+pub(crate) use cell::{Class, SendFailed};
 pub(crate) use control::Holds;
+pub(crate) use extra::Owned;
+pub(crate) use header::{Activity, Header};
 pub use me::Me;
 pub(crate) use me::{alias, me_at, monitor_as, unalias};
+pub(crate) use reference::{AnyRef, CellRef, Ready};
 pub(crate) use spawn::{launch_actor, launch_spec, launch_straight};
 pub use straight::{Process, Receive, ReceiveError, Received};
 pub(crate) use table::Table;

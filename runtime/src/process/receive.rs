@@ -4,8 +4,10 @@
 use std::any::Any;
 use std::collections::VecDeque;
 
-use super::cell::{Body, Header, InTurn};
+use super::cell::Body;
 use super::control::{ByAlias, Effect};
+use super::header::Header;
+use super::reference::InTurn;
 use super::turn::Turn;
 use crate::exit::ExitReason;
 use crate::inspect::ProcessInfo;

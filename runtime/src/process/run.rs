@@ -4,7 +4,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-use super::cell::{self, Activity, Body, Cell, Header, InTurn, Logged};
+use super::cell::{Body, Cell};
+use super::extra::Logged;
+use super::header::{Activity, Header};
+use super::reference::{AnyRef, InTurn};
 use super::state::Cause;
 use super::turn::{After, Turn};
 use crate::exit::{Ending, ExitReason};
@@ -82,7 +85,7 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
     // Before the cell may be freed: afterwards the turn's process is nobody.
     turn.leave();
     // SAFETY: it has ended.
-    unsafe { cell::AnyRef::ended(raw) };
+    unsafe { AnyRef::ended(raw) };
     After::Nothing
 }
 
@@ -136,7 +139,7 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
         unsafe {
             match flow {
                 Flow::Wait => {
-                    if local.mailbox.wait_empty(turn.memory(), || cell::held(header, B::position(body))) {
+                    if local.mailbox.wait_empty(turn.memory(), || header.held(B::position(body))) {
                         return Ok(After::Nothing);
                     }
                 }

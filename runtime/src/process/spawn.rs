@@ -8,8 +8,11 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::actor::{ActorBody, Futures, Made, Starting};
-use super::cell::{Birth, Body, Cell, CellRef, Class, Extra};
+use super::cell::{Body, Cell, Class};
 use super::control::Monitor;
+use super::extra::Extra;
+use super::header::Birth;
+use super::reference::CellRef;
 use super::run::run;
 use super::straight::{Process, Straight};
 use super::turn::{self, Turn};

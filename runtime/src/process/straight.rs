@@ -12,9 +12,11 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use super::alias::{Alias, AliasEnd, PriorityAlias};
-use super::cell::{self, Body, CellRef, Header, InTurn};
+use super::cell::Body;
+use super::header::Header;
 use super::me::{self, Me};
 use super::receive;
+use super::reference::{CellRef, InTurn};
 use super::run::Flow;
 use super::turn::{self, Turn, Wants};
 use crate::address::Address;
@@ -322,7 +324,7 @@ where
             self.process.cell.mailbox.take_first(
                 position,
                 turn.memory(),
-                || cell::held(header, None),
+                || header.held(None),
                 |taken| (self.wants)(taken),
             )
         };
@@ -376,7 +378,7 @@ where
         let is_suspended = || unsafe { header.owned_if_any() }.is_some_and(|owned| owned.suspended);
         if std::mem::take(&mut self.is_new) {
             // SAFETY: as above; the position is at the head, so that it need not be told.
-            unsafe { cell.mailbox.trim(turn.memory(), || cell::held(header, None)) };
+            unsafe { cell.mailbox.trim(turn.memory(), || header.held(None)) };
         }
         loop {
             let wants = &mut self.wants;
@@ -449,8 +451,8 @@ impl<M: Send + 'static> Process<M> {
             // SAFETY: this is the process's own code, so this thread is the owner. No receive is under way, so
             // the body's position is taken from the head again.
             unsafe {
-                mailbox.trim(turn.memory(), || cell::held(header, None));
-                mailbox.sweep(turn.memory(), &mut cell::held(header, None));
+                mailbox.trim(turn.memory(), || header.held(None));
+                mailbox.sweep(turn.memory(), &mut header.held(None));
             }
         });
     }
@@ -466,7 +468,7 @@ impl<M: Send + 'static> Process<M> {
             // It lay at the head, as a rule: then it counts no longer.
             *position = Position::HEAD;
             // SAFETY: the caller's promise.
-            unsafe { mailbox.trim(turn.memory(), || cell::held(self.cell.header(), None)) };
+            unsafe { mailbox.trim(turn.memory(), || self.cell.header().held(None)) };
             return;
         }
         // SAFETY: the caller's promise.
@@ -539,7 +541,7 @@ where
                 Wants::More => {
                     header.set_phase(RECEIVING);
                     // SAFETY: the caller is the owner; the poll, which used the position, is over.
-                    unsafe { Flow::park_at(local, *position, turn, || cell::held(header, Some(&mut *position))) }
+                    unsafe { Flow::park_at(local, *position, turn, || header.held(Some(&mut *position))) }
                 }
                 Wants::Receive => Flow::Receive,
                 Wants::Writer => {

@@ -16,7 +16,8 @@ use std::task::{Poll, Waker};
 
 use parking_lot::Mutex;
 
-use super::cell::{AnyRef, Header};
+use super::header::Header;
+use super::reference::AnyRef;
 use super::turn::Turn;
 use crate::memory::prefetch;
 use crate::node::Node;

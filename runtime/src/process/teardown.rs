@@ -5,8 +5,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
-use super::cell::{Activity, Body, Header, InTurn};
+use super::cell::Body;
 use super::control::Control;
+use super::header::{Activity, Header};
+use super::reference::InTurn;
 use super::turn::Turn;
 use crate::ambient;
 use crate::exit::ExitReason;

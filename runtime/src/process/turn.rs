@@ -14,7 +14,9 @@ use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
 
 use super::allotment::Allotment;
-use super::cell::{Class, Header, Ready};
+use super::cell::Class;
+use super::header::Header;
+use super::reference::Ready;
 use crate::config::REDUCTIONS_PER_TURN;
 use crate::exit::Ending;
 use crate::mailbox::Position;

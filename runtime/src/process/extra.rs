@@ -1,0 +1,103 @@
+//! What a process needs seldom: made when it is first needed.
+#![expect(unsafe_code, reason = "a part of it is the owner's, without a lock")]
+
+use std::alloc::Layout;
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use parking_lot::Mutex;
+
+use super::control::Control;
+use super::turn;
+use crate::call::ReplyWord;
+use crate::clock::AtomicMoment;
+use crate::exit::Ending;
+use crate::mailbox::Position;
+use crate::memory::Memory;
+use crate::node::Node;
+use crate::spec::Launching;
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
+use crate::timer::TimerRef;
+
+/// What a process needs seldom.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) control: Mutex<Control>,
+    pub(crate) reply: ReplyWord,
+    /// Where the reply goes, or the box that it came in.
+    pub(crate) place: AtomicPtr<()>,
+    pub(crate) is_boxed: AtomicU8,
+    /// The moment when the process is to be woken to see to its deadlines.
+    pub(crate) alarm: AtomicMoment,
+    /// The timer of that.
+    pub(super) alarm_timer: Mutex<Option<TimerRef>>,
+    /// Who awaits the reply, if that is not the process itself.
+    pub(crate) waiter: Mutex<Option<Waker>>,
+    /// User messages in the mailbox, if that is bounded.
+    pub(crate) messages: AtomicU64,
+    pub(super) reductions_high: AtomicU32,
+    pub(super) owned: UnsafeCell<Owned>,
+}
+
+/// The span of a process.
+pub(crate) struct Logged {
+    pub(crate) span: tracing::Span,
+    /// Whether the span has the process's name.
+    pub(crate) has_name: bool,
+}
+
+/// The part of [`Extra`] that only the owner touches.
+#[derive(Default)]
+pub(crate) struct Owned {
+    /// Up to where the mailbox has been looked through for what must be received.
+    pub(crate) received: Position,
+    /// Messages that are read before all others: a `VecDeque<M>`.
+    pub(crate) urgent: Option<Box<dyn Any + Send>>,
+    /// What its code logs is logged within, once somebody listens.
+    pub(crate) logged: Option<Box<Logged>>,
+    /// Whether it was asked to stay as it is.
+    pub(crate) suspended: bool,
+    /// Why it is to end after the handler that it awaits, by way of `terminate`.
+    pub(crate) stopping: Option<Ending>,
+    /// What is still to be settled of its start.
+    pub(crate) launching: Option<Box<Launching>>,
+    /// Its end is reported by somebody else.
+    pub(crate) quiet: bool,
+    /// The number of the handler that it awaits.
+    pub(crate) handler: u32,
+    /// It has given back what it could, and waits.
+    pub(crate) hibernating: bool,
+    /// How much a straight-line process has taken from behind messages that stay, since the last sweep.
+    pub(crate) taken_from_behind: usize,
+}
+
+impl Extra {
+    /// Moves it to where it stays.
+    pub(crate) fn place(self, node: &Node) -> *mut Self {
+        turn::with_worker_of(node, |worker| {
+            let place = turn::stock(worker, node).allocate(Layout::new::<Self>()).cast::<Self>();
+            // SAFETY: the memory has this layout, and is nobody else's.
+            unsafe { place.write(self) };
+            place.as_ptr()
+        })
+    }
+
+    /// # Safety
+    /// It was placed for a cell of the same node, and nobody refers to it.
+    pub(super) unsafe fn free(place: NonNull<Self>, node: &Node) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            place.drop_in_place();
+            turn::with_worker_of(node, |worker| {
+                turn::stock(worker, node).release(place.cast(), Layout::new::<Self>());
+            });
+        }
+    }
+}
+
+// SAFETY: `owned` is touched by the owner only; all else is Sync by itself. What it holds is Send.
+unsafe impl Sync for Extra {}
+// SAFETY: as above.
+unsafe impl Send for Extra {}

@@ -1,0 +1,546 @@
+//! The part of a process that does not depend on its messages or its body: counts, words and bits that are looked at
+//! from everywhere.
+#![expect(unsafe_code, reason = "references are counted by hand, and cells know their type by a class")]
+
+use std::ptr::{self, NonNull};
+
+use super::cell::Class;
+use super::extra::{Extra, Owned};
+use super::reference::Ready;
+use super::state::{Cause, State};
+use super::turn::{self, Turn};
+use crate::exit::Ending;
+use crate::lease::Lease;
+use crate::mailbox::{Held, Notice, Position};
+use crate::node::Node;
+use crate::pid::Pid;
+use crate::priority::Priority;
+use crate::signal::{MonitorRef, Signal};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
+use crate::timer::TimerRef;
+
+/// What does not depend on the type of messages or of the body.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) state: State,
+    references: AtomicU32,
+    class: &'static Class,
+    node: Lease<Node>,
+    slot: u32,
+    generation: u32,
+    extra: AtomicPtr<Extra>,
+    parent: Parent,
+    /// The low half of what it has done; the high half is in `Extra`.
+    reductions: AtomicU32,
+    /// Its priority, and what else is a bit.
+    rank: AtomicU8,
+    /// What can be seen of it from outside.
+    activity: AtomicU8,
+    /// How often a process of low priority was passed over since its last turn.
+    skips: AtomicU8,
+    /// What its body is at; the body's own.
+    phase: AtomicU8,
+}
+
+/// The bits of the rank that are no priority.
+const BOUNDED: u8 = 0x80;
+/// A waker of the process was cloned: it can be woken by whoever has that.
+const WAKER_OUT: u8 = 0x40;
+/// It belongs to a group that has a leader.
+const LED: u8 = 0x20;
+const RANK_BITS: u8 = BOUNDED | WAKER_OUT | LED;
+
+/// The parent, if it is of the same node: without its node's identity it takes half the room.
+#[derive(Clone, Copy)]
+struct Parent {
+    slot: u32,
+    generation: u32,
+}
+
+const NO_PARENT: u32 = u32::MAX;
+
+/// What a process is doing, as far as its state words do not say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(crate) enum Activity {
+    /// It waits for something, or for a worker.
+    Resting = 0,
+    /// A worker runs it.
+    Running = 1,
+    /// It has ended.
+    Ended = 2,
+    /// It has ended, and its state is dropped; whoever is refused by its mailbox finds it no more.
+    Gone = 3,
+}
+
+/// What a process is made with.
+pub(crate) struct Birth {
+    pub(crate) node: Lease<Node>,
+    pub(crate) pid: Pid,
+    pub(crate) parent: Option<Pid>,
+    pub(crate) priority: Priority,
+    /// It belongs to a group that has a leader.
+    pub(crate) is_led: bool,
+    pub(crate) extra: *mut Extra,
+    /// How many references its body begins with.
+    pub(crate) references: u32,
+}
+
+impl Header {
+    /// The header of a process that is born.
+    pub(super) fn new(class: &'static Class, birth: Birth) -> Self {
+        let Birth { node, pid, parent, priority, is_led, extra, references } = birth;
+        let parent = parent.filter(|parent| parent.node() == node.id());
+        let bounded = if class.limit.is_some() { BOUNDED } else { 0 };
+        let led = if is_led { LED } else { 0 };
+        Self {
+            state: State::submitted(),
+            // The process itself, and the reference that is returned.
+            references: AtomicU32::new(2 + references),
+            class,
+            node,
+            slot: pid.slot(),
+            generation: pid.generation(),
+            extra: AtomicPtr::new(extra),
+            parent: parent.map_or(Parent { slot: NO_PARENT, generation: 0 }, |parent| Parent {
+                slot: parent.slot(),
+                generation: parent.generation(),
+            }),
+            reductions: AtomicU32::new(0),
+            rank: AtomicU8::new(priority as u8 | bounded | led),
+            activity: AtomicU8::new(Activity::Resting as u8),
+            skips: AtomicU8::new(0),
+            phase: AtomicU8::new(0),
+        }
+    }
+
+    /// Frees what the header holds; returns the node, which keeps the pool alive. What else is in it needs no drop.
+    ///
+    /// # Safety
+    /// Nobody refers to the process any more, and this is done once.
+    pub(super) unsafe fn take_apart(header: NonNull<Self>) -> Lease<Node> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let extra = header.as_ref().extra.load(Ordering::Relaxed);
+            let node = (&raw const (*header.as_ptr()).node).read();
+            if let Some(extra) = NonNull::new(extra) {
+                Extra::free(extra, &node);
+            }
+            node
+        }
+    }
+}
+
+impl Header {
+    #[inline]
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::new(self.node.id(), self.slot, self.generation)
+    }
+
+    #[inline]
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    #[inline]
+    pub(crate) fn class(&self) -> &'static Class {
+        self.class
+    }
+
+    /// What it runs: the actor's name, or the function that straight-line code was written in.
+    pub(crate) fn actor(&self) -> &'static str {
+        self.class.actor()
+    }
+
+    /// How many bytes it takes, as far as they are counted.
+    pub(crate) fn memory(&self) -> usize {
+        let extra = if self.extra_if_any().is_some() { size_of::<Extra>() } else { 0 };
+        // SAFETY: the class is the one of this cell's type.
+        self.class.layout.size() + extra + unsafe { (self.class.mailbox_bytes)(self) }
+    }
+
+    #[inline]
+    pub(crate) fn parent(&self) -> Option<Pid> {
+        let Parent { slot, generation } = self.parent;
+        (slot != NO_PARENT).then(|| Pid::new(self.node.id(), slot, generation))
+    }
+
+    #[inline]
+    pub(crate) fn priority(&self) -> Priority {
+        Priority::from_number(self.rank.load(Ordering::Relaxed) & !RANK_BITS)
+    }
+
+    /// Sets its priority, from its next turn on; returns the one before.
+    pub(crate) fn set_priority(&self, priority: Priority) -> Priority {
+        let change = |rank: u8| Some(rank & RANK_BITS | priority as u8);
+        let before = self.rank.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+        Priority::from_number(before.unwrap_or_else(|rank| rank) & !RANK_BITS)
+    }
+
+    /// Whether something else than its mailbox may wake the process: a waker, or a reply. An alarm is for calls, and
+    /// there is a reply to come as long as one is awaited. For the owner.
+    #[inline]
+    pub(crate) fn may_be_woken(&self) -> bool {
+        self.rank.load(Ordering::Relaxed) & WAKER_OUT != 0
+            || self.state.has_notes()
+            || self.extra_if_any().is_some_and(|extra| !extra.reply.is_free())
+    }
+
+    /// Whether it belongs to a group that has a leader.
+    #[inline]
+    pub(crate) fn is_led(&self) -> bool {
+        self.rank.load(Ordering::Relaxed) & LED != 0
+    }
+
+    /// It belongs to such a group from now on.
+    pub(crate) fn note_leader(&self) {
+        self.rank.fetch_or(LED, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(super) fn note_waker(&self) {
+        if self.rank.load(Ordering::Relaxed) & WAKER_OUT == 0 {
+            self.rank.fetch_or(WAKER_OUT, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(super) fn is_bounded(&self) -> bool {
+        self.rank.load(Ordering::Relaxed) & BOUNDED != 0
+    }
+
+    /// What its body is at. For the body.
+    #[inline]
+    pub(crate) fn phase(&self) -> u8 {
+        self.phase.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set_phase(&self, phase: u8) {
+        self.phase.store(phase, Ordering::Relaxed);
+    }
+
+    /// Passes a process of low priority over; returns whether it is still not its turn.
+    pub(crate) fn is_passed_over(&self) -> bool {
+        // Only the worker that holds the process on its queue changes this.
+        let skips = self.skips.load(Ordering::Relaxed);
+        let next = if skips + 1 < crate::config::LOW_IS_PASSED_OVER { skips + 1 } else { 0 };
+        self.skips.store(next, Ordering::Relaxed);
+        next != 0
+    }
+
+    #[inline]
+    pub(crate) fn activity(&self) -> Activity {
+        match self.activity.load(Ordering::Relaxed) {
+            0 => Activity::Resting,
+            1 => Activity::Running,
+            2 => Activity::Ended,
+            _ => Activity::Gone,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn set_activity(&self, activity: Activity) {
+        self.activity.store(activity as u8, Ordering::Release);
+    }
+
+    /// Whether the process has ended, or is about to announce its end.
+    #[inline]
+    pub(crate) fn has_ended(&self) -> bool {
+        // SeqCst: see `extra_at_end`.
+        self.activity.load(Ordering::SeqCst) >= Activity::Ended as u8
+    }
+
+    /// Whether its state is dropped too.
+    #[inline]
+    pub(crate) fn is_gone(&self) -> bool {
+        self.activity.load(Ordering::Acquire) == Activity::Gone as u8
+    }
+
+    /// What it has done so far.
+    pub(crate) fn reductions(&self) -> u64 {
+        let high = || self.extra_if_any().map_or(0, |extra| extra.reductions_high.load(Ordering::Acquire));
+        loop {
+            let before = high();
+            let low = self.reductions.load(Ordering::Acquire);
+            if before == high() {
+                return u64::from(before) << 32 | u64::from(low);
+            }
+        }
+    }
+
+    /// Adds what a turn has done. For the owner.
+    #[inline]
+    pub(crate) fn add_reductions(&self, done: u64) {
+        let before = self.reductions.load(Ordering::Relaxed);
+        let now = u64::from(before) + done;
+        if now >> 32 != 0 {
+            self.carry_reductions((now >> 32) as u32);
+        }
+        self.reductions.store(now as u32, Ordering::Release);
+    }
+
+    #[cold]
+    fn carry_reductions(&self, carry: u32) {
+        self.extra().reductions_high.fetch_add(carry, Ordering::AcqRel);
+    }
+
+    /// What it needs seldom; made now if it was not needed before.
+    #[inline]
+    pub(crate) fn extra(&self) -> &Extra {
+        match self.extra_if_any() {
+            Some(extra) => extra,
+            None => self.make_extra(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
+        // Acquire: pairs with the Release of whoever made it.
+        // SAFETY: what the pointer leads to was made by `make_extra` and lives as long as the cell.
+        unsafe { self.extra.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Says that the process has ended, and looks for what it needed seldom. Of two, one is first: either who
+    /// makes that later sees the end ([`has_ended`](Self::has_ended)), or it is found here. All four steps are
+    /// SeqCst; a swap costs a tenth of a fence.
+    pub(super) fn extra_at_end(&self) -> Option<&Extra> {
+        self.activity.swap(Activity::Ended as u8, Ordering::SeqCst);
+        // SAFETY: as in `extra_if_any`.
+        unsafe { self.extra.load(Ordering::SeqCst).as_ref() }
+    }
+
+    #[cold]
+    fn make_extra(&self) -> &Extra {
+        let made = Extra::default().place(&self.node);
+        match self.extra.compare_exchange(ptr::null_mut(), made, Ordering::SeqCst, Ordering::Acquire) {
+            // SAFETY: it lives as long as the cell from now on.
+            Ok(_) => unsafe { &*made },
+            Err(theirs) => {
+                // SAFETY: nobody else knows ours; theirs lives as long as the cell.
+                unsafe {
+                    Extra::free(NonNull::new_unchecked(made), &self.node);
+                    &*theirs
+                }
+            }
+        }
+    }
+
+    /// The part that only the owner touches, if there is one.
+    ///
+    /// # Safety
+    /// The caller is the owner, and holds no other reference to it.
+    #[expect(clippy::mut_from_ref, reason = "the owner is alone; see Safety")]
+    #[inline]
+    pub(crate) unsafe fn owned_if_any(&self) -> Option<&mut Owned> {
+        // SAFETY: the caller's promise.
+        self.extra_if_any().map(|extra| unsafe { &mut *extra.owned.get() })
+    }
+
+    /// The part that only the owner touches.
+    ///
+    /// # Safety
+    /// As for [`owned_if_any`](Self::owned_if_any).
+    #[expect(clippy::mut_from_ref, reason = "the owner is alone; see Safety")]
+    pub(crate) unsafe fn owned(&self) -> &mut Owned {
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.extra().owned.get() }
+    }
+
+    /// The positions in the mailbox that outlive a turn: the header's, and one of the body's.
+    ///
+    /// # Safety
+    /// The caller is the owner, and holds no reference to either.
+    #[inline]
+    pub(crate) unsafe fn held<'a>(&'a self, other: Option<&'a mut Position>) -> Held<'a> {
+        // SAFETY: the caller's promise.
+        Held([unsafe { self.owned_if_any() }.map(|owned| &mut owned.received), other])
+    }
+
+    /// Drops what only the owner touches.
+    ///
+    /// # Safety
+    /// As for [`owned_if_any`](Self::owned_if_any).
+    pub(crate) unsafe fn forget_owned(&self) {
+        // SAFETY: the caller's promise.
+        if let Some(owned) = unsafe { self.owned_if_any() } {
+            drop(std::mem::take(owned));
+        }
+    }
+
+    /// Removes all links, at both ends.
+    pub(crate) fn unlink_all(&self) {
+        let Some(extra) = self.extra_if_any() else { return };
+        let links = std::mem::take(&mut extra.control.lock().links);
+        for (&peer, ()) in links.iter() {
+            self.node.signal(peer, Signal::Unlink { from: self.pid(), id: 0 });
+            // Whoever is about to be told by other means must not be ended by the link before.
+            if let Some(peer) = self.node.process(peer)
+                && let Some(extra) = peer.extra_if_any()
+            {
+                extra.control.lock().links.remove(&self.pid());
+            }
+        }
+    }
+
+    /// Takes the `Down` of `reference` out of the mailbox, if it is there.
+    pub(crate) fn flush_down(&self, reference: MonitorRef) {
+        turn::with_process(|running| {
+            if let Some((turn, header)) = running
+                && ptr::eq(header, self)
+            {
+                // SAFETY: the process's own code runs here, so this thread is the owner; the class is the
+                // one of this cell's type.
+                unsafe { (self.class.flush)(self, reference, turn) };
+            }
+        });
+    }
+
+    /// For the process's own code.
+    pub(crate) fn set_hibernating(&self, hibernating: bool) {
+        // SAFETY: `Me` has made sure that the process's own code runs here, so this thread is the owner.
+        unsafe { self.owned() }.hibernating = hibernating;
+    }
+
+    /// Asks the process to end after the handler that runs, by way of `terminate`. For its own code.
+    pub(crate) fn stop_after_handler(&self, reason: Ending) {
+        turn::with_process(|running| {
+            let here = running.filter(|(_, header)| ptr::eq(*header, self));
+            let Some((turn, _)) = here else { panic!("a context stops its process in the process's own code only") };
+            turn.stop_process(reason);
+        });
+    }
+
+    /// Takes over the timer of the process's alarm; returns the one before.
+    pub(crate) fn exchange_alarm(&self, timer: Option<TimerRef>) -> Option<TimerRef> {
+        std::mem::replace(&mut self.extra().alarm_timer.lock(), timer)
+    }
+
+    /// As the process's waker does.
+    #[inline]
+    pub(crate) fn note_wake(&self) {
+        self.note(Cause::Wake);
+    }
+
+    /// Notes `cause`, and submits the process if that is now the caller's to do.
+    #[inline]
+    pub(crate) fn note(&self, cause: Cause) {
+        if self.state.note(cause) {
+            self.submit();
+        }
+    }
+
+    /// Puts the process on a run queue. Only for whoever ended its wait.
+    #[inline]
+    pub(crate) fn submit(&self) {
+        turn::with_worker_of(&self.node, |worker| self.submit_by(worker));
+    }
+
+    #[inline(always)]
+    pub(super) fn submit_by(&self, worker: Option<&Turn<'_>>) {
+        // Most go to a process that waits, from one that is about to.
+        if !worker.is_some_and(|turn| turn.run_next(self.ready())) {
+            self.node.runtime().submit(self.ready(), worker);
+        }
+    }
+
+    /// The process as a run queue has it.
+    #[inline]
+    pub(crate) fn ready(&self) -> Ready {
+        Ready::of(self)
+    }
+
+    /// The address of the cell.
+    #[inline]
+    pub(crate) fn ready_ptr(&self) -> NonNull<Self> {
+        // SAFETY: a reference is not null; the provenance of the whole cell was exposed when it was made.
+        unsafe { NonNull::new_unchecked(ptr::with_exposed_provenance_mut(ptr::from_ref(self).addr())) }
+    }
+
+    /// Its slot and generation in the node's table.
+    #[inline]
+    pub(crate) fn place(&self) -> (u32, u32) {
+        (self.slot, self.generation)
+    }
+
+    /// Sends something that any process takes.
+    ///
+    /// # Errors
+    /// Hands it back if the process has ended.
+    pub(crate) fn push_notice(&self, notice: Notice) -> Result<(), Notice> {
+        // SAFETY: the class is the one of this cell's type.
+        unsafe { (self.class.push)(self, notice) }
+    }
+
+    /// About how many messages wait.
+    pub(crate) fn mailbox_len(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { (self.class.len)(self) }
+    }
+
+    /// Whether the process waits for its mailbox.
+    pub(crate) fn is_waiting(&self) -> bool {
+        // SAFETY: as above.
+        unsafe { (self.class.is_waiting)(self) }
+    }
+
+    /// Lets the mailbox refuse messages.
+    pub(crate) fn drain_mailbox(&self) {
+        // SAFETY: as above.
+        unsafe { (self.class.drain)(self) }
+    }
+
+    /// Whether one more message fits into a bounded mailbox; then it counts.
+    #[cold]
+    pub(super) fn admits(&self) -> bool {
+        let Some(limit) = self.class.limit else { return true };
+        let messages = &self.extra().messages;
+        let admitted = messages
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit as u64).then_some(count + 1));
+        admitted.is_ok()
+    }
+
+    /// A message was taken out of a mailbox that may be bounded.
+    #[inline]
+    pub(crate) fn message_taken(&self) {
+        if self.is_bounded() {
+            self.extra().messages.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A message came into a mailbox that may be bounded, without having been asked for.
+    pub(crate) fn message_added(&self) {
+        if self.is_bounded() {
+            self.extra().messages.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(super) fn count(&self, more: u32) {
+        // Relaxed: a new reference is made from one that is there.
+        if self.references.fetch_add(more, Ordering::Relaxed) > u32::MAX / 2 {
+            // More references than that are leaked ones; one more could free the cell under them.
+            std::process::abort();
+        }
+    }
+
+    /// # Safety
+    /// One reference is given up with this.
+    #[inline]
+    pub(super) unsafe fn uncount(header: NonNull<Self>) {
+        // SAFETY: the reference that is given up keeps the cell alive until here.
+        unsafe {
+            // Release, and Acquire for the last: it sees all that others did with the cell. A load and no fence, of
+            // which ThreadSanitizer knows nothing.
+            let references = &header.as_ref().references;
+            // Nobody makes a new one of the last.
+            if references.load(Ordering::Acquire) != 1 {
+                if references.fetch_sub(1, Ordering::Release) != 1 {
+                    return;
+                }
+                references.load(Ordering::Acquire);
+            }
+            (header.as_ref().class.free)(header);
+        }
+    }
+}
