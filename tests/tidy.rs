@@ -165,7 +165,7 @@ const STATICS: [&str; 6] = [
     "runtime/src/panics.rs:LAST",
     "runtime/src/panics.rs:HOOK",
     // What the waker of a process does: functions, and a place by which it is told from other wakers.
-    "runtime/src/process/cell.rs:WAKER",
+    "runtime/src/process/reference.rs:WAKER",
 ];
 
 #[test]
