@@ -9,7 +9,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,7 +23,7 @@ use crate::inspect::DeadLetter;
 use crate::mailbox::Notice;
 use crate::node::Node;
 use crate::pid::Pid;
-use crate::process::{CellRef, SendFailed, turn};
+use crate::process::{CellRef, SendFailed};
 use crate::signal::{Request, Signal};
 
 /// Where messages of type `M` for one process go.
@@ -142,9 +142,7 @@ impl<M: Send + 'static> Address<M> {
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         match self.route() {
-            Route::Local(cell) => {
-                turn::with_process(|running| running.is_some_and(|(_, process)| ptr::eq(process, cell.header())))
-            }
+            Route::Local(cell) => cell.header().is_running_here(),
             Route::Far(far) => ambient::is_current(far.pid),
         }
     }

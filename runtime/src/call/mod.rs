@@ -380,17 +380,23 @@ impl<R: Send + 'static> Waiting<R> {
             // SAFETY: the caller's promise.
             return ambient::abandoning(CallFailed::SelfCall, || drop(unsafe { message.read() }));
         }
-        let runtime = address.node().runtime();
+        // The clock of whoever waits: moments are those of one runtime.
+        let (runtime, is_here) = match &self.by {
+            By::Word { process, .. } => (process.node().runtime(), process.is_running_here()),
+            _ => (address.node().runtime(), false),
+        };
         let clock = runtime.clock();
         self.deadline = match deadline {
             Deadline::In(timeout) => clock.moment(runtime.now()).later(timeout),
             Deadline::At(deadline) => clock.moment(deadline),
-            Deadline::Default if runtime.is_seeded() => clock.moment(runtime.now()).later(DEFAULT_CALL_TIMEOUT),
-            // The coarse clock is cheap, and never ahead.
-            Deadline::Default => clock.coarse_moment().later(const { DEFAULT_CALL_TIMEOUT.saturating_add(COARSE) }),
+            // The coarse clock is cheap, and never ahead. While one of its processes runs, it goes.
+            Deadline::Default if is_here && !runtime.is_seeded() => {
+                clock.coarse_moment().later(const { DEFAULT_CALL_TIMEOUT.saturating_add(COARSE) })
+            }
+            Deadline::Default => clock.moment(runtime.now()).later(DEFAULT_CALL_TIMEOUT),
         };
         if let By::Slot { slot, timer } = &mut self.by {
-            *timer = Some(time_out(runtime, slot, self.deadline));
+            *timer = Some(time_out(address.node().runtime(), slot, self.deadline));
         }
         // SAFETY: the caller's promise.
         unsafe { address.send(message) };

@@ -290,6 +290,16 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
     }
 }
 
+/// A message that is dropped if it comes to a panic before it is read.
+struct Unread<M>(*const M);
+
+impl<M> Drop for Unread<M> {
+    fn drop(&mut self) {
+        // SAFETY: the message is there, and is not read any more.
+        unsafe { self.0.cast_mut().drop_in_place() };
+    }
+}
+
 /// Drops the future that the actor awaits, if it awaits one. The phase is left as it is.
 ///
 /// # Safety
@@ -422,7 +432,9 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
     unsafe fn handle(&self, message: *const A::Msg) -> bool {
         // SAFETY: the caller's promise; there is no other future, so nobody else uses the actor.
         unsafe {
+            let unread = Unread(message);
             self.turn.handle(A::handler_of(&*message));
+            std::mem::forget(unread);
             match F::handle(self.actor(), message, self.cx()) {
                 Step::Done => false,
                 Step::Async(future) => {

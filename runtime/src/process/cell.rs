@@ -28,10 +28,11 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
 use super::actor::INFO_HANDLER;
-use super::header::{Birth, Header};
-use super::reference::{CellRef, InTurn};
+use super::header::{Activity, Birth, Header};
+use super::reference::{AnyRef, CellRef, InTurn};
 use super::run::Flow;
 use super::state::Cause;
+use super::teardown;
 use super::turn::{self, After, Turn};
 use crate::inspect::Status;
 use crate::mailbox::{Mailbox, Notice, Position, Pushed, Special, Taken};
@@ -149,7 +150,9 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
         unsafe {
             (&raw mut (*piece.as_ptr()).local).write(Local { header, mailbox: Mailbox::new() });
             let reference = CellRef::from_raw(piece.cast::<Local<M>>());
+            let unmade = Unmade(&reference);
             make(Self::body_of(piece.cast()), &reference);
+            std::mem::forget(unmade);
             reference
         }
     }
@@ -211,6 +214,24 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
                     _ => drop(node),
                 }
             });
+        }
+    }
+}
+
+/// A cell whose body is about to be written; if that panics, nobody is there.
+struct Unmade<'a, M: Send + 'static>(&'a CellRef<M>);
+
+impl<M: Send + 'static> Drop for Unmade<'_, M> {
+    fn drop(&mut self) {
+        let header = self.0.header();
+        header.set_activity(Activity::Gone);
+        // SAFETY: the process ends before it has begun, so this is its owner. What is in its mailbox came by way of a
+        // reference that got out.
+        unsafe {
+            turn::with_worker_of(header.node(), |worker| {
+                self.0.mailbox.close(&turn::stock(worker, header.node()), teardown::drop_quietly);
+            });
+            AnyRef::ended(header.ready_ptr());
         }
     }
 }

@@ -296,9 +296,9 @@ impl Header {
 
     #[inline]
     pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
-        // Acquire: pairs with the Release of whoever made it.
+        // SeqCst: see `extra_at_end`.
         // SAFETY: what the pointer leads to was made by `make_extra` and lives as long as the cell.
-        unsafe { self.extra.load(Ordering::Acquire).as_ref() }
+        unsafe { self.extra.load(Ordering::SeqCst).as_ref() }
     }
 
     /// Says that the process has ended, and looks for what it needed seldom. Of two, one is first: either who
@@ -381,6 +381,12 @@ impl Header {
                 extra.control.lock().links.remove(&self.pid());
             }
         }
+    }
+
+    /// Whether its own code runs here.
+    #[inline]
+    pub(crate) fn is_running_here(&self) -> bool {
+        turn::with_process(|running| running.is_some_and(|(_, process)| ptr::eq(process, self)))
     }
 
     /// Takes the `Down` of `reference` out of the mailbox, if it is there.

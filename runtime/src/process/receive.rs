@@ -108,6 +108,19 @@ unsafe fn urgent_messages<M: Send + 'static>(header: &Header) -> &mut VecDeque<M
     }
 }
 
+/// Messages of which some were looked at; those are put back, also if `wants` panics.
+struct Looked<'a, M> {
+    kept: VecDeque<M>,
+    urgent: &'a mut VecDeque<M>,
+}
+
+impl<M> Drop for Looked<'_, M> {
+    fn drop(&mut self) {
+        self.kept.append(self.urgent);
+        std::mem::swap(&mut self.kept, self.urgent);
+    }
+}
+
 /// Takes the first of the messages that are read before all others for which `wants` has a use.
 ///
 /// # Safety
@@ -120,20 +133,21 @@ pub(super) unsafe fn take_urgent<M: Send + 'static, T>(
     unsafe { header.owned_if_any() }?.urgent.as_ref()?;
     // SAFETY: as above.
     let urgent = unsafe { urgent_messages::<M>(header) };
-    let mut kept = VecDeque::new();
     let mut found = None;
-    while let Some(message) = urgent.pop_front() {
-        match wants(message) {
-            Ok(value) => {
-                found = Some(value);
-                break;
+    {
+        let mut looked = Looked { kept: VecDeque::new(), urgent };
+        while let Some(message) = looked.urgent.pop_front() {
+            match wants(message) {
+                Ok(value) => {
+                    found = Some(value);
+                    break;
+                }
+                Err(message) => looked.kept.push_back(message),
             }
-            Err(message) => kept.push_back(message),
         }
     }
-    kept.append(urgent);
-    *urgent = kept;
-    if urgent.is_empty() {
+    // SAFETY: as above.
+    if unsafe { urgent_messages::<M>(header) }.is_empty() {
         // SAFETY: as above.
         unsafe { header.owned() }.urgent = None;
     }

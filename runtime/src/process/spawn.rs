@@ -15,7 +15,7 @@ use super::header::Birth;
 use super::reference::CellRef;
 use super::run::run;
 use super::straight::{Process, Straight};
-use super::turn::{self, Turn};
+use super::turn;
 use crate::actor::{Handle, Start};
 use crate::context::Context;
 use crate::exit::{Error, ExitReason};
@@ -48,7 +48,7 @@ where
             None => (node.table().take_free(1).pop(), Lease::new(node)),
         };
         let reserved = node.table().reserve(number);
-        let is_led = options.parent.is_some_and(|parent| is_led(parent, worker));
+        let is_led = options.parent.is_some_and(is_led);
         let mut tied = Tied { extra: ptr::null_mut(), is_led: false, monitor: None, orphaned: false };
         if trap_exit || launching.is_some() || is_led || options.is_special() {
             tied = tie(node, reserved.pid, options, launching, trap_exit);
@@ -62,7 +62,9 @@ where
             extra: tied.extra,
             references,
         };
+        let unused = Unused { node, slot: reserved.pid.slot() };
         let cell = Cell::<M, B>::make(class, birth, &turn::stock(worker, node), make);
+        std::mem::forget(unused);
         if !node.table().insert(reserved, cell.header()) {
             // The node is shutting down; the process is taken down before it does anything.
             begin_with(&cell, Signal::Exit { from: cell.header().pid(), reason: ExitReason::Kill, link: false });
@@ -75,6 +77,18 @@ where
         cell.header().submit_by(worker);
         (cell, tied.monitor)
     })
+}
+
+/// A slot that is given back if it comes to a panic before its process is made.
+struct Unused<'a> {
+    node: &'a Node,
+    slot: u32,
+}
+
+impl Drop for Unused<'_> {
+    fn drop(&mut self) {
+        self.node.table().give_free(vec![self.slot]);
+    }
 }
 
 /// Lets the process find `signal` before anything else.
@@ -110,7 +124,12 @@ fn tie(node: &Node, pid: Pid, options: &SpawnOptions, launching: Option<Box<Laun
         control.links.insert(peer, ());
         match node.process(peer) {
             Some(peer) => {
-                peer.extra().control.lock().links.insert(pid, ());
+                let mut theirs = peer.extra().control.lock();
+                // Its end may have taken what it is tied to.
+                orphaned = peer.has_ended();
+                if !orphaned {
+                    theirs.links.insert(pid, ());
+                }
             }
             None => orphaned = peer.node() == node.id(),
         }
@@ -130,9 +149,8 @@ fn tie(node: &Node, pid: Pid, options: &SpawnOptions, launching: Option<Box<Laun
 
 /// Whether `parent` is what runs here, and belongs to a group that has a leader.
 #[inline]
-fn is_led(parent: Pid, worker: Option<&Turn<'_>>) -> bool {
-    let process = worker.and_then(Turn::process);
-    process.is_some_and(|process| process.is_led() && process.pid() == parent)
+fn is_led(parent: Pid) -> bool {
+    turn::with_process(|running| running.is_some_and(|(_, process)| process.is_led() && process.pid() == parent))
 }
 
 /// The leader of the group that the parent belongs to, if the parent is what runs here.

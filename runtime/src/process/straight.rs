@@ -447,6 +447,10 @@ impl<M: Send + 'static> Process<M> {
         turn::with_process(|running| {
             let header = self.cell.header();
             let Some((turn, _)) = running.filter(|(_, running)| std::ptr::eq(*running, header)) else { return };
+            // The process's own code runs in other places too, as in the tag of a monitor: not while it is received.
+            if turn.position().is_null() {
+                return;
+            }
             let mailbox = &self.cell.mailbox;
             // SAFETY: this is the process's own code, so this thread is the owner. No receive is under way, so
             // the body's position is taken from the head again.
@@ -543,8 +547,12 @@ where
                     // SAFETY: the caller is the owner; the poll, which used the position, is over.
                     unsafe { Flow::park_at(local, *position, turn, || header.held(Some(&mut *position))) }
                 }
-                Wants::Receive => Flow::Receive,
+                Wants::Receive => {
+                    header.set_phase(RECEIVING);
+                    Flow::Receive
+                }
                 Wants::Writer => {
+                    header.set_phase(RECEIVING);
                     let _ = header.state.note(super::state::Cause::Wake);
                     Flow::Yield
                 }

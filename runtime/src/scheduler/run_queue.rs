@@ -81,11 +81,14 @@ impl<'a> RunQueue<'a> {
         is_alone
     }
 
-    /// Takes the first. The second comes next, and its memory is asked for, while the first has its turn.
+    /// Takes the first. The second comes next, and its memory is asked for, while the first has its turn; unless it
+    /// is the last, which others may take.
     #[inline]
     pub(crate) fn pop(&self) -> Option<Ready> {
         let first = taken(self.next).or_else(|| self.rest.pop())?;
-        if let Some(second) = self.rest.pop() {
+        if self.rest.len() > 1
+            && let Some(second) = self.rest.pop()
+        {
             second.prefetch();
             self.next.put(second.into_raw());
         }

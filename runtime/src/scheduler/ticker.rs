@@ -29,6 +29,8 @@ struct Watched {
     /// How long its thread had waited for a core then.
     starved: Duration,
     reported: bool,
+    /// The worker ran no process, and something waited in its queue.
+    waited: bool,
 }
 
 impl Ticker {
@@ -98,7 +100,12 @@ impl Ticker {
             let Some(board) = workers.board(number) else { continue };
             let seen = board.seen();
             let Some((seen, class)) = seen else {
-                *watched = Watched::default();
+                // It may be held up among the sockets, by something that is no process.
+                let waits = workers.has_waiting(number);
+                if waits && watched.waited {
+                    workers.share(number);
+                }
+                *watched = Watched { waited: waits, ..Watched::default() };
                 continue;
             };
             board.end_turn();
@@ -113,9 +120,9 @@ impl Ticker {
                 workers.hand_over(number);
                 continue;
             }
+            // A worker within one handler for a tick, with work queued: somebody else may take it.
+            workers.share(number);
             if lasted < BLOCKED_AFTER / 2 {
-                // A worker within one handler for a tick, with work queued: somebody else may take it.
-                workers.share(number);
                 continue;
             }
             if watched.starved.is_zero() {

@@ -356,6 +356,11 @@ impl Workers {
         }
     }
 
+    /// Whether something waits in this worker's queue.
+    pub(super) fn has_waiting(&self, number: usize) -> bool {
+        !self.seats[number].queue.is_empty()
+    }
+
     /// Wakes somebody for what waits in this worker's queue, be it alone.
     pub(super) fn share(&self, number: usize) {
         let queue = &self.seats[number].queue;

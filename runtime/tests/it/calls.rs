@@ -1,7 +1,8 @@
 //! Calls tell the truth about what became of the message.
 
 use biotope_runtime::{
-    Actor, Address, Call, CallFailed, Context, ExitReason, Handle, Options, ReplyTo, node, spawn, time,
+    Actor, Address, Call, CallFailed, Context, ExitReason, Handle, Node, Options, Process, ReplyTo, Runtime, node,
+    spawn, time,
 };
 use std::time::Duration;
 
@@ -162,6 +163,59 @@ fn a_late_reply_does_not_reach_the_next_call() {
             let given_up = Call::new(&late, Ask::Hold).timeout(Duration::from_millis(1)).await;
             assert_eq!(given_up, Err(CallFailed::Timeout));
             assert_eq!(Call::new(&late, Ask::Reply).await, Ok(2));
+            Ok(())
+        })
+    });
+}
+
+/// The processes of two runtimes may know each other. How old theirs is does not matter to who waits.
+#[test]
+fn a_deadline_is_one_of_the_clock_of_who_waits() {
+    let seeded = Runtime::builder().seeded(1).build().expect("no threads");
+    let old = seeded.block_on(async {
+        let node = Node::builder("old").runtime(seeded.clone()).start().await?;
+        // Ten years, of its own time.
+        seeded.sleep(Duration::from_secs(10 * 365 * 24 * 3_600)).await;
+        Ok::<_, biotope_runtime::NodeError>(node.spawn(Late::default()))
+    });
+    let old = old.expect("it starts");
+    // Nobody runs its processes any more.
+    let young = Runtime::builder().workers(1).build().expect("threads");
+    let (tell, outcome) = tokio::sync::oneshot::channel();
+    let asked = young.block_on(async {
+        let node = Node::builder("young").runtime(young.clone()).start().await?;
+        node.spawn_process(async move |_: Process<()>| {
+            let _ = tell.send(Call::new(&old, Ask::Hold).timeout(Duration::from_millis(1)).await);
+            Ok(())
+        });
+        Ok::<_, biotope_runtime::NodeError>(outcome.await)
+    });
+    assert_eq!(asked.expect("it starts"), Ok(Err(CallFailed::Timeout)));
+}
+
+/// What cannot say which handler a message is for.
+struct Torn;
+
+impl Actor for Torn {
+    type Msg = ReplyTo<u32>;
+    type Client = Address<ReplyTo<u32>>;
+    const NAME: &'static str = "Torn";
+
+    fn handler_of(_: &ReplyTo<u32>) -> u32 {
+        panic!("torn")
+    }
+}
+
+impl Handle for Torn {
+    async fn handle(&mut self, _: ReplyTo<u32>, _: &mut Context<Self>) {}
+}
+
+#[test]
+fn a_panic_on_the_way_to_the_handler_is_told_to_the_caller() {
+    everywhere("torn", || {
+        observe(async move |_| {
+            let outcome = Call::new(&spawn(Torn), |reply| reply).await;
+            assert!(matches!(outcome, Err(CallFailed::Died(ExitReason::Panic(_)))), "{outcome:?}");
             Ok(())
         })
     });

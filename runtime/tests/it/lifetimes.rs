@@ -262,3 +262,83 @@ fn proc_values_that_panic_do_not_keep_an_end_from_being_told() {
         Ok(())
     });
 }
+
+/// Code that panics before it has become a process leaves none, and the node can go.
+#[test]
+fn code_that_panics_before_it_is_a_process_leaves_none() {
+    let runtime = Runtime::builder().workers(1).build().expect("threads");
+    let node = start("n", &runtime);
+    let escaped = Arc::new(parking_lot::Mutex::new(None));
+    for _ in 0..100 {
+        let out = escaped.clone();
+        let spawned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            node.spawn_process(move |me: Process<u32>| -> std::future::Ready<Result<()>> {
+                me.address().cast(1);
+                *out.lock() = Some(me.address());
+                panic!("before it begins")
+            })
+        }));
+        assert!(spawned.is_err());
+    }
+    assert!(node.processes().is_empty());
+    let escaped = escaped.lock().take().expect("it got out");
+    assert!(escaped.try_cast(2).is_err(), "nobody is there");
+    runtime.block_on(node.shutdown());
+}
+
+/// Two that always have something to do get two workers, although each comes next when the other's turn ends.
+#[test]
+fn two_that_never_wait_get_two_workers() {
+    let runtime = Runtime::builder().workers(2).build().expect("threads");
+    let node = start("n", &runtime);
+    let threads = Arc::new(parking_lot::Mutex::new([None; 2]));
+    for number in 0..2 {
+        let threads = threads.clone();
+        node.spawn_process(async move |_: Process<()>| {
+            loop {
+                {
+                    let mut threads = threads.lock();
+                    threads[number] = Some(std::thread::current().id());
+                    if threads[0].is_some() && threads[1].is_some() && threads[0] != threads[1] {
+                        return Ok(());
+                    }
+                }
+                yield_now().await;
+            }
+        });
+    }
+    wait_until("both stay on one worker", || node.processes().is_empty());
+    runtime.block_on(node.shutdown());
+}
+
+/// Who links to a process while that drops its state is told that it is gone.
+#[test]
+fn a_child_that_is_linked_to_a_process_at_its_end_is_told() {
+    struct Last(Option<oneshot::Sender<Pid>>);
+    impl Drop for Last {
+        fn drop(&mut self) {
+            let child = biotope_runtime::spawn_link(biotope_runtime::process(async |mut me: Process<()>| {
+                me.receive().await?;
+                Ok(())
+            }));
+            if let Some(told) = self.0.take() {
+                let _ = told.send(child.pid());
+            }
+        }
+    }
+    let runtime = Runtime::builder().workers(2).build().expect("threads");
+    let node = start("n", &runtime);
+    for _ in 0..100 {
+        let (told, child) = oneshot::channel();
+        let last = Last(Some(told));
+        let parent = node.spawn_process(async move |mut me: Process<()>| {
+            let _last = last;
+            me.receive().await?;
+            Ok(())
+        });
+        node.exit(parent.pid(), ExitReason::Kill);
+        let child = runtime.block_on(child).expect("it is spawned");
+        runtime.block_on(node.ended(child));
+    }
+    runtime.block_on(node.shutdown());
+}

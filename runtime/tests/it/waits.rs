@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use biotope_runtime::{Call, Process, ReplyTo, spawn_process, time};
+use biotope_runtime::{Call, Process, ReplyTo, Status, node, spawn_process, time};
 
 use crate::everywhere;
 use crate::probe::observe;
@@ -83,6 +83,24 @@ fn a_receive_does_not_sleep_over_a_waker_that_was_kept() {
             time::sleep(Duration::from_millis(1)).await;
             let _ = tell.send(());
             assert!(seen.await?, "nothing was sent to it");
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn who_is_at_a_receive_does_not_await_anything_else() {
+    everywhere("status", || {
+        observe(async move |_| {
+            let counts = spawn_process(async move |mut me: Process<u32>| {
+                while me.receive().await? > 0 {}
+                Ok(())
+            });
+            for left in (0..4).rev() {
+                counts.cast(left);
+                let info = node().process_info(counts.pid()).await;
+                assert!(info.is_none_or(|info| info.status != Status::Awaiting), "it awaits its mailbox only");
+            }
             Ok(())
         })
     });
