@@ -76,11 +76,12 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
     };
     // SAFETY: as above; the process has nothing to do any more.
     unsafe { super::teardown::end::<M, B>(local, body, &reason, turn) };
-    // Values of the user's, which may panic.
-    for value in [turn.take_stopping(), Some(reason)].into_iter().flatten() {
-        if !value.is_plain() {
-            super::teardown::drop_quietly(value);
-        }
+    // Values of the user's, which may panic. Most have none.
+    if !reason.is_plain() {
+        super::teardown::drop_quietly(reason);
+    }
+    if let Some(other) = turn.take_stopping() {
+        super::teardown::drop_quietly(other);
     }
     // Before the cell may be freed: afterwards the turn's process is nobody.
     turn.leave();

@@ -52,8 +52,9 @@ struct Slot {
     process: AtomicPtr<Header>,
 }
 
-/// A pid that names nobody yet, and its slot.
-pub(crate) struct Reserved<'a> {
+/// A pid and its slot.
+#[derive(Clone, Copy)]
+pub(crate) struct Entry<'a> {
     pub(crate) pid: Pid,
     slot: &'a Slot,
 }
@@ -70,10 +71,10 @@ impl Table {
     }
 
     /// Reserves the pid of a free slot. It names nobody until [`insert`](Self::insert).
-    pub(crate) fn reserve(&self, number: Option<u32>) -> Reserved<'_> {
+    pub(crate) fn reserve(&self, number: Option<u32>) -> Entry<'_> {
         let slot = number.and_then(|number| Some((number, self.slot(number)?)));
         let Some((number, slot)) = slot else { unreachable!("a slot that was used has a chunk") };
-        Reserved { pid: Pid::new(self.node, number, slot.generation()), slot }
+        Entry { pid: Pid::new(self.node, number, slot.generation()), slot }
     }
 
     /// Takes as many free slots as there are, up to `count`; new ones if there are none.
@@ -92,7 +93,7 @@ impl Table {
     }
 
     /// Puts `process` where its pid was reserved. Returns whether the table still takes processes.
-    pub(crate) fn insert(&self, reserved: Reserved<'_>, process: &Header) -> bool {
+    pub(crate) fn insert(&self, reserved: Entry<'_>, process: &Header) -> bool {
         // No lock: until this the slot is nobody's but the caller's. A swap, so that either this sees that
         // the table is closed, or whoever closes it sees the process.
         reserved.slot.process.swap(process.ready_ptr().as_ptr(), Ordering::SeqCst);
@@ -108,17 +109,17 @@ impl Table {
         slot.process_of(Some(pid.generation()))
     }
 
-    /// Asks for the slot of `pid`, which is about to be looked at.
+    /// The slot of a process, which is about to be removed; its memory is asked for.
     #[inline]
-    pub(crate) fn prefetch(&self, pid: Pid) {
-        if let Some(slot) = self.slot(pid.slot()) {
-            prefetch(NonNull::from(slot).cast());
-        }
+    pub(crate) fn find(&self, pid: Pid) -> Option<Entry<'_>> {
+        let slot = self.slot(pid.slot())?;
+        prefetch(NonNull::from(slot).cast());
+        Some(Entry { pid, slot })
     }
 
     /// The pid names nobody from now on. `turn` is the one in which the process of `node` has ended.
-    pub(crate) fn remove(&self, node: &Node, pid: Pid, turn: &Turn<'_>) {
-        let Some(slot) = self.slot(pid.slot()) else { return };
+    pub(crate) fn remove(&self, node: &Node, entry: Entry<'_>, turn: &Turn<'_>) {
+        let Entry { pid, slot } = entry;
         let generation = slot.lock();
         // Under the lock: either this sees that the table is closed, or `none_left`, which closed it and locks the
         // slot later, sees it empty.
@@ -205,6 +206,7 @@ impl Table {
         numbers.rev().collect()
     }
 
+    #[inline]
     fn slot(&self, number: u32) -> Option<&Slot> {
         if number >= self.used.load(Ordering::Acquire) {
             return None;

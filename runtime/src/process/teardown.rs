@@ -30,7 +30,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     let header = local.header();
     let node = header.node();
     let pid = header.pid();
-    node.table().prefetch(pid);
+    let entry = node.table().find(pid);
     turn.account(header);
     // SAFETY: the caller's promise.
     let (launching, quiet) =
@@ -55,7 +55,9 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         header.forget_owned();
     });
     // A process whose pid names nobody has no state any more.
-    node.table().remove(node, pid, turn);
+    if let Some(entry) = entry {
+        node.table().remove(node, entry, turn);
+    }
     if let Some(report) = report {
         node.report_crash(&report);
     }
