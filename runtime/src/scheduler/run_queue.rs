@@ -130,3 +130,61 @@ fn taken(next: &Next<Header>) -> Option<Ready> {
     // SAFETY: it was put there by `push`, as what it is, and of many who take one has it.
     next.take().map(|raw| unsafe { Ready::from_raw(raw) })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::NonNull;
+
+    use super::*;
+
+    /// Something to be told apart. Nobody looks at what it leads to.
+    fn ready(number: usize) -> Ready {
+        let address = NonNull::without_provenance(std::num::NonZero::new(number * 64).expect("numbers begin at 1"));
+        // SAFETY: it is compared, and not run.
+        unsafe { Ready::from_raw(address) }
+    }
+
+    fn number(ready: Ready) -> usize {
+        ready.into_raw().addr().get() / 64
+    }
+
+    #[test]
+    fn what_is_pushed_comes_in_order() {
+        let (shared, owned) = Shared::new();
+        let queue = RunQueue::new(owned, &shared);
+        assert!(!queue.push(ready(1)), "it is alone");
+        assert!(queue.push(ready(2)) && queue.push(ready(3)));
+        assert_eq!(shared.len(), 3);
+        assert_eq!(queue.pop().map(number), Some(1));
+        assert!(queue.push(ready(4)));
+        for expected in 2..=4 {
+            assert_eq!(queue.pop().map(number), Some(expected));
+        }
+        assert!(queue.pop().is_none() && shared.is_empty() && queue.is_empty());
+    }
+
+    #[test]
+    fn what_waits_alone_is_taken_over_and_not_stolen() {
+        let (shared, owned) = Shared::new();
+        let queue = RunQueue::new(owned, &shared);
+        let (other, owned) = Shared::new();
+        let thief = RunQueue::new(owned, &other);
+        queue.push(ready(1));
+        assert!(thief.steal(&shared).is_empty());
+        assert_eq!(shared.take_over().map(number), Some(1));
+        assert!(queue.pop().is_none());
+    }
+
+    /// While one has its turn, the last of two can be stolen: two that always have something to do get two workers.
+    #[test]
+    fn the_last_behind_one_that_runs_can_be_stolen() {
+        let (shared, owned) = Shared::new();
+        let queue = RunQueue::new(owned, &shared);
+        let (other, owned) = Shared::new();
+        let thief = RunQueue::new(owned, &other);
+        queue.push(ready(1));
+        queue.push(ready(2));
+        assert_eq!(queue.pop().map(number), Some(1));
+        assert_eq!(thief.steal(&shared).success().map(number), Some(2));
+    }
+}
