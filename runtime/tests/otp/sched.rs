@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::Instant;
 
 use biotope_runtime::{
-    Actor, Address, Call, Context, ExitReason, Handle, Pid, Priority, Process, ReplyTo, Result, Runtime, Step,
+    Actor, Address, Call, Context, ExitReason, Handle, Pid, Priority, Process, Refused, ReplyTo, Result, Runtime, Step,
     blocking, node, options, process, reduce, spawn, spawn_monitor, spawn_process, time, yield_now,
 };
 use parking_lot::{Condvar, Mutex};
@@ -282,8 +282,11 @@ fn sched_01_a_turn_is_about_a_budget() {
 
 // ---- SCHED-02
 
-/// Counts its messages, each of which costs so many reductions.
+/// Counts its messages, each of which costs so many reductions. It sends them all to itself before it handles the
+/// first.
 struct Draining {
+    messages: u64,
+    full: Option<oneshot::Sender<()>>,
     handled: Arc<AtomicU64>,
     cost: u32,
 }
@@ -295,6 +298,15 @@ impl Actor for Draining {
 }
 
 impl Handle for Draining {
+    async fn init(&mut self, cx: &mut Context<Self>) -> std::result::Result<(), Refused> {
+        let myself = cx.myself();
+        for _ in 0..self.messages {
+            myself.cast(());
+        }
+        let _ = self.full.take().map(|full| full.send(()));
+        Ok(())
+    }
+
     async fn handle(&mut self, (): (), _cx: &mut Context<Self>) {
         unreachable!("`step` handles all");
     }
@@ -308,14 +320,20 @@ impl Handle for Draining {
     }
 }
 
-/// Spawns a process that has `messages` to handle, and returns how many it has handled.
-fn drains(messages: u64, cost: u32, is_actor: bool) -> Arc<AtomicU64> {
+/// Spawns a process that has `messages` to handle, all of them at hand, and returns how many it has handled.
+async fn drains(messages: u64, cost: u32, is_actor: bool) -> Result<Arc<AtomicU64>> {
     let handled = Arc::new(AtomicU64::new(0));
     let counted = handled.clone();
-    let address = if is_actor {
-        spawn(Draining { handled: counted, cost }).address().clone()
+    let (full, is_full) = oneshot::channel();
+    if is_actor {
+        spawn(Draining { messages, full: Some(full), handled: counted, cost });
     } else {
         spawn_process(async move |mut me: Process<()>| {
+            let myself = me.address();
+            for _ in 0..messages {
+                myself.cast(());
+            }
+            let _ = full.send(());
             loop {
                 me.receive().await?;
                 counted.fetch_add(1, Ordering::Relaxed);
@@ -323,12 +341,10 @@ fn drains(messages: u64, cost: u32, is_actor: bool) -> Arc<AtomicU64> {
                     me.consume_reductions(cost - 1);
                 }
             }
-        })
-    };
-    for _ in 0..messages {
-        address.cast(());
+        });
     }
-    handled
+    is_full.await?;
+    Ok(handled)
 }
 
 /// Asks `echo` so often, and returns how many messages were handled meanwhile, each time.
@@ -352,7 +368,7 @@ fn sched_02_a_process_with_a_long_queue_lets_others_run() {
     under_seeds(SEEDS, async |_: Process<()>| {
         for is_actor in [true, false] {
             let echo = spawn(Echo);
-            let handled = drains(MESSAGES, COST as u32, is_actor);
+            let handled = drains(MESSAGES, COST as u32, is_actor).await?;
             let each = handled_per_question(&echo, &handled).await?;
             assert!(each.iter().all(|n| *n <= AT_MOST * (BUDGET / COST + 1)), "{each:?}");
             until(|| handled.load(Ordering::Relaxed) == MESSAGES).await;
@@ -369,7 +385,7 @@ fn sched_02_a_million_messages_do_not_delay_others() {
     under_seeds(1, async |_: Process<()>| {
         for is_actor in [true, false] {
             let echo = spawn(Echo);
-            let handled = drains(MESSAGES, 1, is_actor);
+            let handled = drains(MESSAGES, 1, is_actor).await?;
             let each = handled_per_question(&echo, &handled).await?;
             assert!(each.iter().all(|n| *n <= 2 * BUDGET + 2), "{each:?}");
             until(|| handled.load(Ordering::Relaxed) == MESSAGES).await;
@@ -380,7 +396,7 @@ fn sched_02_a_million_messages_do_not_delay_others() {
         // One worker has them all: if the queue went first, the questions were answered after it.
         once(Runtime::builder().workers(1), async move |_: Process<()>| {
             let echo = spawn(Echo);
-            let handled = drains(MESSAGES, 1, is_actor);
+            let handled = drains(MESSAGES, 1, is_actor).await?;
             handled_per_question(&echo, &handled).await?;
             let meanwhile = handled.load(Ordering::Relaxed);
             assert!(meanwhile < MESSAGES, "the questions waited for the whole queue");
