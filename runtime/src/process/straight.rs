@@ -520,7 +520,7 @@ where
         } else if !header.state.take_woken() {
             return Flow::Park;
         }
-        turn.handle(0);
+        turn.poll();
         let body = body.as_ptr();
         // SAFETY: the caller is the owner. The position is used through the turn only while this polls.
         let position = unsafe { &raw mut (*body).position };

@@ -120,6 +120,10 @@ pub(crate) struct Turn<'a> {
     /// The process that runs; `None` between turns.
     process: Cell<Option<NonNull<Header>>>,
     handled: Cell<u64>,
+    /// How much of `handled` is no work of this turn: with no more than that it is not over.
+    begun: Cell<u64>,
+    /// Nothing was polled in this turn.
+    is_unpolled: Cell<bool>,
     /// How much of `handled` is on the account of the process.
     accounted: Cell<u64>,
     allotment: RefCell<Option<Allotment>>,
@@ -143,6 +147,8 @@ impl<'a> Turn<'a> {
             leading: Cell::new(false),
             process: Cell::new(None),
             handled: Cell::new(handled),
+            begun: Cell::new(handled),
+            is_unpolled: Cell::new(true),
             accounted: Cell::new(handled),
             allotment: RefCell::default(),
             position: Cell::new(ptr::null_mut()),
@@ -235,14 +241,22 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(crate) fn begin(&self, header: &Header) {
         self.process.set(Some(header.ready_ptr()));
-        self.accounted.set(self.handled.get());
+        self.open();
         let board = self.board;
         let pid = header.place();
         board.process.store(u64::from(pid.0) << 32 | u64::from(pid.1), Ordering::Relaxed);
         board.node.store(header.node().number(), Ordering::Relaxed);
         board.handler.store(0, Ordering::Relaxed);
-        board.limit.store(self.handled.get() + u64::from(REDUCTIONS_PER_TURN), Ordering::Relaxed);
         board.class.store(ptr::from_ref(header.class()).cast_mut(), Ordering::Release);
+    }
+
+    #[inline]
+    fn open(&self) {
+        let handled = self.handled.get();
+        self.begun.set(handled);
+        self.is_unpolled.set(true);
+        self.accounted.set(handled);
+        self.board.limit.store(handled + u64::from(REDUCTIONS_PER_TURN), Ordering::Relaxed);
     }
 
     /// No process runs any more.
@@ -259,6 +273,15 @@ impl<'a> Turn<'a> {
         self.charge(1);
     }
 
+    /// Counts a poll of straight-line code. The first of a turn is no work by itself: what it receives is.
+    #[inline]
+    pub(crate) fn poll(&self) {
+        self.handle(0);
+        if self.is_unpolled.replace(false) {
+            self.begun.set(self.handled.get());
+        }
+    }
+
     /// The number of the handler that runs.
     pub(crate) fn handler(&self) -> u32 {
         self.board.handler.load(Ordering::Relaxed)
@@ -272,10 +295,12 @@ impl<'a> Turn<'a> {
         self.board.handled.store(handled, Ordering::Release);
     }
 
-    /// Whether the turn is over.
+    /// Whether the turn is over. One in which nothing was done yet is not, unless the process ended it: others meant the
+    /// turn before, and the process would go to the back of its queue for nothing.
     #[inline]
     pub(crate) fn is_over(&self) -> bool {
-        self.handled.get() >= self.board.limit.load(Ordering::Relaxed)
+        let handled = self.handled.get();
+        handled >= self.board.limit.load(Ordering::Relaxed) && handled != self.begun.get()
     }
 
     /// A message is sent from here. One to itself ends a process's turn, so that none stays by feeding itself.
@@ -300,8 +325,9 @@ impl<'a> Turn<'a> {
         self.stopping.take()
     }
 
-    /// Ends the turn at the next chance.
+    /// The process ends its turn at the next chance.
     pub(crate) fn end(&self) {
+        self.begun.set(u64::MAX);
         self.board.end_turn();
     }
 
@@ -392,4 +418,35 @@ pub(crate) fn stock<'s>(worker: Option<&'s Turn<'_>>, node: &'s Node) -> Stock<'
 #[inline]
 pub(crate) fn with_process<R>(f: impl FnOnce(Option<(&Turn<'_>, &Header)>) -> R) -> R {
     with_current(|turn| f(turn.and_then(|turn| turn.process().map(|process| (turn, process)))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_in_which_nothing_was_done_is_not_over() {
+        let (board, pool) = (Board::default(), Pool::new());
+        let turn = Turn::new(&board, &pool, ptr::null());
+        turn.charge(7);
+        turn.open();
+        board.end_turn();
+        assert!(!turn.is_over());
+        turn.charge(1);
+        assert!(turn.is_over());
+        turn.open();
+        turn.poll();
+        board.end_turn();
+        assert!(!turn.is_over(), "it has received nothing yet");
+        turn.poll();
+        assert!(turn.is_over(), "who wakes itself in each poll does not stay");
+        turn.open();
+        turn.end();
+        assert!(turn.is_over(), "the process has said so");
+        turn.open();
+        turn.charge(REDUCTIONS_PER_TURN - 1);
+        assert!(!turn.is_over());
+        turn.charge(1);
+        assert!(turn.is_over());
+    }
 }

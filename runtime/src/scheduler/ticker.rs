@@ -29,8 +29,8 @@ struct Watched {
     /// How long its thread had waited for a core then.
     starved: Duration,
     reported: bool,
-    /// The worker ran no process, and something waited in its queue.
-    waited: bool,
+    /// The worker ran no process, and something waited in its queue: how much it had handled then.
+    waited: Option<u64>,
 }
 
 impl Ticker {
@@ -101,8 +101,8 @@ impl Ticker {
             let seen = board.seen();
             let Some((seen, class)) = seen else {
                 // It may be held up among the sockets, by something that is no process.
-                let waits = workers.has_waiting(number);
-                if waits && watched.waited {
+                let waits = workers.has_waiting(number).then_some(board.handled());
+                if waits.is_some() && watched.waited == waits {
                     workers.share(number);
                 }
                 *watched = Watched { waited: waits, ..Watched::default() };

@@ -93,8 +93,10 @@ fn a_receive_does_not_sleep_over_a_waker_that_was_kept() {
 fn who_is_at_a_receive_does_not_await_anything_else() {
     let runtime = Runtime::builder().workers(2).build().expect("threads");
     let node = runtime.block_on(Node::builder("n").runtime(runtime.clone()).start()).expect("it starts");
-    let counts = node.spawn_process(async |mut me: Process<()>| {
+    let (tell, handles) = tokio::sync::oneshot::channel();
+    let counts = node.spawn_process(async move |mut me: Process<()>| {
         me.receive().await?;
+        let _ = tell.send(());
         while me.node().peek(me.pid()).is_some_and(|info| info.mailbox_len == 0) {
             std::thread::yield_now();
         }
@@ -102,6 +104,7 @@ fn who_is_at_a_receive_does_not_await_anything_else() {
         Ok(())
     });
     counts.cast(());
+    runtime.block_on(handles).expect("it handles the first");
     let info = runtime.block_on(node.process_info(counts.pid())).expect("it lives");
     assert_eq!(info.status, Status::Waiting);
     runtime.block_on(node.shutdown());
