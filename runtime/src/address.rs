@@ -133,9 +133,24 @@ impl<M: Send + 'static> Address<M> {
     pub(crate) unsafe fn send(&self, message: *const M) {
         // SAFETY: the caller's promise.
         if let Err(failed) = unsafe { self.push(message) } {
+            self.node().count_dead_letter(match failed {
+                SendFailed::Closed => DeadLetter::NoProc,
+                SendFailed::Full => DeadLetter::Full,
+            });
             // SAFETY: as above; it was not taken.
-            self.lose(failed, unsafe { message.read() });
+            lose(failed, unsafe { message.read() });
         }
+    }
+
+    /// Sends a message that somebody else counts if it is lost.
+    pub(crate) fn deliver(&self, message: M) -> Result<(), SendFailed> {
+        let message = ManuallyDrop::new(message);
+        // SAFETY: the message is there, and is used again only if it was not taken.
+        let pushed = unsafe { self.push(&raw const *message) };
+        if let Err(failed) = pushed {
+            lose(failed, ManuallyDrop::into_inner(message));
+        }
+        pushed
     }
 
     /// Whether this leads to the process that runs here.
@@ -145,17 +160,6 @@ impl<M: Send + 'static> Address<M> {
             Route::Local(cell) => cell.header().is_running_here(),
             Route::Far(far) => ambient::is_current(far.pid),
         }
-    }
-
-    /// Drops a message that was not delivered. A caller that waits for a reply is told.
-    #[cold]
-    fn lose(&self, failed: SendFailed, message: M) {
-        let (why, failed) = match failed {
-            SendFailed::Closed => (DeadLetter::NoProc, CallFailed::NoProc),
-            SendFailed::Full => (DeadLetter::Full, CallFailed::Full),
-        };
-        self.node().count_dead_letter(why);
-        ambient::abandoning(failed, || drop(message));
     }
 
     /// Sends `message`, or hands it back.
@@ -216,6 +220,16 @@ impl<M: Send + 'static> Address<M> {
             }
         }
     }
+}
+
+/// Drops a message that was not delivered. A caller that waits for a reply is told.
+#[cold]
+fn lose<M>(failed: SendFailed, message: M) {
+    let failed = match failed {
+        SendFailed::Closed => CallFailed::NoProc,
+        SendFailed::Full => CallFailed::Full,
+    };
+    ambient::abandoning(failed, || drop(message));
 }
 
 impl<M: Send + 'static> Client for Address<M> {
@@ -311,11 +325,8 @@ impl<A: Actor> ActorRef<A> {
     where
         A: Remote,
     {
-        match self.address().try_cast(A::decode(incoming)?) {
-            Ok(()) => {}
-            Err(SendError::NoProc(message)) => ambient::abandoning(CallFailed::NoProc, || drop(message)),
-            Err(SendError::Full(message)) => ambient::abandoning(CallFailed::Full, || drop(message)),
-        }
+        // Its callers are told, if it is not taken.
+        let _ = self.address().deliver(A::decode(incoming)?);
         Ok(())
     }
 

@@ -5,13 +5,11 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 
 use crate::actor::{Handle, Start};
-use crate::address::{Address, SendError};
-use crate::ambient;
-use crate::call::CallFailed;
+use crate::address::Address;
 use crate::gateway::{DecodeError, FarFuture, Incoming, Remote, Wire};
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
-use crate::process::AnyRef;
+use crate::process::{AnyRef, SendFailed};
 use crate::spec::{Spec, StartError};
 
 #[derive(Default)]
@@ -85,17 +83,10 @@ impl Registry {
 
 fn deliver<A: Remote>(to: AnyRef, incoming: Incoming<'_, '_>) -> Result<Delivered, DecodeError> {
     let Some(cell) = to.typed::<A::Msg>() else { unreachable!("it was found by its message type") };
-    let message = A::decode(incoming)?;
-    Ok(match Address::local(cell).try_cast(message) {
+    Ok(match Address::local(cell).deliver(A::decode(incoming)?) {
         Ok(()) => Delivered::Queued,
-        Err(SendError::Full(message)) => {
-            ambient::abandoning(CallFailed::Full, || drop(message));
-            Delivered::Full
-        }
-        Err(SendError::NoProc(message)) => {
-            ambient::abandoning(CallFailed::NoProc, || drop(message));
-            Delivered::NoProc
-        }
+        Err(SendFailed::Full) => Delivered::Full,
+        Err(SendFailed::Closed) => Delivered::NoProc,
     })
 }
 

@@ -286,7 +286,7 @@ impl<M: Send + 'static> Local<M> {
         if header.is_bounded() && !header.admits() {
             return Err(SendFailed::Full);
         }
-        let is_taken = turn::with_worker_of(header.node(), |worker| {
+        turn::with_worker_of(header.node(), |worker| {
             if let Some(turn) = worker {
                 turn.sends_to(header);
             }
@@ -295,11 +295,10 @@ impl<M: Send + 'static> Local<M> {
                 Pushed::Queued => {}
                 Pushed::Schedule => header.submit_by(worker),
                 Pushed::Wake => header.note(Cause::Wake),
-                Pushed::Closed(()) => return false,
+                Pushed::Closed(()) => return Err(SendFailed::Closed),
             }
-            true
-        });
-        if is_taken { Ok(()) } else { Err(SendFailed::Closed) }
+            Ok(())
+        })
     }
 
     /// Sends something else.

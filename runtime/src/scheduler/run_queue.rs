@@ -17,7 +17,7 @@ use crate::process::{Header, Ready};
 /// A run queue, for its owner.
 pub(crate) struct RunQueue<'a> {
     rest: Worker<Ready>,
-    next: &'a Next<Header>,
+    shared: &'a Shared,
 }
 
 /// A run queue, for all others.
@@ -59,7 +59,7 @@ impl Shared {
 
 impl<'a> RunQueue<'a> {
     pub(crate) fn new(rest: Worker<Ready>, shared: &'a Shared) -> Self {
-        Self { rest, next: &shared.next }
+        Self { rest, shared }
     }
 
     /// Puts a process at the back. Returns whether there is work for others now: more than one waits.
@@ -74,9 +74,9 @@ impl<'a> RunQueue<'a> {
     /// Puts a process here if none is. Returns whether it did.
     #[inline]
     pub(crate) fn push_alone(&self, ready: Ready) -> bool {
-        let is_alone = self.next.is_empty() && self.rest.is_empty();
+        let is_alone = self.shared.next.is_empty() && self.rest.is_empty();
         if is_alone {
-            self.next.put(ready.into_raw());
+            self.shared.next.put(ready.into_raw());
         }
         is_alone
     }
@@ -85,22 +85,22 @@ impl<'a> RunQueue<'a> {
     /// is the last, which others may take.
     #[inline]
     pub(crate) fn pop(&self) -> Option<Ready> {
-        let first = taken(self.next).or_else(|| self.rest.pop())?;
+        let first = taken(&self.shared.next).or_else(|| self.rest.pop())?;
         if self.rest.len() > 1
             && let Some(second) = self.rest.pop()
         {
             second.prefetch();
-            self.next.put(second.into_raw());
+            self.shared.next.put(second.into_raw());
         }
         Some(first)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.rest.len() + usize::from(!self.next.is_empty())
+        self.shared.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.next.is_empty() && self.rest.is_empty()
+        self.shared.is_empty()
     }
 
     /// Takes the first of what came from outside, and puts some of what follows at the back.

@@ -217,13 +217,18 @@ impl Workers {
         let Some((turn, queue)) = worker.and_then(|turn| Some((turn, turn.queue()?))) else {
             return self.submit_from_outside(ready);
         };
+        self.push_onto(queue, ready);
+        if turn.is_leading() {
+            self.unpark(turn.number());
+        }
+    }
+
+    /// Puts a process at the back of its own worker's queue, and wakes somebody if more than one waits then.
+    fn push_onto(&self, queue: &RunQueue<'_>, ready: Ready) {
         if queue.push(ready)
             && let Some(woken) = self.idle.whom_to_wake_if_seen()
         {
             self.unpark(woken);
-        }
-        if turn.is_leading() {
-            self.unpark(turn.number());
         }
     }
 
@@ -578,11 +583,7 @@ impl Worker<'_> {
             self.workers.strict.push(ready, priority);
             return;
         }
-        if self.queue.push(ready)
-            && let Some(woken) = self.workers.idle.whom_to_wake_if_seen()
-        {
-            self.workers.unpark(woken);
-        }
+        self.workers.push_onto(self.queue, ready);
     }
 
     /// Once in a while: what sockets tell must not wait for the own queue to be empty, nor must processes

@@ -34,16 +34,21 @@ async fn after_polls(mut polls: u32) {
     .await;
 }
 
+/// Whether a process is done with `other` before a message comes to it, which it awaits too. None is sent.
+async fn is_woken_by<F: Future + Send + 'static>(other: F) -> biotope_runtime::Result<bool> {
+    let (done, seen) = tokio::sync::oneshot::channel();
+    spawn_process(async move |mut me: Process<()>| {
+        let _ = done.send(is_first(other, me.receive()).await);
+        Ok(())
+    });
+    Ok(seen.await?)
+}
+
 #[test]
 fn a_receive_does_not_sleep_over_a_wake_of_the_same_poll() {
     everywhere("wake of the same poll", || {
         observe(async move |_| {
-            let (done, seen) = tokio::sync::oneshot::channel();
-            spawn_process(async move |mut me: Process<()>| {
-                let _ = done.send(is_first(after_polls(5), me.receive()).await);
-                Ok(())
-            });
-            assert!(seen.await?, "nothing was sent to it");
+            assert!(is_woken_by(after_polls(5)).await?);
             Ok(())
         })
     });
@@ -59,12 +64,7 @@ fn a_receive_does_not_sleep_over_a_reply() {
                 reply.send(());
                 Ok(())
             });
-            let (done, seen) = tokio::sync::oneshot::channel();
-            spawn_process(async move |mut me: Process<()>| {
-                let _ = done.send(is_first(Call::new(&slow, |reply| reply), me.receive()).await);
-                Ok(())
-            });
-            assert!(seen.await?, "nothing was sent to it");
+            assert!(is_woken_by(async move { Call::new(&slow, |reply| reply).await }).await?);
             Ok(())
         })
     });
@@ -75,14 +75,12 @@ fn a_receive_does_not_sleep_over_a_waker_that_was_kept() {
     everywhere("waker", || {
         observe(async move |_| {
             let (tell, told) = tokio::sync::oneshot::channel::<()>();
-            let (done, seen) = tokio::sync::oneshot::channel();
-            spawn_process(async move |mut me: Process<()>| {
-                let _ = done.send(is_first(told, me.receive()).await);
+            spawn_process(async move |_: Process<()>| {
+                time::sleep(Duration::from_millis(1)).await;
+                let _ = tell.send(());
                 Ok(())
             });
-            time::sleep(Duration::from_millis(1)).await;
-            let _ = tell.send(());
-            assert!(seen.await?, "nothing was sent to it");
+            assert!(is_woken_by(told).await?);
             Ok(())
         })
     });
