@@ -24,10 +24,11 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// All that the runtime is made of. It knows no network, no codec and no file format.
-const MADE_OF: [&str; 11] = [
+const MADE_OF: [&str; 12] = [
     "crossbeam-deque",
     "crossbeam-queue",
     "erased-serde",
+    "foldhash",
     "indexmap",
     "parking_lot",
     "rand",
@@ -192,7 +193,7 @@ const SAFE: [&str; 6] = [
 
 /// The files of the runtime that have some. Each says on its first lines what for, and each block who
 /// guarantees what.
-const UNSAFE: [&str; 25] = [
+const UNSAFE: [&str; 26] = [
     // A pointer that is an address, or a way to another node.
     "runtime/src/address.rs",
     // A reply is written into the place that its caller lends.
@@ -202,7 +203,9 @@ const UNSAFE: [&str; 25] = [
     // The places of the intake belong to whoever claimed them.
     "runtime/src/mailbox/mod.rs",
     "runtime/src/mailbox/queue.rs",
-    "runtime/src/memory.rs",
+    // Raw memory, and values moved by the word.
+    "runtime/src/memory/mod.rs",
+    "runtime/src/memory/words.rs",
     "runtime/src/mailbox/parcel.rs",
     // References that are counted apart.
     "runtime/src/lease.rs",

@@ -10,6 +10,7 @@ use std::task::Waker;
 use parking_lot::Mutex;
 
 use super::control::Control;
+use super::teardown::Farewell;
 use super::turn;
 use crate::call::ReplyWord;
 use crate::clock::AtomicMoment;
@@ -69,6 +70,8 @@ pub(crate) struct Owned {
     pub(crate) handler: u32,
     /// It has given back what it could, and waits.
     pub(crate) hibernating: bool,
+    /// Who must still be told of its end.
+    pub(super) farewell: Option<Box<Farewell>>,
     /// How much a straight-line process has taken from behind messages that stay, since the last sweep.
     pub(crate) taken_from_behind: usize,
 }

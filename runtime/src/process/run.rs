@@ -9,6 +9,7 @@ use super::extra::Logged;
 use super::header::{Activity, Header};
 use super::reference::{AnyRef, InTurn};
 use super::state::Cause;
+use super::teardown;
 use super::turn::{After, Turn};
 use crate::exit::{Ending, ExitReason};
 use crate::mailbox::{Held, Position, Walked};
@@ -64,27 +65,36 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
     // SAFETY: the cell has this type.
     let body = unsafe { Cell::<M, B>::body_of(raw) };
     let header = local.header();
-    header.set_activity(Activity::Running);
     turn.begin(header);
-    // SAFETY: whoever picked the process is its owner until it gives the turn away.
-    let reason = match unsafe { turns::<M, B>(local, body, turn) } {
-        Ok(after) => {
-            turn.leave();
-            return after;
+    let all_told = if header.is_gone() {
+        // SAFETY: whoever picked the process is its owner; it has ended.
+        unsafe { teardown::go_on(header, turn) }
+    } else {
+        header.set_activity(Activity::Running);
+        // SAFETY: whoever picked the process is its owner until it gives the turn away.
+        let reason = match unsafe { turns::<M, B>(local, body, turn) } {
+            Ok(after) => {
+                turn.leave();
+                return after;
+            }
+            Err(reason) => reason,
+        };
+        // SAFETY: as above; the process has nothing to do any more.
+        let all_told = unsafe { teardown::end::<M, B>(local, body, &reason, turn) };
+        // Values of the user's, which may panic. Most have none.
+        if !reason.is_plain() {
+            teardown::drop_quietly(reason);
         }
-        Err(reason) => reason,
+        if let Some(other) = turn.take_stopping() {
+            teardown::drop_quietly(other);
+        }
+        all_told
     };
-    // SAFETY: as above; the process has nothing to do any more.
-    unsafe { super::teardown::end::<M, B>(local, body, &reason, turn) };
-    // Values of the user's, which may panic. Most have none.
-    if !reason.is_plain() {
-        super::teardown::drop_quietly(reason);
-    }
-    if let Some(other) = turn.take_stopping() {
-        super::teardown::drop_quietly(other);
-    }
     // Before the cell may be freed: afterwards the turn's process is nobody.
     turn.leave();
+    if !all_told {
+        return After::Again;
+    }
     // SAFETY: it has ended.
     unsafe { AnyRef::ended(raw) };
     After::Nothing

@@ -123,7 +123,7 @@ impl Table {
         let generation = slot.lock();
         // Under the lock: either this sees that the table is closed, or `none_left`, which closed it and locks the
         // slot later, sees it empty.
-        let is_closed = self.closed.load(Ordering::Acquire) != 0;
+        let is_closed = self.is_closed();
         if generation != pid.generation() {
             slot.unlock(generation);
             return;
@@ -153,6 +153,10 @@ impl Table {
     /// New processes are ended before their first turn from now on.
     pub(crate) fn close(&self) {
         self.closed.store(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire) != 0
     }
 
     /// Done when no process is left. The table must be closed.

@@ -1,5 +1,9 @@
 //! The end of a process. The order is the promise: names are free, and the pid names nobody, before
 //! anybody hears of the end.
+//!
+//! Those who must be told may be many: they are told some in each turn ([`Farewell`]), in turns that the process
+//! has after its end. So a process that a hundred thousand monitor does not keep its worker from others when
+//! it ends, and what it tells lies in few blocks, which are used again and again.
 #![expect(unsafe_code, reason = "the owner takes the process apart")]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,19 +18,27 @@ use crate::ambient;
 use crate::exit::ExitReason;
 use crate::inspect::DeadLetter;
 use crate::mailbox::{Notice, Special};
+use crate::node::Node;
+use crate::pid::Pid;
 use crate::report::CrashReport;
 use crate::signal::{MonitorRef, Signal};
+use crate::spec::Launching;
 
-/// Ends the process with `reason`.
+/// How many are told of an end in one turn.
+const TOLD_PER_TURN: usize = 1_000;
+
+/// Ends the process with `reason`. Returns whether nothing is left to do: else it is to have another turn, and
+/// [`go_on`] goes on with it.
 ///
 /// # Safety
 /// The caller is the owner, and `body` is the one of `local`. The body is not used any more.
+#[must_use = "some may still have to be told"]
 pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     local: InTurn<M>,
     body: NonNull<B>,
     reason: &ExitReason,
     turn: &Turn<'_>,
-) {
+) -> bool {
     let header = local.header();
     let node = header.node();
     let pid = header.pid();
@@ -68,13 +80,88 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
             node.answer_for_the_dead(pid, signal, reason);
         }
     }
-    if let Some(control) = control {
-        announce(header, &control, reason);
-        drop_quietly(control);
+    let Some(control) = control else { return true };
+    let mut farewell = Farewell { control, reason: reason.clone(), launching, told: 0 };
+    if farewell.tell(header, turn) {
+        farewell.end();
+        return true;
     }
-    // Whoever waits for a start that failed hears of it when nothing of it is left.
-    if let Some(launching) = launching {
-        launching.ended(reason.clone());
+    // SAFETY: the caller's promise.
+    unsafe { header.owned() }.farewell = Some(Box::new(farewell));
+    false
+}
+
+/// Goes on with what [`end`] has left. Returns whether nothing is left to do.
+///
+/// # Safety
+/// The caller is the owner, and the process has ended.
+#[cold]
+#[must_use = "some may still have to be told"]
+pub(super) unsafe fn go_on(header: &Header, turn: &Turn<'_>) -> bool {
+    // SAFETY: the caller's promise.
+    let left = unsafe { &mut header.owned().farewell };
+    if let Some(farewell) = left
+        && !farewell.tell(header, turn)
+    {
+        return false;
+    }
+    if let Some(farewell) = left.take() {
+        farewell.end();
+    }
+    true
+}
+
+/// Who must be told of an end, and how many of them have been.
+pub(crate) struct Farewell {
+    control: Control,
+    reason: ExitReason,
+    launching: Option<Box<Launching>>,
+    told: usize,
+}
+
+impl Farewell {
+    /// Tells some. Returns whether all have been told.
+    fn tell(&mut self, header: &Header, turn: &Turn<'_>) -> bool {
+        let node = header.node();
+        let until = match self.told.checked_add(TOLD_PER_TURN) {
+            // A node that shuts down waits for nobody who has ended.
+            Some(until) if !node.table().is_closed() => until,
+            _ => usize::MAX,
+        };
+        while self.tell_next(header.pid(), node) {
+            turn.charge(1);
+            if self.told == until {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn tell_next(&mut self, pid: Pid, node: &Node) -> bool {
+        let Control { links, monitored_by, monitors, .. } = &self.control;
+        let number = self.told;
+        let (told_by_monitor, told_of_monitors) = (links.len(), links.len() + monitored_by.len());
+        if let Some((&peer, ())) = links.get(number) {
+            node.signal(peer, Signal::Exit { from: pid, reason: self.reason.clone(), link: true });
+        } else if let Some((&reference, ())) = monitored_by.get(number - told_by_monitor) {
+            node.signal(reference.owner, Signal::Down { reference, from: pid, reason: self.reason.clone() });
+        } else if let Some((&number, monitor)) = monitors.get(number - told_of_monitors) {
+            if let Some(target) = monitor.pid {
+                node.signal(target, Signal::Demonitor { reference: MonitorRef { owner: pid, number } });
+            }
+        } else {
+            return false;
+        }
+        self.told += 1;
+        true
+    }
+
+    fn end(self) {
+        drop_quietly(self.control);
+        // Whoever waits for a start that failed hears of it when nothing of it is left.
+        if let Some(launching) = self.launching {
+            launching.ended(self.reason);
+        }
     }
 }
 
@@ -97,21 +184,6 @@ fn release(header: &Header, control: &mut Control) {
     for timer in timers.into_iter().chain(header.exchange_alarm(None)) {
         // With it goes its message, which is the user's.
         let _ = catch_unwind(AssertUnwindSafe(|| node.runtime().timers().cancel(timer)));
-    }
-}
-
-fn announce(header: &Header, control: &Control, reason: &ExitReason) {
-    let (node, pid) = (header.node(), header.pid());
-    for (&peer, ()) in control.links.iter() {
-        node.signal(peer, Signal::Exit { from: pid, reason: reason.clone(), link: true });
-    }
-    for (&reference, ()) in control.monitored_by.iter() {
-        node.signal(reference.owner, Signal::Down { reference, from: pid, reason: reason.clone() });
-    }
-    for (&number, monitor) in control.monitors.iter() {
-        if let Some(target) = monitor.pid {
-            node.signal(target, Signal::Demonitor { reference: MonitorRef { owner: pid, number } });
-        }
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
 
@@ -15,7 +16,7 @@ const FEW: usize = 16;
 /// A map that is small while it has few entries.
 pub(crate) enum Ties<K, V = ()> {
     Few(SmallVec<[(K, V); 1]>),
-    Many(Box<IndexMap<K, V>>),
+    Many(Box<IndexMap<K, V, RandomState>>),
 }
 
 impl<K: Eq + Hash, V> Ties<K, V> {
@@ -32,7 +33,7 @@ impl<K: Eq + Hash, V> Ties<K, V> {
         if few.len() < FEW {
             few.push((key, value));
         } else {
-            let mut many: IndexMap<K, V> = few.drain(..).collect();
+            let mut many: IndexMap<K, V, RandomState> = few.drain(..).collect();
             many.insert(key, value);
             *self = Self::Many(Box::new(many));
         }
@@ -87,6 +88,21 @@ impl<K: Eq + Hash, V> Ties<K, V> {
 }
 
 impl<K, V> Ties<K, V> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Few(few) => few.len(),
+            Self::Many(many) => many.len(),
+        }
+    }
+
+    /// The entry of this number, in the order of [`iter`](Self::iter).
+    pub(crate) fn get(&self, number: usize) -> Option<(&K, &V)> {
+        match self {
+            Self::Few(few) => few.get(number).map(|(key, value)| (key, value)),
+            Self::Many(many) => many.get_index(number),
+        }
+    }
+
     /// All entries.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         let (few, many) = match self {
@@ -129,6 +145,9 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(ties.contains_key(&key), model.contains_key(&key));
+                prop_assert_eq!(ties.len(), model.len());
+                let numbered = (0..).map_while(|number| ties.get(number));
+                prop_assert!(numbered.eq(ties.iter()));
                 prop_assert_eq!(ties.iter().collect::<BTreeMap<_, _>>(), model.iter().collect::<BTreeMap<_, _>>());
                 prop_assert!(model.len() > FEW / 2 || matches!(ties, Ties::Few(_)));
             }

@@ -1,6 +1,8 @@
 //! Areas PROC, EXIT, LINK and MON: how processes end, and who hears of it.
 
-use biotope_runtime::{Address, ExitReason, Process, Runtime, node, spawn, spawn_link, spawn_process, this_pid};
+use biotope_runtime::{
+    Address, ExitReason, Info, Process, Runtime, Target, node, spawn, spawn_link, spawn_process, this_pid,
+};
 
 use crate::everywhere;
 use crate::probe::{Msg, Probe, Seen, down, end_of, observe, seen};
@@ -349,4 +351,71 @@ fn a_linked_child_ends_with_its_parent() {
             Ok(())
         })
     });
+}
+
+/// Ends a process that `count` are linked to and as many monitor. Returns, in the order in which they heard of it,
+/// how much waited for the last of them meanwhile.
+async fn waiting_for_the_last(count: usize) -> biotope_runtime::Result<Vec<usize>> {
+    let target = spawn_process(async |mut me: Process<()>| {
+        me.receive().await?;
+        Ok(())
+    });
+    let pid = target.pid();
+    let (ready, mut readied) = tokio::sync::mpsc::unbounded_channel();
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let (say_last, last) = tokio::sync::watch::channel(pid);
+    for number in 0..2 * count {
+        let (ready, told, last) = (ready.clone(), told.clone(), last.clone());
+        let watcher = spawn_process(async move |mut me: Process<()>| {
+            if number < count {
+                me.trap_exits(true);
+                me.link(pid);
+            } else {
+                me.monitor(pid);
+            }
+            let _ = ready.send(());
+            let end = me.receive_info(|info| match info {
+                Info::Exit(exit) if exit.from == pid => Ok(exit.reason),
+                Info::Down(down) if down.target == Target::Pid(pid) => Ok(down.reason),
+                other => Err(other),
+            });
+            assert_eq!(end.await?, ExitReason::Normal);
+            let _ = told.send(me.node().peek(*last.borrow()).map_or(0, |info| info.mailbox_len));
+            Ok(())
+        });
+        say_last.send_replace(watcher.pid());
+    }
+    for _ in 0..2 * count {
+        readied.recv().await;
+    }
+    target.cast(());
+    let mut waiting = Vec::new();
+    for _ in 0..2 * count {
+        waiting.extend(heard.recv().await);
+    }
+    Ok(waiting)
+}
+
+/// A process that many are linked to, or monitor, tells some of them in each of its turns: others run in between.
+#[test]
+fn the_first_who_hear_of_an_end_go_on_before_the_last_are_told() {
+    for _ in 0..biotope_testkit::repetitions(10) {
+        let body = observe(async |_| {
+            assert_eq!(waiting_for_the_last(1_200).await?.first(), Some(&0));
+            Ok(())
+        });
+        biotope_testkit::once(Runtime::builder().workers(1), body).unwrap();
+    }
+}
+
+/// However many turns it takes, each hears of it once.
+#[test]
+fn all_hear_of_an_end_that_takes_more_than_one_turn() {
+    for seed in 0..biotope_testkit::repetitions(20) {
+        let body = observe(async |_| {
+            assert_eq!(waiting_for_the_last(700).await?.len(), 1_400);
+            Ok(())
+        });
+        biotope_testkit::once(Runtime::builder().seeded(seed), body).unwrap();
+    }
 }
