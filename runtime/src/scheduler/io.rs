@@ -5,7 +5,8 @@
 //! So a worker that is stuck in a handler keeps nobody's socket silent, and the worker that hears of a
 //! socket has the process in its own run queue.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 
 use crate::sync::{AtomicU32, Ordering};
 
@@ -56,7 +57,7 @@ impl Io {
     /// Hears of what has happened, without waiting, if nobody else is inside.
     pub(crate) fn look_in(&self) {
         if self.try_take() {
-            self.wait(tokio::task::yield_now());
+            self.wait(once_around());
             self.release();
         }
     }
@@ -67,6 +68,18 @@ impl Io {
             own.block_on(until);
         }
     }
+}
+
+/// Is done when tokio has looked at its sockets. Its own `yield_now` would take memory for that each time.
+fn once_around() -> impl Future<Output = ()> {
+    let mut is_around = false;
+    poll_fn(move |cx| {
+        if std::mem::replace(&mut is_around, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
 }
 
 impl Drop for Io {
