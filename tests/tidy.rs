@@ -156,12 +156,13 @@ fn what_decides_reads_no_clock_and_does_nothing() {
 }
 
 /// Everything that outlives a runtime. All but the last two belong to a thread.
-const STATICS: [&str; 6] = [
+const STATICS: [&str; 7] = [
     // Which worker this thread is, and so which process runs here; on whose behalf something is read; why
-    // messages are dropped.
+    // messages are dropped; whether a timer does what is done.
     "runtime/src/process/turn.rs:CURRENT",
     "runtime/src/ambient.rs:DECODING",
     "runtime/src/ambient.rs:ABANDONING",
+    "runtime/src/ambient.rs:IN_TIMER",
     // The place of a panic is known to the hook only, and there is one hook for the whole program.
     "runtime/src/panics.rs:LAST",
     "runtime/src/panics.rs:HOOK",

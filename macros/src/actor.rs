@@ -1,11 +1,12 @@
 //! `#[derive(Actor)]`: what an actor is called and how its processes are run.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::parse::{Parse, ParseStream};
-use syn::{Data, DeriveInput, Error, Expr, ExprLit, Ident, Lit, LitStr, Result, parenthesized};
+use syn::{Data, DeriveInput, Error, Expr, ExprLit, Ident, Lit, LitStr, Result, Token, parenthesized};
 
 use crate::options::Options;
+use crate::path::Root;
 
 /// The derive's output, which on a mistake is the error.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
@@ -16,12 +17,6 @@ fn declare(input: TokenStream) -> Result<TokenStream> {
     let input: DeriveInput = syn::parse2(input)?;
     let mut options = Options::of_attributes("actor", &input.attrs)?;
     let mailbox: Option<Mailbox> = options.value("mailbox", "mailbox = bounded(1024)")?;
-    if let Some(Mailbox::Bounded(limit)) = &mailbox
-        && let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = &**limit
-        && number.base10_digits() == "0"
-    {
-        return Err(Error::new(number.span(), "a mailbox holds at least one message"));
-    }
     let trap_exit = options.flag("trap_exit")?;
     let name: Option<LitStr> = options.value("name", "name = \"shop.Cart\"")?;
     let root = options.root()?;
@@ -40,6 +35,7 @@ fn declare(input: TokenStream) -> Result<TokenStream> {
     let name = name.unwrap_or_else(|| LitStr::new(&actor.to_string(), actor.span()));
     let mut fields = TokenStream::new();
     if let Some(mailbox) = mailbox {
+        let mailbox = mailbox.expand(&root)?;
         fields.extend(quote!(mailbox: #mailbox,));
     }
     if trap_exit.is_some() {
@@ -59,11 +55,15 @@ fn declare(input: TokenStream) -> Result<TokenStream> {
     })
 }
 
-/// `bounded(n)` or `unbounded`.
+/// `bounded(n)`, `bounded(n, reject)` and so on, or `unbounded`.
 enum Mailbox {
-    Bounded(Box<Expr>),
+    Bounded { limit: Box<Expr>, overflow: Option<Ident> },
     Unbounded,
 }
+
+/// What may become of more than fits: as it is written, and the variant of `Overflow`.
+const OVERFLOWS: [(&str, &str); 4] =
+    [("suspend", "Suspend"), ("reject", "Reject"), ("drop_newest", "DropNewest"), ("drop_oldest", "DropOldest")];
 
 impl Parse for Mailbox {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
@@ -72,19 +72,36 @@ impl Parse for Mailbox {
             return Ok(Self::Unbounded);
         }
         if kind != "bounded" {
-            return Err(Error::new(kind.span(), "write `bounded(1024)` or `unbounded`"));
+            return Err(Error::new(kind.span(), "write `bounded(1024)`, `bounded(1024, drop_oldest)` or `unbounded`"));
         }
-        let limit;
-        parenthesized!(limit in input);
-        Ok(Self::Bounded(limit.parse()?))
+        let inside;
+        parenthesized!(inside in input);
+        let limit = inside.parse()?;
+        let mut overflow = None;
+        if inside.parse::<Option<Token![,]>>()?.is_some() && !inside.is_empty() {
+            overflow = Some(inside.parse()?);
+        }
+        Ok(Self::Bounded { limit, overflow })
     }
 }
 
-impl ToTokens for Mailbox {
-    fn to_tokens(&self, tokens: &mut TokenStream) {
-        tokens.extend(match self {
-            Self::Bounded(limit) => quote!(::core::option::Option::Some(#limit)),
-            Self::Unbounded => quote!(::core::option::Option::None),
+impl Mailbox {
+    fn expand(&self, root: &Root) -> Result<TokenStream> {
+        let Self::Bounded { limit, overflow } = self else { return Ok(quote!(::core::option::Option::None)) };
+        if let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = &**limit
+            && number.base10_digits() == "0"
+        {
+            return Err(Error::new(number.span(), "a mailbox holds at least one message"));
+        }
+        let overflow = overflow.as_ref().map(|chosen| {
+            let Some((_, variant)) = OVERFLOWS.into_iter().find(|(written, _)| chosen == written) else {
+                let all = OVERFLOWS.map(|(written, _)| format!("`{written}`")).join(", ");
+                return Err(Error::new(chosen.span(), format!("what becomes of more is one of {all}")));
+            };
+            let variant = Ident::new(variant, chosen.span());
+            Ok(quote!(.or(#root::Overflow::#variant)))
         });
+        let overflow = overflow.transpose()?;
+        Ok(quote!(::core::option::Option::Some(#root::Bounded::to(#limit) #overflow)))
     }
 }

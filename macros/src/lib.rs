@@ -31,7 +31,8 @@ use quote::quote;
 ///
 /// | option | meaning |
 /// |---|---|
-/// | `mailbox = bounded(1024)` | at most so many messages wait; `unbounded`, the default, is no limit |
+/// | `mailbox = bounded(1024)` | at most so many messages wait, and whoever sends more is suspended; `unbounded`, the default, is no limit |
+/// | `mailbox = bounded(1024, reject)` | the same, and more is rejected; or dropped: `drop_newest`, `drop_oldest` (see `Overflow`) |
 /// | `trap_exit` | exit signals become `Exit` messages from the first instruction on |
 /// | `name = "shop.Cart"` | the name in lists, in reports and between nodes; else the type's own |
 /// | `crate = path` | where biotope is, if not at `::biotope` |
@@ -46,7 +47,7 @@ use quote::quote;
 ///
 /// impl Declared for Cart {
 ///     const NAME: &'static str = "Cart";
-///     const OPTIONS: Options = Options { mailbox: Some(1024), ..Options::DEFAULT };
+///     const OPTIONS: Options = Options { mailbox: Some(Bounded::to(1024)), ..Options::DEFAULT };
 /// }
 /// ```
 #[proc_macro_derive(Actor, attributes(actor))]
@@ -77,7 +78,7 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// | written on a method | it is | it takes | it returns |
 /// |---|---|---|---|
 /// | nothing | a call: the caller awaits the reply | `&mut self` or `&self`, arguments | the reply |
-/// | `#[cast]` | a cast: no reply | the same | nothing, or `Result<(), E>` whose error ends the process |
+/// | `#[cast]` | a cast: no reply | the same, and `try_` which hands the message back | nothing, or `Result<(), E>` whose error ends the process |
 /// | `#[message]` | a handler of a free-standing `Message` | the same, one argument | its `Reply` |
 /// | `#[info]` | what the runtime tells | `Down`, `Exit`, `NodeEvent`, or `Info` for all others | as a cast |
 /// | `#[start]` | how it is made, also after a crash | no `self`, at most one argument | `Self` or `Result<Self, E>` |

@@ -82,9 +82,8 @@ pub trait Client: Send + Sync + 'static {
 /// How the processes of an actor are run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// How many messages wait at most; `None` is no limit. A cast to a full mailbox becomes a dead
-    /// letter, a call to it fails with [`CallFailed::Full`](crate::CallFailed::Full).
-    pub mailbox: Option<usize>,
+    /// How many messages wait at most, and what becomes of more; `None` is no limit.
+    pub mailbox: Option<Bounded>,
     /// Whether exit signals become [`Exit`](crate::Exit) messages from the first instruction on.
     pub trap_exit: bool,
 }
@@ -98,6 +97,58 @@ impl Default for Options {
     fn default() -> Self {
         Self::DEFAULT
     }
+}
+
+/// The limit of a mailbox.
+///
+/// What has to come through never counts and is never dropped: exits and `Down`s, what timers send, what comes by an
+/// alias, stops and other requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounded {
+    /// How many messages wait at most; at least one does.
+    pub messages: usize,
+    /// What becomes of more.
+    pub overflow: Overflow,
+}
+
+impl Bounded {
+    /// At most `messages` wait. Whoever sends more is suspended.
+    ///
+    /// # Panics
+    /// If `messages` is 0.
+    pub const fn to(messages: usize) -> Self {
+        assert!(messages > 0, "a mailbox holds at least one message");
+        Self { messages, overflow: Overflow::Suspend }
+    }
+
+    /// The same, with this to become of more.
+    pub const fn or(self, overflow: Overflow) -> Self {
+        Self { overflow, ..self }
+    }
+}
+
+/// What becomes of messages for a mailbox that is full.
+///
+/// A call to it waits under [`Suspend`](Self::Suspend), while its deadline runs, and otherwise fails at once with
+/// [`CallFailed::Full`](crate::CallFailed::Full); under [`DropOldest`](Self::DropOldest) it is the oldest call that fails
+/// so. [`try_cast`](Address::try_cast) hands the message back, but under `DropOldest`, where there is always room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// The sender is suspended: what the handler that runs casts is taken, up to as much again as the limit, and the
+    /// process is not run again until there is room, for at most 5 seconds. Exits and questions reach it meanwhile. What
+    /// is sent from outside a process becomes a dead letter ([`Full`](crate::DeadLetter::Full)); there, use
+    /// [`cast_async`](Address::cast_async).
+    #[default]
+    Suspend,
+    /// The message becomes a dead letter ([`Full`](crate::DeadLetter::Full)).
+    Reject,
+    /// The message becomes a dead letter ([`Dropped`](crate::DeadLetter::Dropped)).
+    DropNewest,
+    /// The message is taken, and the oldest that waits becomes a dead letter ([`Dropped`](crate::DeadLetter::Dropped)).
+    ///
+    /// For actors: what a selective receive has passed over does not count any more.
+    DropOldest,
 }
 
 /// What `#[derive(Actor)]` says of a type, for `#[handlers]` to pick up.

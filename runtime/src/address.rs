@@ -6,24 +6,26 @@
 #![expect(unsafe_code, reason = "one pointer leads to a cell, or to the way to another node")]
 
 use std::fmt;
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::actor::{Actor, Client};
+use crate::actor::{Actor, Client, Overflow};
 use crate::ambient;
 use crate::call::CallFailed;
+use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::gateway::{Carrier, DecodeError, Incoming, Outgoing, Remote};
-use crate::inspect::DeadLetter;
 use crate::mailbox::Notice;
 use crate::node::Node;
 use crate::pid::Pid;
-use crate::process::{CellRef, SendFailed};
+use crate::process::{CellRef, Excess, SendFailed};
 use crate::signal::{Request, Signal};
 
 /// Where messages of type `M` for one process go.
@@ -132,11 +134,13 @@ impl<M: Send + 'static> Address<M> {
     #[inline]
     pub(crate) unsafe fn send(&self, message: *const M) {
         // SAFETY: the caller's promise.
-        if let Err(failed) = unsafe { self.push(message) } {
-            self.node().count_dead_letter(match failed {
+        if let Err(failed) = unsafe { self.push(message, Excess::AsMuchAgain) } {
+            let why = match failed {
                 SendFailed::Closed => DeadLetter::NoProc,
                 SendFailed::Full => DeadLetter::Full,
-            });
+                SendFailed::Dropped => DeadLetter::Dropped,
+            };
+            self.node().count_dead_letter_to(why, self.pid());
             // SAFETY: as above; it was not taken.
             lose(failed, unsafe { message.read() });
         }
@@ -146,7 +150,7 @@ impl<M: Send + 'static> Address<M> {
     pub(crate) fn deliver(&self, message: M) -> Result<(), SendFailed> {
         let message = ManuallyDrop::new(message);
         // SAFETY: the message is there, and is used again only if it was not taken.
-        let pushed = unsafe { self.push(&raw const *message) };
+        let pushed = unsafe { self.push(&raw const *message, Excess::AsMuchAgain) };
         if let Err(failed) = pushed {
             lose(failed, ManuallyDrop::into_inner(message));
         }
@@ -170,10 +174,66 @@ impl<M: Send + 'static> Address<M> {
     pub fn try_cast(&self, message: M) -> Result<(), SendError<M>> {
         let message = ManuallyDrop::new(message);
         // SAFETY: the message is there, and is used again only if it was not taken.
-        match unsafe { self.push(&raw const *message) } {
+        match unsafe { self.push(&raw const *message, Excess::None) } {
             Ok(()) => Ok(()),
-            Err(SendFailed::Full) => Err(SendError::Full(ManuallyDrop::into_inner(message))),
+            Err(SendFailed::Full | SendFailed::Dropped) => Err(SendError::Full(ManuallyDrop::into_inner(message))),
             Err(SendFailed::Closed) => Err(SendError::NoProc(ManuallyDrop::into_inner(message))),
+        }
+    }
+
+    /// Sends `message` when there is room for it. For code outside processes, and for those that would rather wait than
+    /// be suspended.
+    ///
+    /// # Errors
+    /// [`SendError`], with the message. [`Full`](SendError::Full) only if the mailbox does not suspend its senders: then it is
+    /// said at once. For a process of another node it is never an error, and never waits.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, it has sent nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::{Bounded, SendError};
+    ///
+    /// # #[biotope::main]
+    /// # async fn main() -> biotope::Result<()> {
+    /// let printer = process(async |mut me: Process<String>| loop {
+    ///     println!("{}", me.receive().await?);
+    /// });
+    /// let printer = spawn(options(printer).mailbox(Bounded::to(1)));
+    /// for page in ["one", "two", "three"] {
+    ///     if let Err(SendError::NoProc(page)) = printer.cast_async(page.to_owned()).await {
+    ///         println!("nobody prints {page}");
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn cast_async(&self, message: M) -> Result<(), SendError<M>> {
+        let mut message = message;
+        loop {
+            poll_fn(|cx| if self.must_wait(cx) { Poll::Pending } else { Poll::Ready(()) }).await;
+            match self.try_cast(message) {
+                // Another was faster.
+                Err(SendError::Full(back)) if self.suspends() => message = back,
+                sent => return sent,
+            }
+        }
+    }
+
+    /// Whether the mailbox suspends whoever sends more than fits.
+    fn suspends(&self) -> bool {
+        let bound = self.cell().and_then(|cell| cell.header().bound());
+        bound.is_some_and(|bound| bound.overflow() == Overflow::Suspend)
+    }
+
+    /// Whether whoever awaits room in the mailbox must wait; it is woken when it may look again.
+    #[inline]
+    pub(crate) fn must_wait(&self, cx: &TaskContext<'_>) -> bool {
+        match self.route() {
+            Route::Local(cell) => cell.header().must_wait(cx.waker()),
+            Route::Far(_) => false,
         }
     }
 
@@ -208,10 +268,10 @@ impl<M: Send + 'static> Address<M> {
     /// # Safety
     /// There is a message. It is not the caller's any more, unless this fails.
     #[inline]
-    pub(crate) unsafe fn push(&self, message: *const M) -> Result<(), SendFailed> {
+    pub(crate) unsafe fn push(&self, message: *const M, excess: Excess) -> Result<(), SendFailed> {
         match self.route() {
             // SAFETY: the caller's promise.
-            Route::Local(cell) => unsafe { cell.push(message) },
+            Route::Local(cell) => unsafe { cell.push(message, excess) },
             Route::Far(far) => {
                 // SAFETY: as above.
                 let message = unsafe { message.read() };
@@ -227,7 +287,7 @@ impl<M: Send + 'static> Address<M> {
 fn lose<M>(failed: SendFailed, message: M) {
     let failed = match failed {
         SendFailed::Closed => CallFailed::NoProc,
-        SendFailed::Full => CallFailed::Full,
+        SendFailed::Full | SendFailed::Dropped => CallFailed::Full,
     };
     ambient::abandoning(failed, || drop(message));
 }

@@ -17,6 +17,7 @@ use crate::process::turn::with_process;
 
 thread_local! {
     static DECODING: RefCell<Option<Node>> = const { RefCell::new(None) };
+    static IN_TIMER: Cell<bool> = const { Cell::new(false) };
     static ABANDONING: Cell<Abandoning> = const { Cell::new(Abandoning::Nothing) };
 }
 
@@ -53,6 +54,23 @@ pub(crate) fn abandoning<T>(failed: CallFailed, f: impl FnOnce() -> T) -> T {
 pub(crate) fn ending<T>(reason: &ExitReason, f: impl FnOnce() -> T) -> T {
     let _leave = Leave(ABANDONING.replace(Abandoning::Ending(reason)));
     f()
+}
+
+/// Runs `f`, which is what a timer does.
+pub(crate) fn in_timer<T>(f: impl FnOnce() -> T) -> T {
+    struct Leave(bool);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            IN_TIMER.set(self.0);
+        }
+    }
+    let _leave = Leave(IN_TIMER.replace(true));
+    f()
+}
+
+/// Whether a timer does what runs here.
+pub(crate) fn is_in_timer() -> bool {
+    IN_TIMER.get()
 }
 
 /// Takes the pointer back before what it leads to is gone.

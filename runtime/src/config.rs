@@ -39,5 +39,9 @@ pub(crate) const BLOCKING_THREADS: usize = 512;
 /// How long a node that shuts down waits for its processes to end before it kills them.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
+/// How long a process is stalled because of a mailbox that is full. Then it goes on, and what it sends is taken or lost as if
+/// it had been stalled just now.
+pub(crate) const STALLED_AT_MOST: Duration = Duration::from_secs(5);
+
 /// How many characters of a panic's message or an error are kept.
 pub(crate) const LONGEST_REASON: usize = 4_096;

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::pid::Pid;
 use crate::priority::Priority;
@@ -22,6 +21,9 @@ pub enum Status {
     Waiting,
     /// Its code awaits something.
     Awaiting,
+    /// It has sent more than fits into a mailbox, and is not run until there is room: see
+    /// [`Overflow::Suspend`](crate::Overflow::Suspend).
+    Stalled,
     /// It was asked to handle no messages.
     Suspended,
     /// It has given back what memory it could, and waits for a message.
@@ -56,6 +58,10 @@ pub struct ProcessInfo {
     pub trap_exit: bool,
     /// About how many messages wait; the exact number in what the process itself says.
     pub mailbox_len: usize,
+    /// The most messages that waited at once, if the mailbox is bounded.
+    pub high_water: Option<usize>,
+    /// Whose mailbox it waits for room in, because it has sent more than fitted.
+    pub stalled_by: Option<Pid>,
     /// The handlers of the messages that wait, in order. Only in what the process itself says.
     pub messages: Vec<String>,
     /// How much work it has done: a handled message counts 1, so does each time that its code is
@@ -86,6 +92,7 @@ impl ProcessInfo {
             status: match header.activity() {
                 Activity::Ended | Activity::Gone => Status::Ended,
                 Activity::Running => Status::Running,
+                Activity::Resting if header.state.is_stalled() => Status::Stalled,
                 Activity::Resting if header.is_waiting() => Status::Waiting,
                 Activity::Resting if header.state.is_parked() => Status::Awaiting,
                 Activity::Resting => Status::Runnable,
@@ -94,6 +101,8 @@ impl ProcessInfo {
             priority: header.priority(),
             trap_exit: false,
             mailbox_len: header.mailbox_len(),
+            high_water: header.bound().map(|bound| bound.high_water() as usize),
+            stalled_by: header.stalled_by(),
             messages: Vec::new(),
             reductions: header.reductions(),
             memory: header.memory(),
@@ -131,53 +140,4 @@ impl ProcessInfo {
 /// What a value of a dictionary says of itself.
 fn text_of(value: &dyn fmt::Debug) -> String {
     catch_unwind(AssertUnwindSafe(|| format!("{value:?}"))).unwrap_or_else(|_| "a value that panics".into())
-}
-
-/// Why a message was not handled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum DeadLetter {
-    /// There was no such process.
-    NoProc,
-    /// The mailbox, or the way to it, was full.
-    Full,
-    /// The process ended with the message in its mailbox.
-    Stopped,
-    /// It came from another node and could not be decoded.
-    Malformed,
-    /// It came from another node with a method that the actor does not have.
-    UnknownMethod,
-    /// It came from another node for an actor that is not registered.
-    NotRegistered,
-    /// It was for a node that is not connected.
-    NoConnection,
-}
-
-impl DeadLetter {
-    const ALL: [Self; 7] = [
-        Self::NoProc,
-        Self::Full,
-        Self::Stopped,
-        Self::Malformed,
-        Self::UnknownMethod,
-        Self::NotRegistered,
-        Self::NoConnection,
-    ];
-}
-
-#[derive(Default)]
-pub(crate) struct DeadLetters([AtomicU64; DeadLetter::ALL.len()]);
-
-impl DeadLetters {
-    pub(crate) fn count(&self, why: DeadLetter) {
-        self.0[why as usize].fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn of(&self, why: DeadLetter) -> u64 {
-        self.0[why as usize].load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn all(&self) -> Vec<(DeadLetter, u64)> {
-        DeadLetter::ALL.into_iter().map(|why| (why, self.of(why))).collect()
-    }
 }

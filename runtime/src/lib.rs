@@ -30,6 +30,7 @@ mod call;
 mod clock;
 mod config;
 mod context;
+mod dead_letters;
 mod entry;
 mod exit;
 mod gateway;
@@ -56,11 +57,12 @@ mod sync;
 pub mod time;
 mod timer;
 
-pub use actor::{Actor, Client, Declared, Handle, Options, Outcome, Refused, Start, Step};
+pub use actor::{Actor, Bounded, Client, Declared, Handle, Options, Outcome, Overflow, Refused, Start, Step};
 pub use address::{ActorRef, Address, SendError};
 pub use call::{Call, CallError, CallFailed, ReplyTo, Request};
 pub use config::DEFAULT_CALL_TIMEOUT;
 pub use context::Context;
+pub use dead_letters::{DeadLetter, DeadLetterEvent, DeadLetterEvents};
 #[doc(hidden)]
 pub use entry::{MainOptions, main};
 pub use entry::{run, run_on};
@@ -69,11 +71,11 @@ pub use gateway::{
     Carrier, DecodeError, FarFuture, FarReply, Gateway, Incoming, MethodId, Outgoing, PendingReply, Remote, StartFar,
     Wire,
 };
-pub use inspect::{DeadLetter, ProcessInfo, Status};
+pub use inspect::{ProcessInfo, Status};
 pub use keys::{AlreadyRegistered, Keys};
 pub use message::{Accepts, Envelope, Message, Recipient};
 pub use names::{NotRegistered, RegisterError};
-pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, WeakNode};
+pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, Stalls, WeakNode};
 pub use pid::{NodeId, Pid};
 pub use priority::Priority;
 pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveError, Received};

@@ -13,16 +13,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use crate::actor::{Handle, Start};
+use crate::actor::{Bounded, Handle, Start};
 use crate::address::{ActorRef, Address};
 use crate::ambient;
 use crate::call;
 use crate::config::SHUTDOWN_GRACE;
+use crate::dead_letters::{DeadLetter, DeadLetterEvents, DeadLetters};
 use crate::exit::{Error, ExitReason};
 use crate::gateway::{
     Carrier, DecodeError, FarFuture, Gateway, Incoming, MethodId, PendingReply, Remote, StartFar, Wire,
 };
-use crate::inspect::{DeadLetter, DeadLetters, ProcessInfo};
+use crate::inspect::ProcessInfo;
 use crate::lease;
 use crate::mailbox::Notice;
 use crate::memory::Pool;
@@ -31,7 +32,7 @@ use crate::names::{NameTaken, Names};
 use crate::panics;
 use crate::pid::{NodeId, Pid};
 use crate::priority::Priority;
-use crate::process::{AnyRef, Process, Table};
+use crate::process::{AnyRef, Process, StallCounts, StallEvent, Table};
 use crate::registry::{Delivered, Registry, RemoteActors, StartableActors};
 use crate::report::CrashReport;
 use crate::runtime::{Runtime, RuntimeError};
@@ -69,6 +70,7 @@ struct Inner {
     registry: Registry,
     gateway: OnceLock<Arc<dyn Gateway>>,
     dead_letters: DeadLetters,
+    stalls: StallCounts,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
     /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)).
@@ -90,6 +92,20 @@ pub struct SpawnOptions {
     pub label: Option<Arc<str>>,
     /// The process that leads its group; the parent's, unless this says otherwise.
     pub group_leader: Option<Pid>,
+    /// The limit of its mailbox; the actor's, unless this says otherwise.
+    pub mailbox: Option<Bounded>,
+}
+
+/// How often processes of a node were suspended because they sent more than fitted into a mailbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stalls {
+    /// They were suspended.
+    pub begun: u64,
+    /// They went on because there was no room for too long.
+    pub too_long: u64,
+    /// They were not suspended, because they would have waited for each other.
+    pub in_circles: u64,
 }
 
 impl SpawnOptions {
@@ -476,6 +492,34 @@ impl Node {
         self.0.dead_letters.of(why)
     }
 
+    /// Tells of messages that are not handled from now on, one event for each reason and second: a flood is one event.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::{DeadLetter, node};
+    ///
+    /// # #[biotope::main]
+    /// # async fn main() -> biotope::Result<()> {
+    /// let mut events = node().subscribe_dead_letters();
+    /// let ended = spawn_process(async |_: Process<()>| Ok(()));
+    /// node().ended(ended.pid()).await;
+    /// ended.cast(());
+    /// let event = events.next().await;
+    /// assert_eq!((event.why, event.count, event.to), (DeadLetter::NoProc, 1, Some(ended.pid())));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscribe_dead_letters(&self) -> DeadLetterEvents {
+        self.0.dead_letters.subscribe(self.runtime())
+    }
+
+    /// How often processes were suspended because of a full mailbox.
+    pub fn stalls(&self) -> Stalls {
+        let of = |what| self.0.stalls.of(what);
+        Stalls { begun: of(StallEvent::Begun), too_long: of(StallEvent::TooLong), in_circles: of(StallEvent::InCircle) }
+    }
+
     /// The names of the nodes that are connected, without this one.
     pub fn nodes(&self) -> Vec<Arc<str>> {
         self.0.gateway.get().map(|gateway| gateway.nodes()).unwrap_or_default()
@@ -561,7 +605,16 @@ impl Node {
 
     /// Counts a message that the layer could not deliver.
     pub fn count_dead_letter(&self, why: DeadLetter) {
-        self.0.dead_letters.count(why);
+        self.0.dead_letters.count(why, None);
+    }
+
+    /// Counts a message for `to` that was not handled.
+    pub(crate) fn count_dead_letter_to(&self, why: DeadLetter, to: Pid) {
+        self.0.dead_letters.count(why, Some(to));
+    }
+
+    pub(crate) fn stall_counts(&self) -> &StallCounts {
+        &self.0.stalls
     }
 
     /// Runs `f`, in which references are read for this node.
@@ -894,6 +947,7 @@ impl NodeBuilder {
             registry: self.registry,
             gateway: OnceLock::new(),
             dead_letters: DeadLetters::default(),
+            stalls: StallCounts::default(),
             node_monitors: Mutex::default(),
             leases: AtomicUsize::new(0),
         };

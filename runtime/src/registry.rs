@@ -85,7 +85,7 @@ fn deliver<A: Remote>(to: AnyRef, incoming: Incoming<'_, '_>) -> Result<Delivere
     let Some(cell) = to.typed::<A::Msg>() else { unreachable!("it was found by its message type") };
     Ok(match Address::local(cell).deliver(A::decode(incoming)?) {
         Ok(()) => Delivered::Queued,
-        Err(SendFailed::Full) => Delivered::Full,
+        Err(SendFailed::Full | SendFailed::Dropped) => Delivered::Full,
         Err(SendFailed::Closed) => Delivered::NoProc,
     })
 }

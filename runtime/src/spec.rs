@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{Actor, Handle, Refused, Start};
+use crate::actor::{Actor, Bounded, Handle, Refused, Start};
 use crate::address::{ActorRef, Address};
 use crate::ambient;
 use crate::call::{self, CallFailed, ReplyTo};
@@ -103,11 +103,12 @@ pub struct Configured<S> {
     what: S,
     priority: Option<Priority>,
     label: Option<Arc<str>>,
+    mailbox: Option<Bounded>,
 }
 
 /// `what`, to be spawned in another way than usual: `spawn(options(cart).priority(Priority::High))`.
 pub fn options<S: Spawn>(what: S) -> Configured<S> {
-    Configured { what, priority: None, label: None }
+    Configured { what, priority: None, label: None, mailbox: None }
 }
 
 impl<S> Configured<S> {
@@ -122,6 +123,12 @@ impl<S> Configured<S> {
         self.label = Some(label.into());
         self
     }
+
+    /// How many messages its mailbox holds: `spawn(options(process(log)).mailbox(Bounded::to(1024)))`.
+    pub fn mailbox(mut self, limit: Bounded) -> Self {
+        self.mailbox = Some(limit);
+        self
+    }
 }
 
 impl<S: Spawn> Spawn for Configured<S> {
@@ -130,7 +137,8 @@ impl<S: Spawn> Spawn for Configured<S> {
     fn spawn_on(self, node: &Node, options: &SpawnOptions) -> (S::Ref, Option<NonZeroU64>) {
         let priority = self.priority.unwrap_or(options.priority);
         let label = self.label.or_else(|| options.label.clone());
-        self.what.spawn_on(node, &SpawnOptions { priority, label, ..options.clone() })
+        let mailbox = self.mailbox.or(options.mailbox);
+        self.what.spawn_on(node, &SpawnOptions { priority, label, mailbox, ..options.clone() })
     }
 }
 

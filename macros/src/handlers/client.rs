@@ -1,7 +1,7 @@
 //! The client: what callers see of an actor. An `ActorRef` derefs to it.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{format_ident, quote};
 use syn::Attribute;
 
 use super::model::{Does, Handler, Model, local};
@@ -62,13 +62,36 @@ fn method(model: &Model, handler: &Handler) -> TokenStream {
             let envelope = quote!(#root::Envelope { #(message: #values,)* reply: #some });
             (reply.call(root, &model.msg(), taken), reply.fallible.is_some(), quote!(#msg_name::#variant(#envelope)))
         }
-        _ => return quote!(#signature { self.0.cast(#msg_name::#variant(#(#values),*)) }),
+        _ => {
+            let message = quote!(#msg_name::#variant(#(#values),*));
+            let try_form = try_form(model, handler, &message);
+            return quote!(#signature { self.0.cast(#message) } #try_form);
+        }
     };
     let constructor = match fallible {
         true => quote!(fallible),
         false => quote!(new),
     };
     quote!(#signature -> #call { #root::Call::#constructor(&self.0, move |#place| #message) })
+}
+
+/// The form of a cast that hands the message back. There is none where a handler has its name.
+fn try_form(model: &Model, handler: &Handler, message: &TokenStream) -> TokenStream {
+    let name = format_ident!("try_{}", handler.name);
+    if model.handlers.iter().any(|other| other.name == name) {
+        return TokenStream::new();
+    }
+    let (root, msg, visibility) = (&model.root, model.msg(), &handler.visibility);
+    let attributes = handler.attributes.iter().filter(|attribute| !attribute.path().is_ident("doc"));
+    let documentation = format!(" As [`{}`](Self::{}), or hands the message back.", handler.name, handler.name);
+    let parameters = handler.values().map(|value| value.parameter());
+    quote! {
+        #[doc = #documentation]
+        #(#attributes)*
+        #visibility fn #name(&self, #(#parameters),*) -> ::core::result::Result<(), #root::SendError<#msg>> {
+            self.0.try_cast(#message)
+        }
+    }
 }
 
 fn undocumented(attributes: &[Attribute]) -> bool {

@@ -5,7 +5,7 @@
 impl ::biotope::__private::Declared for Cart {
     const NAME: &'static str = "Cart";
     const OPTIONS: ::biotope::Options = ::biotope::Options {
-        mailbox: ::core::option::Option::Some(1024),
+        mailbox: ::core::option::Option::Some(::biotope::Bounded::to(1024)),
         ..::biotope::Options::DEFAULT
     };
 }
@@ -40,6 +40,12 @@ impl CartClient {
     /// Sends the message that [`Cart::clear`] handles.
     pub fn clear(&self) {
         self.0.cast(CartMsg::Clear())
+    }
+    /// As [`clear`](Self::clear), or hands the message back.
+    pub fn try_clear(
+        &self,
+    ) -> ::core::result::Result<(), ::biotope::SendError<CartMsg>> {
+        self.0.try_cast(CartMsg::Clear())
     }
 }
 impl ::biotope::Client for CartClient {

@@ -30,6 +30,7 @@ use crate::address::Address;
 use crate::ambient;
 use crate::clock::Moment;
 use crate::config::{COARSE, DEFAULT_CALL_TIMEOUT};
+use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
 use crate::memory::relocate;
@@ -49,7 +50,8 @@ pub enum CallFailed {
     /// The connection to the process's node is lost or was never there. The message may have been handled.
     #[error("noconnection: the node of the process is not connected; the message may have been handled")]
     NoConnection,
-    /// The mailbox or the way to it is full. The message was not delivered; trying later may help.
+    /// The mailbox or the way to it is full, and was so until the deadline if the mailbox lets calls wait for room. The
+    /// message was not delivered; trying later may help.
     #[error("the mailbox is full: the message was not delivered")]
     Full,
     /// No reply came before the deadline. The message may still be handled.
@@ -270,6 +272,43 @@ where
         Request { waiting: self.waiting, outcome: self.outcome }
     }
 
+    /// There is no room for the message: it is sent when there is, unless the deadline passes before.
+    #[cold]
+    fn wait_for_room(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<T, E>> {
+        let runtime = match &self.waiting.by {
+            By::Word { process, .. } => process.node().runtime().clone(),
+            _ => self.address.node().runtime().clone(),
+        };
+        let deadline = match self.deadline {
+            Deadline::At(deadline) => deadline,
+            Deadline::In(timeout) => runtime.now_and(timeout),
+            Deadline::Default => runtime.now_and(DEFAULT_CALL_TIMEOUT),
+        };
+        self.deadline = Deadline::At(deadline);
+        let is_late = match &mut self.waiting.by {
+            By::Word { sleep, .. } => {
+                let sleep = sleep.get_or_insert_with(|| Box::new(sleep_on(&runtime, deadline)));
+                Pin::new(&mut **sleep).poll(cx).is_ready()
+            }
+            By::Slot { slot, timer } => {
+                let moment = runtime.clock().moment(deadline);
+                timer.get_or_insert_with(|| time_out(&runtime, slot, moment));
+                slot.poll(cx).is_some()
+            }
+            By::Nothing => true,
+        };
+        if !is_late {
+            return Poll::Pending;
+        }
+        if let Some(message) = self.message.take() {
+            self.address.node().count_dead_letter_to(DeadLetter::Expired, self.address.pid());
+            // SAFETY: the message is there, and was not taken before.
+            drop(unsafe { message.read() });
+        }
+        self.waiting.cancel_timer();
+        Poll::Ready((self.outcome)(Err(CallFailed::Full)))
+    }
+
     /// The message itself, for something that delivers it by another way than the address.
     ///
     /// # Panics
@@ -293,10 +332,15 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         // SAFETY: the place is not moved; all else is not pinned.
         let this = unsafe { self.get_unchecked_mut() };
-        if let Some(message) = this.message.take() {
-            this.waiting.lend(&this.place);
-            // SAFETY: the message is there, and was not taken before.
-            unsafe { this.waiting.start(this.address, message, this.deadline) };
+        if this.message.count == 1 {
+            if this.address.must_wait(cx) {
+                return this.wait_for_room(cx);
+            }
+            if let Some(message) = this.message.take() {
+                this.waiting.lend(&this.place);
+                // SAFETY: the message is there, and was not taken before.
+                unsafe { this.waiting.start(this.address, message, this.deadline) };
+            }
         }
         this.waiting.poll(cx).map(this.outcome)
     }
@@ -396,7 +440,7 @@ impl<R: Send + 'static> Waiting<R> {
             Deadline::Default => clock.moment(runtime.now()).later(DEFAULT_CALL_TIMEOUT),
         };
         if let By::Slot { slot, timer } = &mut self.by {
-            *timer = Some(time_out(address.node().runtime(), slot, self.deadline));
+            timer.get_or_insert_with(|| time_out(address.node().runtime(), slot, self.deadline));
         }
         // SAFETY: the caller's promise.
         unsafe { address.send(message) };

@@ -17,14 +17,17 @@
 
 mod parcel;
 mod queue;
+mod shelf;
 #[cfg(test)]
 mod tests;
 
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::sync::Arc;
 
 use parcel::{Emptied, Parcel};
 pub(crate) use queue::{Held, Position, Pushed, Walked};
 use queue::{Kind, Look, Queue, Visit};
+pub(crate) use shelf::{Shelf, Shelved};
 
 use crate::ReplyTo;
 use crate::inspect::ProcessInfo;
@@ -55,17 +58,36 @@ pub(crate) enum Special<M> {
         /// Whether it is read before all that came the ordinary way.
         urgent: bool,
     },
+    /// A message that does not count where messages are limited.
+    Apart(M),
+    /// It is the turn of a message that is on the shelf.
+    Ticket(Arc<Shelf<M>>),
 }
 
 impl<M> Special<M> {
-    /// This, as the owner takes it out; it waited for its turn among the messages.
+    /// This, as the owner takes it out; it waited for its turn among the messages. A ticket may lead to nothing.
     #[cold]
-    pub(crate) fn into_taken(self) -> Taken<M> {
-        match self {
+    pub(crate) fn into_taken(self) -> Option<Taken<M>> {
+        Some(match self {
             Self::Notice(Notice::Info(info)) => Taken::Info(info),
             Self::Notice(Notice::Request(request)) => Taken::Request(request),
+            Self::Apart(message) => Taken::Message(message),
+            Self::Ticket(shelf) => Taken::Message(shelf.take()?),
             Self::Notice(_) | Self::ByAlias { .. } => unreachable!("what is received is not taken"),
+        })
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Notice(notice) => notice.kind(),
+            Self::ByAlias { .. } => Kind::URGENT,
+            Self::Apart(_) | Self::Ticket(_) => Kind::APART,
         }
+    }
+
+    /// Whether it is received rather than taken.
+    pub(crate) fn is_received(&self) -> bool {
+        self.kind() == Kind::URGENT
     }
 }
 
@@ -87,11 +109,6 @@ impl Notice {
             Self::Signal(_) | Self::Inspect(_) => Kind::URGENT,
             Self::Info(_) | Self::Request(_) => Kind::SYSTEM,
         }
-    }
-
-    /// Whether it is received rather than taken.
-    pub(crate) fn is_received(&self) -> bool {
-        self.kind() == Kind::URGENT
     }
 }
 
@@ -161,10 +178,7 @@ impl<M> Mailbox<M> {
 
     /// Puts something else at the back.
     pub(crate) fn push_special(&self, special: Special<M>, memory: &impl Memory) -> Pushed<Special<M>> {
-        let kind = match &special {
-            Special::Notice(notice) => notice.kind(),
-            Special::ByAlias { .. } => Kind::URGENT,
-        };
+        let kind = special.kind();
         match self.0.push(kind, Place { special: ManuallyDrop::new(Parcel::of(special, memory)) }, memory) {
             Pushed::Queued => Pushed::Queued,
             Pushed::Schedule => Pushed::Schedule,
@@ -263,8 +277,8 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Takes the first, from `from` on, that `wants` turns into something; what it hands back stays. `Err`
-    /// says how the walk ended without.
+    /// Takes the first, from `from` on, that `wants` turns into something; what it hands back stays. With it comes whether
+    /// it was a message that counts. `Err` says how the walk ended without.
     ///
     /// # Safety
     /// The caller is the owner; `from` was held in every call since its last walk.
@@ -273,7 +287,7 @@ impl<M> Mailbox<M> {
         from: &mut Position,
         memory: &impl Memory,
         mut wants: impl FnMut(Taken<M>) -> Result<T, Taken<M>>,
-    ) -> Result<T, Walked> {
+    ) -> Result<(T, bool), Walked> {
         let mut found = None;
         let visit = |kind: Kind, place: &mut MaybeUninit<Place<M>>| {
             if kind == Kind::URGENT {
@@ -288,11 +302,12 @@ impl<M> Mailbox<M> {
             } else {
                 // SAFETY: as above.
                 let (special, emptied) = ManuallyDrop::into_inner(unsafe { value.special }).empty(memory);
-                (special.into_taken(), Some(emptied))
+                let Some(taken) = special.into_taken() else { return Visit::Take };
+                (taken, Some(emptied))
             };
             match wants(value) {
                 Ok(value) => {
-                    found = Some(value);
+                    found = Some((value, kind == Kind::ORDINARY));
                     Visit::TakeLast
                 }
                 Err(value) => Visit::Keep(put(value, emptied, place)),
@@ -347,9 +362,17 @@ impl<M> Mailbox<M> {
     pub(crate) unsafe fn look(&self, mut see: impl FnMut(&M)) {
         let mut from = Position::HEAD;
         let visit = |kind: Kind, place: &mut MaybeUninit<Place<M>>| {
-            if kind == Kind::ORDINARY {
-                // SAFETY: the place is written, and the kind says with a message.
-                see(unsafe { &place.assume_init_ref().message });
+            // SAFETY: the place is written, and the kind says with what.
+            unsafe {
+                match kind {
+                    Kind::ORDINARY => see(&place.assume_init_ref().message),
+                    Kind::APART => {
+                        if let Special::Apart(message) = place.assume_init_ref().special.get() {
+                            see(message);
+                        }
+                    }
+                    _ => {}
+                }
             }
             Visit::Keep(kind)
         };
@@ -412,15 +435,18 @@ impl<M> Mailbox<M> {
 /// Writes `value` into `place`; returns its kind. What is no message came in a parcel, of which this is the
 /// memory.
 fn put<M, A: Memory>(value: Taken<M>, emptied: Option<Emptied<'_, M, A>>, place: &mut MaybeUninit<Place<M>>) -> Kind {
-    let notice = match value {
-        Taken::Message(message) => {
+    let special = match (value, &emptied) {
+        (Taken::Message(message), None) => {
             place.write(Place { message: ManuallyDrop::new(message) });
             return Kind::ORDINARY;
         }
-        Taken::Info(info) => Notice::Info(info),
-        Taken::Request(request) => Notice::Request(request),
+        // It came in another way than most, and does not count.
+        (Taken::Message(message), Some(_)) => Special::Apart(message),
+        (Taken::Info(info), _) => Special::Notice(Notice::Info(info)),
+        (Taken::Request(request), _) => Special::Notice(Notice::Request(request)),
     };
     let Some(emptied) = emptied else { unreachable!("what is handed back is what was given") };
-    place.write(Place { special: ManuallyDrop::new(emptied.fill(Special::Notice(notice))) });
-    Kind::SYSTEM
+    let kind = special.kind();
+    place.write(Place { special: ManuallyDrop::new(emptied.fill(special)) });
+    kind
 }

@@ -28,6 +28,12 @@ impl<M> Parcel<M> {
         Emptied { place, memory }.fill(special)
     }
 
+    /// A look at what is in it.
+    pub(super) fn get(&self) -> &Special<M> {
+        // SAFETY: it is full until it is opened, which takes it.
+        unsafe { self.0.as_ref() }
+    }
+
     /// What is in it. `memory` is that of the same runtime.
     pub(crate) fn open(self, memory: &impl Memory) -> Special<M> {
         self.empty(memory).0

@@ -74,6 +74,8 @@ impl Kind {
     pub(crate) const SYSTEM: Self = Self(3);
     /// A value that the owner must look at before it takes anything behind it.
     pub(crate) const URGENT: Self = Self(4);
+    /// A value that a draining queue refuses too, and that waits like a system's.
+    pub(crate) const APART: Self = Self(5);
 }
 
 pub(crate) struct Queue<T> {
@@ -342,7 +344,7 @@ impl<T> Queue<T> {
         write: impl FnOnce(*mut MaybeUninit<T>),
         memory: &impl Memory,
     ) -> Pushed<()> {
-        let refused = if kind == Kind::ORDINARY { DRAINING } else { 0 };
+        let refused = if kind == Kind::ORDINARY || kind == Kind::APART { DRAINING } else { 0 };
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
             let newest: *mut Block<T> = block(word);

@@ -452,12 +452,13 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         // SAFETY: the caller's promise.
         unsafe {
             match special.into_taken() {
-                Taken::Info(info) => self.be_told(info),
-                Taken::Request(request) => {
+                Some(Taken::Info(info)) => self.be_told(info),
+                Some(Taken::Request(request)) => {
                     self.do_request(request);
                     true
                 }
-                Taken::Message(message) => self.handle_apart(message),
+                Some(Taken::Message(message)) => self.handle_apart(message),
+                None => false,
             }
         }
     }
@@ -510,7 +511,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         unsafe {
             self.local.mailbox.trim(self.turn.memory(), || self.header().held(None));
             match self.local.mailbox.take(&mut position, self.turn.memory(), wants) {
-                Ok(request) => {
+                Ok((request, _)) => {
                     self.do_request(request);
                     None
                 }

@@ -26,16 +26,22 @@ use std::any::TypeId;
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 
 use super::actor::INFO_HANDLER;
+use super::bound::{self, Admitted, Bound, Excess};
 use super::header::{Activity, Birth, Header};
 use super::reference::{AnyRef, CellRef, InTurn};
 use super::run::Flow;
 use super::state::Cause;
 use super::teardown;
 use super::turn::{self, After, Turn};
+use crate::actor::{Bounded, Overflow};
+use crate::ambient;
+use crate::call::CallFailed;
+use crate::dead_letters::DeadLetter;
 use crate::inspect::Status;
-use crate::mailbox::{Mailbox, Notice, Position, Pushed, Special, Taken};
+use crate::mailbox::{Mailbox, Notice, Position, Pushed, Shelf, Shelved, Special, Taken};
 use crate::memory::Memory;
 use crate::panics::Unwound;
 use crate::signal::{Info, MonitorRef};
@@ -96,7 +102,7 @@ pub(crate) struct Class {
     pub(super) message: fn() -> TypeId,
     /// The names of the handlers, by the number that a worker publishes while it runs one.
     pub(crate) handlers: &'static [&'static str],
-    pub(crate) limit: Option<usize>,
+    pub(crate) limit: Option<Bounded>,
     pub(crate) layout: Layout,
     pub(super) run: unsafe fn(NonNull<Header>, &Turn<'_>) -> After,
     pub(super) push: unsafe fn(&Header, Notice) -> Result<(), Notice>,
@@ -161,7 +167,7 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
     pub(crate) const fn class(
         actor: fn() -> &'static str,
         handlers: &'static [&'static str],
-        limit: Option<usize>,
+        limit: Option<Bounded>,
         run: unsafe fn(NonNull<Header>, &Turn<'_>) -> After,
     ) -> Class {
         Class {
@@ -243,7 +249,7 @@ unsafe fn push_notice<M: Send + 'static>(header: &Header, notice: Notice) -> Res
     match unsafe { local_of::<M>(header) }.push_special(Special::Notice(notice)) {
         Ok(()) => Ok(()),
         Err(Special::Notice(notice)) => Err(notice),
-        Err(Special::ByAlias { .. }) => unreachable!("what is handed back is what was pushed"),
+        Err(_) => unreachable!("what is handed back is what was pushed"),
     }
 }
 
@@ -281,11 +287,21 @@ impl<M: Send + 'static> Local<M> {
     /// # Safety
     /// There is a message. It is not the caller's any more, unless this fails.
     #[inline]
-    pub(crate) unsafe fn push(&self, message: *const M) -> Result<(), SendFailed> {
+    pub(crate) unsafe fn push(&self, message: *const M, excess: Excess) -> Result<(), SendFailed> {
         let header = &self.header;
-        if header.is_bounded() && !header.admits() {
-            return Err(SendFailed::Full);
+        if header.is_bounded() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.push_bounded(message, excess) };
         }
+        // SAFETY: the caller's promise.
+        unsafe { self.push_counted(message) }
+    }
+
+    /// # Safety
+    /// As for [`push`](Self::push).
+    #[inline]
+    unsafe fn push_counted(&self, message: *const M) -> Result<(), SendFailed> {
+        let header = &self.header;
         turn::with_worker_of(header.node(), |worker| {
             if let Some(turn) = worker {
                 turn.sends_to(header);
@@ -301,12 +317,86 @@ impl<M: Send + 'static> Local<M> {
         })
     }
 
+    /// Sends a message into a mailbox that has a limit.
+    ///
+    /// # Safety
+    /// As for [`push`](Self::push).
+    #[cold]
+    unsafe fn push_bounded(&self, message: *const M, excess: Excess) -> Result<(), SendFailed> {
+        let header = &self.header;
+        let Some(bound) = header.bound() else { unreachable!("what is bounded has a bound") };
+        if ambient::is_in_timer() {
+            // SAFETY: the caller's promise. If it was not taken, it is the caller's as before.
+            let special = Special::Apart(unsafe { message.read() });
+            return self.push_special(special).map_err(|special| {
+                std::mem::forget(special);
+                SendFailed::Closed
+            });
+        }
+        if let Some(shelf) = bound.shelf::<M>() {
+            // SAFETY: as above.
+            return unsafe { self.put_on_shelf(shelf, bound, message) };
+        }
+        let excess = match bound.overflow() {
+            Overflow::Suspend => excess,
+            _ => Excess::None,
+        };
+        turn::with_worker_of(header.node(), |worker| {
+            // Who sends to itself can make no room while it waits for it. Who is no process cannot be stalled.
+            let sender = worker.filter(|turn| turn.process().is_some());
+            let is_self = sender.is_some_and(|turn| turn.process().is_some_and(|sender| ptr::eq(sender, header)));
+            let admitted = bound.admit(if sender.is_some() { excess } else { Excess::None });
+            if admitted == Admitted::No && header.is_gone() {
+                return Err(SendFailed::Closed);
+            }
+            if admitted == Admitted::No {
+                return Err(match bound.overflow() {
+                    Overflow::DropNewest => SendFailed::Dropped,
+                    _ => SendFailed::Full,
+                });
+            }
+            // SAFETY: the caller's promise.
+            let pushed = unsafe { self.push_counted(message) };
+            if pushed.is_err() {
+                bound.leave();
+            } else if let Some(turn) = sender
+                && admitted == Admitted::InExcess
+                && !is_self
+            {
+                bound::stall(turn, header);
+            }
+            pushed
+        })
+    }
+
+    /// # Safety
+    /// As for [`push`](Self::push).
+    unsafe fn put_on_shelf(&self, shelf: &Arc<Shelf<M>>, bound: &Bound, message: *const M) -> Result<(), SendFailed> {
+        let ticket = || self.push_special(Special::Ticket(shelf.clone())).is_ok();
+        // SAFETY: the caller's promise. If it was not taken, it is the caller's as before.
+        let dropped = match shelf.put(unsafe { message.read() }, bound.others_sent(), ticket) {
+            Shelved::There(dropped) => dropped,
+            Shelved::Refused(message) => {
+                std::mem::forget(message);
+                return Err(SendFailed::Closed);
+            }
+        };
+        bound.note_length(shelf.len() as u64);
+        if let Some(dropped) = dropped {
+            self.header.node().count_dead_letter_to(DeadLetter::Dropped, self.header.pid());
+            ambient::abandoning(CallFailed::Full, || teardown::drop_quietly(dropped));
+        }
+        Ok(())
+    }
+
     /// Sends something else.
     pub(crate) fn push_special(&self, special: Special<M>) -> Result<(), Special<M>> {
-        let is_received = match &special {
-            Special::Notice(notice) => notice.is_received(),
-            Special::ByAlias { .. } => true,
-        };
+        let is_received = special.is_received();
+        if let Some(bound) = self.header.bound()
+            && !matches!(special, Special::Ticket(_))
+        {
+            bound.other_sent();
+        }
         let node = self.header.node();
         let pushed =
             turn::with_worker_of(node, |worker| self.mailbox.push_special(special, &turn::stock(worker, node)));
@@ -333,5 +423,7 @@ impl<M: Send + 'static> Local<M> {
 #[derive(Clone, Copy)]
 pub(crate) enum SendFailed {
     Full,
+    /// It was full, and drops what is new.
+    Dropped,
     Closed,
 }

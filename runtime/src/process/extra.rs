@@ -9,6 +9,7 @@ use std::task::Waker;
 
 use parking_lot::Mutex;
 
+use super::bound::{Bound, Stall};
 use super::control::Control;
 use super::teardown::Farewell;
 use super::turn;
@@ -19,7 +20,7 @@ use crate::mailbox::Position;
 use crate::memory::Memory;
 use crate::node::Node;
 use crate::spec::Launching;
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32};
 use crate::timer::TimerRef;
 
 /// What a process needs seldom.
@@ -36,8 +37,10 @@ pub(crate) struct Extra {
     pub(super) alarm_timer: Mutex<Option<TimerRef>>,
     /// Who awaits the reply, if that is not the process itself.
     pub(crate) waiter: Mutex<Option<Waker>>,
-    /// User messages in the mailbox, if that is bounded.
-    pub(crate) messages: AtomicU64,
+    /// How many messages may be in the mailbox, if that is limited.
+    pub(super) bound: Option<Box<Bound>>,
+    /// Whose mailbox has no room for what it has sent.
+    pub(super) stall: Mutex<Option<Stall>>,
     pub(super) reductions_high: AtomicU32,
     pub(super) owned: UnsafeCell<Owned>,
 }

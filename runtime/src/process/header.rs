@@ -3,7 +3,9 @@
 #![expect(unsafe_code, reason = "references are counted by hand, and cells know their type by a class")]
 
 use std::ptr::{self, NonNull};
+use std::task::Waker;
 
+use super::bound::{Bound, Stall};
 use super::cell::Class;
 use super::extra::{Extra, Owned};
 use super::reference::Ready;
@@ -81,6 +83,8 @@ pub(crate) struct Birth {
     pub(crate) priority: Priority,
     /// It belongs to a group that has a leader.
     pub(crate) is_led: bool,
+    /// Its mailbox has a limit.
+    pub(crate) is_bounded: bool,
     pub(crate) extra: *mut Extra,
     /// How many references its body begins with.
     pub(crate) references: u32,
@@ -89,9 +93,9 @@ pub(crate) struct Birth {
 impl Header {
     /// The header of a process that is born.
     pub(super) fn new(class: &'static Class, birth: Birth) -> Self {
-        let Birth { node, pid, parent, priority, is_led, extra, references } = birth;
+        let Birth { node, pid, parent, priority, is_led, is_bounded, extra, references } = birth;
         let parent = parent.filter(|parent| parent.node() == node.id());
-        let bounded = if class.limit.is_some() { BOUNDED } else { 0 };
+        let bounded = if is_bounded { BOUNDED } else { 0 };
         let led = if is_led { LED } else { 0 };
         Self {
             state: State::submitted(),
@@ -496,28 +500,46 @@ impl Header {
         unsafe { (self.class.drain)(self) }
     }
 
-    /// Whether one more message fits into a bounded mailbox; then it counts.
-    #[cold]
-    pub(super) fn admits(&self) -> bool {
-        let Some(limit) = self.class.limit else { return true };
-        let messages = &self.extra().messages;
-        let admitted = messages
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < limit as u64).then_some(count + 1));
-        admitted.is_ok()
+    /// The limit of its mailbox, if it has one.
+    pub(crate) fn bound(&self) -> Option<&Bound> {
+        if !self.is_bounded() {
+            return None;
+        }
+        self.extra_if_any()?.bound.as_deref()
     }
 
-    /// A message was taken out of a mailbox that may be bounded.
+    /// Whether whoever has `waker`, and awaits room in the mailbox, must wait.
+    #[inline]
+    pub(crate) fn must_wait(&self, waker: &Waker) -> bool {
+        self.is_bounded() && self.bound().is_some_and(|bound| bound.must_wait(self, waker))
+    }
+
+    /// A message that counts was taken out of the mailbox.
     #[inline]
     pub(crate) fn message_taken(&self) {
         if self.is_bounded() {
-            self.extra().messages.fetch_sub(1, Ordering::Relaxed);
+            self.message_left();
         }
     }
 
-    /// A message came into a mailbox that may be bounded, without having been asked for.
-    pub(crate) fn message_added(&self) {
-        if self.is_bounded() {
-            self.extra().messages.fetch_add(1, Ordering::Relaxed);
+    #[cold]
+    fn message_left(&self) {
+        if let Some(bound) = self.bound() {
+            bound.leave();
+        }
+    }
+
+    /// Whose mailbox has no room for what it has sent.
+    pub(crate) fn stalled_by(&self) -> Option<Pid> {
+        self.extra_if_any()?.stall.lock().as_ref().map(Stall::by)
+    }
+
+    /// What lists and reports call it.
+    pub(crate) fn describe(&self) -> String {
+        let name = self.extra_if_any().and_then(|extra| extra.control.lock().name.clone());
+        match name {
+            Some(name) => format!("{name} {}", self.pid()),
+            None => format!("{} {}", self.actor(), self.pid()),
         }
     }
 

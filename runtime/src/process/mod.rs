@@ -22,6 +22,7 @@
 mod actor;
 mod alias;
 mod allotment;
+mod bound;
 mod cell;
 mod control;
 mod extra;
@@ -39,6 +40,7 @@ mod ties;
 pub(crate) mod turn;
 
 pub use alias::{Alias, AliasEnd, PriorityAlias};
+pub(crate) use bound::{Excess, StallCounts, StallEvent};
 pub(crate) use cell::{Class, SendFailed};
 pub(crate) use control::Holds;
 pub(crate) use extra::Owned;

@@ -4,13 +4,15 @@
 use std::any::Any;
 use std::collections::VecDeque;
 
+use super::bound::Bound;
 use super::cell::Body;
 use super::control::{ByAlias, Effect};
 use super::header::Header;
 use super::reference::InTurn;
 use super::turn::Turn;
+use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
-use crate::inspect::ProcessInfo;
+use crate::inspect::{ProcessInfo, Status};
 use crate::mailbox::{Becomes, Notice, Position, Special, Taken, Walked};
 use crate::signal::{MonitorRef, Request, Signal};
 
@@ -37,6 +39,7 @@ pub(super) unsafe fn receive<M: Send + 'static, B: Body<M>>(
         Special::Notice(Notice::Request(request)) => Ok(Becomes::Taken(Taken::Request(request))),
         // SAFETY: the caller's promise.
         Special::ByAlias { number, message, urgent } => Ok(unsafe { by_alias(header, number, message, urgent) }),
+        Special::Apart(_) | Special::Ticket(_) => unreachable!("what is taken is not received"),
     };
     // SAFETY: the caller's promise; `received` was held in every call since its last walk.
     let walked = unsafe { local.mailbox.receive(&mut from, turn.memory(), receive) };
@@ -55,10 +58,7 @@ fn receive_signal<M: Send + 'static>(header: &Header, signal: Signal) -> Result<
         }
         Effect::Tell(info) => Becomes::Taken(Taken::Info(info)),
         Effect::TellAs(tag, down) => match tag(down).downcast::<M>() {
-            Ok(message) => {
-                header.message_added();
-                Becomes::Taken(Taken::Message(*message))
-            }
+            Ok(message) => Becomes::Taken(Taken::Message(*message)),
             Err(_) => unreachable!("a tag makes messages of its own process"),
         },
         Effect::Stop(reason) => Becomes::Taken(Taken::Request(Request::Stop(reason))),
@@ -71,7 +71,10 @@ fn receive_signal<M: Send + 'static>(header: &Header, signal: Signal) -> Result<
 unsafe fn by_alias<M: Send + 'static>(header: &Header, number: u64, message: M, urgent: bool) -> Becomes<M> {
     let by_alias = header.extra().control.lock().receive_by_alias(number);
     match by_alias {
-        ByAlias::Dropped => return Becomes::Nothing,
+        ByAlias::Dropped => {
+            header.node().count_dead_letter_to(DeadLetter::Expired, header.pid());
+            return Becomes::Nothing;
+        }
         ByAlias::Taken => {}
         ByAlias::TakenWithMonitor(number) => demonitor(header, number),
     }
@@ -80,7 +83,6 @@ unsafe fn by_alias<M: Send + 'static>(header: &Header, number: u64, message: M, 
         unsafe { urgent_messages::<M>(header) }.push_back(message);
         return Becomes::Nothing;
     }
-    header.message_added();
     Becomes::Taken(Taken::Message(message))
 }
 
@@ -166,11 +168,17 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'
     // SAFETY: the caller's promise.
     unsafe { local.mailbox.look(|message| messages.push(B::describe(message).to_owned())) };
     info.status = B::status(header, messages.len());
+    if header.state.is_stalled() {
+        info.status = Status::Stalled;
+    }
     // SAFETY: as above.
     if let Some(owned) = unsafe { header.owned_if_any() } {
         info.look_at(owned);
     }
     info.activity = B::activity(header);
+    if let Some(shelf) = header.bound().and_then(Bound::shelf::<M>) {
+        shelf.look(|message| messages.push(B::describe(message).to_owned()));
+    }
     info.mailbox_len = messages.len();
     info.messages = messages;
     info

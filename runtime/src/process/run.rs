@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
+use super::bound;
 use super::cell::{Body, Cell};
 use super::extra::Logged;
 use super::header::{Activity, Header};
@@ -126,6 +127,18 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
                 }
                 Walked::End | Walked::Stopped => {}
             }
+        }
+        if header.state.is_stalled() && bound::is_stalled_still(header) {
+            turn.account(header);
+            header.set_activity(Activity::Resting);
+            if header.state.park() {
+                return Ok(After::Nothing);
+            }
+            if turn.is_over() {
+                return Ok(After::Again);
+            }
+            header.set_activity(Activity::Running);
+            continue;
         }
         let is_logged = tracing::span_enabled!(tracing::Level::INFO);
         if is_logged {

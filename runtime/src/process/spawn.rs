@@ -8,6 +8,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::actor::{ActorBody, Futures, Made, Starting};
+use super::bound::Bound;
 use super::cell::{Body, Cell, Class};
 use super::control::Monitor;
 use super::extra::Extra;
@@ -49,9 +50,11 @@ where
         };
         let reserved = node.table().reserve(number);
         let is_led = options.parent.is_some_and(is_led);
+        let limit = options.mailbox.or(class.limit);
         let mut tied = Tied { extra: ptr::null_mut(), is_led: false, monitor: None, orphaned: false };
-        if trap_exit || launching.is_some() || is_led || options.is_special() {
-            tied = tie(node, reserved.pid, options, launching, trap_exit);
+        if trap_exit || launching.is_some() || is_led || limit.is_some() || options.is_special() {
+            let bound = limit.map(|limit| Box::new(Bound::new::<M>(limit)));
+            tied = tie(node, reserved.pid, options, launching, trap_exit, bound);
         }
         let birth = Birth {
             node: lease,
@@ -59,6 +62,7 @@ where
             parent: options.parent,
             priority: options.priority,
             is_led: tied.is_led,
+            is_bounded: limit.is_some(),
             extra: tied.extra,
             references,
         };
@@ -109,8 +113,15 @@ struct Tied {
 
 /// Links and monitors it before either side can run: an end in the first instruction finds both in place.
 #[cold]
-fn tie(node: &Node, pid: Pid, options: &SpawnOptions, launching: Option<Box<Launching>>, trap_exit: bool) -> Tied {
-    let mut extra = Extra::default();
+fn tie(
+    node: &Node,
+    pid: Pid,
+    options: &SpawnOptions,
+    launching: Option<Box<Launching>>,
+    trap_exit: bool,
+    bound: Option<Box<Bound>>,
+) -> Tied {
+    let mut extra = Extra { bound, ..Extra::default() };
     let (mut monitor, mut orphaned) = (None, false);
     extra.owned.get_mut().launching = launching;
     let control = extra.control.get_mut();

@@ -21,6 +21,8 @@ const PARKED: u32 = 1;
 const WOKEN: u32 = 1 << 1;
 /// Something that must be received is in the mailbox.
 const RECEIVE: u32 = 1 << 2;
+/// The process is not to run its code until there is room for what it has sent.
+const STALLED: u32 = 1 << 3;
 
 /// The state word of one process.
 pub(crate) struct State(AtomicU32);
@@ -76,6 +78,22 @@ impl State {
         self.take(WOKEN)
     }
 
+    /// The code of the process is not to run, until [`release`](Self::release). For the owner, as are all of these.
+    #[cold]
+    pub(crate) fn stall(&self) {
+        self.0.fetch_or(STALLED, Ordering::Relaxed);
+    }
+
+    #[cold]
+    pub(crate) fn release(&self) {
+        self.0.fetch_and(!STALLED, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & STALLED != 0
+    }
+
     /// Whether anything was noted.
     #[inline]
     pub(crate) fn has_notes(&self) -> bool {
@@ -86,8 +104,9 @@ impl State {
     /// elsewhere.
     #[must_use = "what was noted must be seen to"]
     pub(crate) fn park(&self) -> bool {
+        let stalled = self.0.load(Ordering::Relaxed) & STALLED;
         // Release: whoever submits it next sees all that this turn did.
-        self.0.compare_exchange(0, PARKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        self.0.compare_exchange(stalled, stalled | PARKED, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Whether it is parked.
@@ -128,6 +147,20 @@ mod tests {
         assert!(state.take_receive());
         assert!(state.park());
         assert!(state.is_parked());
+    }
+
+    #[test]
+    fn a_process_that_is_stalled_parks_and_is_woken_like_others() {
+        let state = State::submitted();
+        state.stall();
+        assert!(state.is_stalled());
+        assert!(state.park());
+        assert!(state.note(Cause::Wake), "who wakes it submits it");
+        assert!(!state.park(), "it was woken");
+        assert!(state.take_woken());
+        assert!(state.is_stalled(), "until it is released");
+        state.release();
+        assert!(!state.is_stalled() && state.park());
     }
 
     #[test]

@@ -395,20 +395,16 @@ where
                 }
             }
             let suspended = is_suspended();
-            let mut was_message = false;
             let look = |taken: Taken<M>| match taken {
                 Taken::Request(request) => Ok(Err(request)),
                 other if suspended => Err(other),
-                other => {
-                    was_message = matches!(other, Taken::Message(_));
-                    wants(other).map(Ok)
-                }
+                other => wants(other).map(Ok),
             };
             // SAFETY: as above; the position was held in every call.
             let taken = unsafe { cell.mailbox.take(position, turn.memory(), look) };
             match taken {
-                Ok(Ok(found)) => {
-                    if was_message {
+                Ok((Ok(found), counts)) => {
+                    if counts {
                         header.message_taken();
                     }
                     turn.charge(1);
@@ -416,8 +412,8 @@ where
                     unsafe { self.process.tidy(turn, position) };
                     return Poll::Ready(Ok(found));
                 }
-                Ok(Err(Request::Stop(reason))) => return Poll::Ready(Err(ReceiveError::Stopped(reason))),
-                Ok(Err(request)) => {
+                Ok((Err(Request::Stop(reason)), _)) => return Poll::Ready(Err(ReceiveError::Stopped(reason))),
+                Ok((Err(request), _)) => {
                     // SAFETY: as above.
                     unsafe { header.owned() }.suspended = matches!(request, Request::Suspend);
                     // What was passed over while it was suspended is looked at again.

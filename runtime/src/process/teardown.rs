@@ -9,14 +9,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
+use super::bound;
 use super::cell::Body;
 use super::control::Control;
 use super::header::{Activity, Header};
 use super::reference::InTurn;
 use super::turn::Turn;
 use crate::ambient;
+use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
-use crate::inspect::DeadLetter;
 use crate::mailbox::{Notice, Special};
 use crate::node::Node;
 use crate::pid::Pid;
@@ -199,6 +200,16 @@ unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived
             drop_quietly(message);
         }
         Err(Special::ByAlias { message, .. }) => drop_quietly(message),
+        Err(Special::Apart(message)) => {
+            undelivered += 1;
+            drop_quietly(message);
+        }
+        Err(Special::Ticket(shelf)) => {
+            if let Some(message) = shelf.take() {
+                undelivered += 1;
+                drop_quietly(message);
+            }
+        }
         Err(Special::Notice(Notice::Signal(signal))) => unreceived.push(signal),
         Err(Special::Notice(notice)) => drop_quietly(notice),
     };
@@ -206,9 +217,13 @@ unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived
     local.header().set_activity(Activity::Gone);
     // SAFETY: the caller's promise.
     unsafe { local.mailbox.close(turn.memory(), left) };
-    let node = local.header().node();
+    let header = local.header();
+    if let Some(bound) = header.bound() {
+        bound.wake_all();
+    }
+    bound::release(header);
     for _ in 0..undelivered {
-        node.count_dead_letter(DeadLetter::Stopped);
+        header.node().count_dead_letter_to(DeadLetter::Stopped, header.pid());
     }
 }
 

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use wheel::{Key, Wheel};
 
+use crate::ambient;
 use crate::clock::Moment;
 use crate::process::{AnyRef, Header};
 
@@ -218,7 +219,7 @@ impl Action {
 /// Runs what a timer is to do, which is the user's; it runs on the ticker's thread, and its panic ends nothing else.
 /// Returns whether it came to its end.
 fn acted(act: impl FnOnce()) -> bool {
-    let done = catch_unwind(AssertUnwindSafe(act)).is_ok();
+    let done = catch_unwind(AssertUnwindSafe(|| ambient::in_timer(act))).is_ok();
     if !done {
         tracing::error!("what a timer was to do panicked; it is given up");
     }

@@ -1,8 +1,8 @@
 //! Calls tell the truth about what became of the message.
 
 use biotope_runtime::{
-    Actor, Address, Call, CallFailed, Context, ExitReason, Handle, Node, Options, Process, ReplyTo, Runtime, node,
-    spawn, time,
+    Actor, Address, Bounded, Call, CallFailed, Context, ExitReason, Handle, Node, Options, Overflow, Process, ReplyTo,
+    Runtime, node, spawn, time,
 };
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ impl Actor for Narrow {
     type Msg = ReplyTo<()>;
     type Client = Address<ReplyTo<()>>;
     const NAME: &'static str = "Narrow";
-    const OPTIONS: Options = Options { mailbox: Some(2), ..Options::DEFAULT };
+    const OPTIONS: Options = Options { mailbox: Some(Bounded::to(2).or(Overflow::Reject)), ..Options::DEFAULT };
 }
 
 impl Handle for Narrow {

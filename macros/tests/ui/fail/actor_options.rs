@@ -23,6 +23,10 @@ struct NoValue;
 struct Empty;
 
 #[derive(Actor)]
+#[actor(mailbox = bounded(8, drop))]
+struct Unclear;
+
+#[derive(Actor)]
 struct Borrows<'a>(&'a str);
 
 fn main() {}

@@ -37,7 +37,7 @@ struct Tick;
 struct Later;
 
 #[derive(Actor)]
-#[actor(mailbox = bounded(64), trap_exit, name = "shop.Account")]
+#[actor(mailbox = bounded(64, drop_oldest), trap_exit, name = "shop.Account")]
 pub struct Account {
     balance: u32,
     begun: bool,

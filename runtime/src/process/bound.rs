@@ -1,0 +1,318 @@
+//! Mailboxes of a limited length, and who waits until there is room in one.
+//!
+//! ```text
+//!   a process casts more than fits:  it goes on to the end of its handler, or to its next await, and is not run
+//!                                    again until there is room: it is *stalled*            (header: STALLED; Extra: Stall)
+//!   a call, or anybody that can await:  is not sent until there is room                 (a waker)
+//!   all others:                      what does not fit is rejected or dropped, as the owner of the mailbox chose
+//! ```
+//!
+//! What is counted are messages, and not what has to come through: exits and `Down`s, what timers send, what comes by an
+//! alias, requests.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use super::header::Header;
+use super::reference::AnyRef;
+use super::state::Cause;
+use super::turn::Turn;
+use crate::actor::{Bounded, Overflow};
+use crate::config::STALLED_AT_MOST;
+use crate::mailbox::Shelf;
+use crate::node::Node;
+use crate::pid::Pid;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::timer::{Action, TimerRef};
+
+/// The limit of a mailbox, and how near it is.
+pub(crate) struct Bound {
+    limit: Bounded,
+    /// Messages in the mailbox that count.
+    messages: AtomicU64,
+    /// The most that there were.
+    high_water: AtomicU64,
+    /// What else was sent, for the order on the shelf.
+    others: AtomicU64,
+    /// Whether there are `waiters`.
+    is_awaited: AtomicU32,
+    waiters: Mutex<Vec<Waiter>>,
+    /// An `Arc<Shelf<M>>`, of a mailbox that drops the oldest.
+    shelf: Option<Box<dyn Any + Send + Sync>>,
+}
+
+/// Who waits for room.
+enum Waiter {
+    Process(AnyRef),
+    Task(Waker),
+}
+
+/// How much a sender may put into a full mailbox.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Excess {
+    /// Nothing.
+    None,
+    /// As much again as the limit: it is stalled for it, and cannot stop half-way.
+    AsMuchAgain,
+}
+
+/// What became of a message at the limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Admitted {
+    /// It fits.
+    Yes,
+    /// It is more than fits; its sender is to be stalled.
+    InExcess,
+    No,
+}
+
+impl Bound {
+    pub(crate) fn new<M: Send + 'static>(limit: Bounded) -> Self {
+        let shelf = (limit.overflow == Overflow::DropOldest)
+            .then(|| Box::new(Arc::new(Shelf::<M>::new(limit.messages))) as Box<dyn Any + Send + Sync>);
+        Self {
+            limit,
+            messages: AtomicU64::new(0),
+            high_water: AtomicU64::new(0),
+            others: AtomicU64::new(0),
+            is_awaited: AtomicU32::new(0),
+            waiters: Mutex::default(),
+            shelf,
+        }
+    }
+
+    pub(crate) fn overflow(&self) -> Overflow {
+        self.limit.overflow
+    }
+
+    pub(crate) fn high_water(&self) -> u64 {
+        self.high_water.load(Ordering::Relaxed)
+    }
+
+    /// Where the messages are, if the mailbox drops the oldest.
+    pub(crate) fn shelf<M: 'static>(&self) -> Option<&Arc<Shelf<M>>> {
+        self.shelf.as_ref()?.downcast_ref()
+    }
+
+    /// Something that is no message is about to be sent.
+    pub(crate) fn other_sent(&self) {
+        self.others.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn others_sent(&self) -> u64 {
+        self.others.load(Ordering::SeqCst)
+    }
+
+    /// There were so many messages at once.
+    pub(crate) fn note_length(&self, messages: u64) {
+        self.high_water.fetch_max(messages, Ordering::Relaxed);
+    }
+
+    /// Counts one more message, if it may come in.
+    pub(crate) fn admit(&self, excess: Excess) -> Admitted {
+        let limit = self.limit.messages as u64;
+        let most = if excess == Excess::None { limit } else { limit.saturating_mul(2) };
+        let more = |messages: u64| (messages < most).then(|| messages + 1);
+        let Ok(before) = self.messages.fetch_update(Ordering::SeqCst, Ordering::Relaxed, more) else {
+            return Admitted::No;
+        };
+        self.note_length(before + 1);
+        if before < limit { Admitted::Yes } else { Admitted::InExcess }
+    }
+
+    /// One message less: whoever waits for room may go on.
+    pub(crate) fn leave(&self) {
+        // SeqCst, here and in `admit` and `wait_for_room`: either who waits sees the room, or this sees who waits.
+        self.messages.fetch_sub(1, Ordering::SeqCst);
+        if self.is_awaited.load(Ordering::SeqCst) != 0 && self.has_room() {
+            self.wake_all();
+        }
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.messages.load(Ordering::SeqCst) < self.limit.messages as u64
+    }
+
+    /// All who wait for room look again. To be called too when the owner is gone.
+    pub(crate) fn wake_all(&self) {
+        self.is_awaited.store(0, Ordering::SeqCst);
+        let waiters = std::mem::take(&mut *self.waiters.lock());
+        for waiter in waiters {
+            match waiter {
+                Waiter::Process(process) => process.note(Cause::Wake),
+                Waiter::Task(waker) => waker.wake(),
+            }
+        }
+    }
+
+    fn wait_for_room(&self, waiter: Waiter) {
+        let mut waiters = self.waiters.lock();
+        // Those who gave up meanwhile must not pile up.
+        if waiters.len().is_power_of_two() {
+            waiters.retain(|waiter| !matches!(waiter, Waiter::Process(process) if process.has_ended()));
+        }
+        let is_there = |other: &Waiter| match (other, &waiter) {
+            (Waiter::Task(one), Waiter::Task(other)) => one.will_wake(other),
+            _ => false,
+        };
+        if !waiters.iter().any(is_there) {
+            waiters.push(waiter);
+        }
+        self.is_awaited.store(1, Ordering::SeqCst);
+    }
+
+    /// Whether whoever has `waker` must wait; it is woken when it may look again.
+    pub(crate) fn must_wait(&self, header: &Header, waker: &Waker) -> bool {
+        if self.limit.overflow != Overflow::Suspend || self.has_room() || header.is_gone() {
+            return false;
+        }
+        self.wait_for_room(Waiter::Task(waker.clone()));
+        if self.has_room() || header.is_gone() {
+            // Who is woken for nothing looks again.
+            self.wake_all();
+            return false;
+        }
+        true
+    }
+}
+
+/// A process that has sent more than fitted, and waits for room.
+pub(crate) struct Stall {
+    by: AnyRef,
+    since: Instant,
+    timer: TimerRef,
+}
+
+impl Stall {
+    /// By which process's mailbox it is stalled.
+    pub(crate) fn by(&self) -> Pid {
+        self.by.pid()
+    }
+}
+
+/// The process that runs in `turn` has sent more to `receiver` than fitted. It is not run again, after its handler, until
+/// there is room.
+#[cold]
+pub(super) fn stall(turn: &Turn<'_>, receiver: &Header) {
+    let Some(sender) = turn.process() else { return };
+    let Some(bound) = receiver.bound() else { return };
+    {
+        let mut stalled = sender.extra().stall.lock();
+        if stalled.is_some() {
+            // For the first.
+            return;
+        }
+        let runtime = sender.node().runtime();
+        let process = AnyRef::of(sender);
+        let wake = Box::new(move |_| process.note(Cause::Wake));
+        let timer = runtime.timers().at(runtime.now_and(STALLED_AT_MOST), Action::Fire(None, wake));
+        *stalled = Some(Stall { by: AnyRef::of(receiver), since: runtime.now(), timer });
+    }
+    if let Some(circle) = circle_of(sender, receiver) {
+        let circle: Vec<String> = circle.iter().map(|process| process.describe()).collect();
+        tracing::error!(
+            pid = %sender.pid(),
+            circle = circle.join(" -> "),
+            "processes wait for room in each other's mailboxes; the last of them goes on"
+        );
+        sender.node().count_stall(StallEvent::InCircle);
+        return release(sender);
+    }
+    sender.node().count_stall(StallEvent::Begun);
+    sender.state.stall();
+    turn.end();
+    bound.wait_for_room(Waiter::Process(AnyRef::of(sender)));
+    if bound.has_room() || receiver.is_gone() {
+        bound.wake_all();
+    }
+}
+
+/// The processes that are stalled by one another, if `sender` is among those whom `receiver` waits for. Each says whom it waits
+/// for before it looks; so of those that make a circle at one time, one sees it.
+fn circle_of(sender: &Header, receiver: &Header) -> Option<Vec<AnyRef>> {
+    /// Longer ones are left to their deadlines.
+    const LONGEST: usize = 64;
+    let mut circle = vec![AnyRef::of(sender), AnyRef::of(receiver)];
+    while circle.len() < LONGEST {
+        let next = circle.last()?.extra_if_any()?.stall.lock().as_ref().map(|stalled| stalled.by.clone())?;
+        let is_closed = std::ptr::eq::<Header>(&*next, sender);
+        circle.push(next);
+        if is_closed {
+            return Some(circle);
+        }
+    }
+    None
+}
+
+/// Whether the process is still stalled: there is no room yet, and it has not waited for too long. For the owner.
+#[cold]
+pub(super) fn is_stalled_still(header: &Header) -> bool {
+    // What else woke it is polled when it goes on.
+    header.state.take_woken();
+    let waited = {
+        let stalled = header.extra().stall.lock();
+        let Some(Stall { by, since, .. }) = &*stalled else { return false };
+        let has_room = by.is_gone() || by.bound().is_none_or(Bound::has_room);
+        let waited = header.node().runtime().now().saturating_duration_since(*since);
+        if !has_room && waited < STALLED_AT_MOST {
+            // It may have been woken for room that another took.
+            if let Some(bound) = by.bound() {
+                bound.wait_for_room(Waiter::Process(AnyRef::of(header)));
+                if !by.is_gone() && !bound.has_room() {
+                    return true;
+                }
+            }
+        }
+        (!has_room).then(|| (waited, by.describe()))
+    };
+    if let Some((waited, by)) = waited
+        && waited >= STALLED_AT_MOST
+    {
+        tracing::warn!(pid = %header.pid(), by, ?waited, "there was no room in a mailbox for too long; its sender goes on");
+        header.node().count_stall(StallEvent::TooLong);
+    }
+    release(header);
+    false
+}
+
+/// The process goes on.
+pub(super) fn release(header: &Header) {
+    let stalled = header.extra_if_any().and_then(|extra| extra.stall.lock().take());
+    let Some(stalled) = stalled else { return };
+    header.node().runtime().timers().cancel(stalled.timer);
+    header.state.release();
+    // It was not polled meanwhile.
+    let _ = header.state.note(Cause::Wake);
+}
+
+/// What is counted of processes that are stalled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StallEvent {
+    Begun,
+    TooLong,
+    InCircle,
+}
+
+/// How often processes were stalled.
+#[derive(Default)]
+pub(crate) struct StallCounts([AtomicU64; 3]);
+
+impl StallCounts {
+    pub(crate) fn count(&self, what: StallEvent) {
+        self.0[what as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn of(&self, what: StallEvent) -> u64 {
+        self.0[what as usize].load(Ordering::Relaxed)
+    }
+}
+
+impl Node {
+    pub(super) fn count_stall(&self, what: StallEvent) {
+        self.stall_counts().count(what);
+    }
+}

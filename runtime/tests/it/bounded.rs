@@ -1,0 +1,453 @@
+//! Mailboxes of a limited length: who waits, what is dropped, and what comes through in any case.
+
+use std::time::{Duration, Instant};
+
+use biotope_runtime::{
+    Address, Bounded, Call, CallFailed, DeadLetter, ExitReason, Info, Overflow, Process, ReplyTo, Runtime, SendError,
+    Status, TimerRef, node, options, process, spawn, spawn_process, time,
+};
+use biotope_testkit::{once, repetitions};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::everywhere;
+use crate::probe::{down, observe};
+
+/// A process whose mailbox has this limit. It takes nothing until it is let go, and then sends on what it takes; the rest of
+/// what it is let go with.
+struct Gated {
+    address: Address<u32>,
+    go: oneshot::Sender<()>,
+    taken: mpsc::UnboundedReceiver<u32>,
+}
+
+fn gated(limit: Bounded) -> Gated {
+    let (go, gate) = oneshot::channel();
+    let (took, taken) = mpsc::unbounded_channel();
+    let body = process(async move |mut me: Process<u32>| {
+        let _ = gate.await;
+        loop {
+            let _ = took.send(me.receive().await?);
+        }
+    });
+    Gated { address: spawn(options(body).mailbox(limit)), go, taken }
+}
+
+impl Gated {
+    /// Lets it go, and returns the next `count` that it takes.
+    async fn takes(self, count: usize) -> Vec<u32> {
+        let Self { go, mut taken, .. } = self;
+        let _ = go.send(());
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.extend(taken.recv().await);
+        }
+        all
+    }
+}
+
+/// A process that casts `messages` to `to`, lets others run, and says so.
+fn sender(to: &Address<u32>, messages: std::ops::Range<u32>) -> (Address<()>, oneshot::Receiver<()>) {
+    let (went_on, goes_on) = oneshot::channel();
+    let to = to.clone();
+    let sender = spawn_process(async move |_: Process<()>| {
+        messages.for_each(|n| to.cast(n));
+        time::yield_now().await;
+        let _ = went_on.send(());
+        Ok(())
+    });
+    (sender, goes_on)
+}
+
+/// Waits until `process` is stalled, and returns by whom.
+async fn stalled(process: &Address<()>) -> Option<biotope_runtime::Pid> {
+    loop {
+        let info = node().process_info(process.pid()).await?;
+        if info.stalled_by.is_some() {
+            assert_eq!(info.status, Status::Stalled);
+            return info.stalled_by;
+        }
+        time::yield_now().await;
+    }
+}
+
+/// Whether no time has passed since `start`, as far as time can be told: it is virtual in a seeded run only.
+fn is_at_once(start: Instant) -> bool {
+    !node().runtime().is_seeded() || time::now() == start
+}
+
+#[test]
+fn who_sends_more_than_fits_goes_on_when_there_is_room() {
+    everywhere("suspend", || {
+        observe(async move |_| {
+            let start = time::now();
+            let receiver = gated(Bounded::to(4));
+            let (sender, mut goes_on) = sender(&receiver.address, 0..6);
+            assert_eq!(stalled(&sender).await, Some(receiver.address.pid()));
+            for _ in 0..5 {
+                time::yield_now().await;
+            }
+            assert!(goes_on.try_recv().is_err(), "it went on while its messages did not fit");
+            assert_eq!(receiver.takes(6).await, [0, 1, 2, 3, 4, 5]);
+            goes_on.await?;
+            assert!(is_at_once(start), "it went on because its time was up");
+            assert_eq!((node().stalls().begun, node().stalls().too_long), (1, 0));
+            assert_eq!(node().dead_letters_of(DeadLetter::Full), 0);
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn beyond_twice_the_limit_a_handler_that_does_not_end_loses_messages() {
+    everywhere("excess", || {
+        observe(async move |_| {
+            let receiver = gated(Bounded::to(3));
+            let (sender, goes_on) = sender(&receiver.address, 0..10);
+            stalled(&sender).await;
+            assert_eq!(node().dead_letters_of(DeadLetter::Full), 4);
+            assert_eq!(receiver.takes(6).await, [0, 1, 2, 3, 4, 5]);
+            goes_on.await?;
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn exits_and_questions_reach_who_is_stalled() {
+    everywhere("kill", || {
+        observe(async move |mut me| {
+            let receiver = gated(Bounded::to(1));
+            let (sender, goes_on) = sender(&receiver.address, 0..2);
+            stalled(&sender).await;
+            let watch = me.monitor(&sender);
+            me.exit(&sender, ExitReason::Shutdown);
+            assert_eq!(down(&mut me, watch).await?, ExitReason::Shutdown);
+            assert!(goes_on.await.is_err());
+            assert_eq!(receiver.takes(2).await, [0, 1]);
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn who_is_stalled_goes_on_after_a_time_without_room() {
+    for seed in 0..repetitions(200) {
+        let body = observe(async move |_| {
+            let receiver = gated(Bounded::to(1));
+            let start = time::now();
+            let (_, goes_on) = sender(&receiver.address, 0..2);
+            goes_on.await?;
+            assert_eq!(time::now() - start, Duration::from_secs(5));
+            assert_eq!(node().stalls().too_long, 1);
+            assert_eq!(receiver.takes(2).await, [0, 1]);
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+#[test]
+fn who_is_stalled_goes_on_when_the_receiver_ends() {
+    everywhere("receiver ends", || {
+        observe(async move |me| {
+            let start = time::now();
+            let receiver = gated(Bounded::to(1));
+            let (sender, goes_on) = sender(&receiver.address, 0..2);
+            stalled(&sender).await;
+            me.exit(&receiver.address, ExitReason::Kill);
+            goes_on.await?;
+            assert!(is_at_once(start), "it went on because its time was up");
+            assert_eq!(node().stalls().too_long, 0);
+            assert_eq!(node().dead_letters_of(DeadLetter::Stopped), 2);
+            Ok(())
+        })
+    });
+}
+
+/// Each of two fills the other's mailbox, before either takes anything.
+#[test]
+fn of_two_who_wait_for_each_other_one_goes_on() {
+    everywhere("circle", || {
+        observe(async move |_| {
+            let (tell, mut told) = mpsc::unbounded_channel();
+            let (to_first, for_first) = oneshot::channel::<Address<u32>>();
+            let (to_second, for_second) = oneshot::channel::<Address<u32>>();
+            let start = |other: oneshot::Receiver<Address<u32>>, tell: mpsc::UnboundedSender<u32>| {
+                let body = process(async move |mut me: Process<u32>| {
+                    let other = other.await?;
+                    (0..2).for_each(|n| other.cast(n));
+                    time::yield_now().await;
+                    for _ in 0..2 {
+                        let _ = tell.send(me.receive().await?);
+                    }
+                    Ok(())
+                });
+                spawn(options(body).mailbox(Bounded::to(1)))
+            };
+            let (first, second) = (start(for_first, tell.clone()), start(for_second, tell));
+            let _ = to_first.send(second);
+            let _ = to_second.send(first);
+            let mut all = Vec::new();
+            while let Some(n) = told.recv().await {
+                all.push(n);
+            }
+            all.sort_unstable();
+            assert_eq!(all, [0, 0, 1, 1]);
+            assert_eq!(node().stalls().too_long, 0, "neither waited until it was too long");
+            Ok(())
+        })
+    });
+}
+
+/// A process that is called; it takes nothing until it is let go.
+fn called(limit: Bounded) -> (Address<ReplyTo<u32>>, oneshot::Sender<()>) {
+    let (go, gate) = oneshot::channel();
+    let body = process(async move |mut me: Process<ReplyTo<u32>>| {
+        let _ = gate.await;
+        for n in 0.. {
+            me.receive().await?.send(n);
+        }
+        Ok(())
+    });
+    (spawn(options(body).mailbox(limit)), go)
+}
+
+#[test]
+fn a_call_waits_for_room_and_its_deadline_runs() {
+    everywhere("call", || {
+        observe(async move |_| {
+            let (callee, go) = called(Bounded::to(1));
+            let waiting = Call::new(&callee, |reply| reply).send();
+            let (asked, answer) = oneshot::channel();
+            let to = callee.clone();
+            spawn_process(async move |_: Process<()>| {
+                let _ = asked.send(Call::new(&to, |reply| reply).await?);
+                Ok(())
+            });
+            time::yield_now().await;
+            let late = Call::new(&callee, |reply| reply).timeout(Duration::from_millis(1)).await;
+            assert_eq!(late, Err(CallFailed::Full));
+            assert_eq!(node().dead_letters_of(DeadLetter::Expired), 1);
+            let _ = go.send(());
+            let (first, second) = (waiting.await?, answer.await?);
+            assert_eq!((first, second), (0, 1));
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn a_call_to_a_full_mailbox_that_suspends_nobody_fails_at_once() {
+    everywhere("call fails", || {
+        observe(async move |_| {
+            for overflow in [Overflow::Reject, Overflow::DropNewest] {
+                let (callee, go) = called(Bounded::to(1).or(overflow));
+                let waiting = Call::new(&callee, |reply| reply).send();
+                assert_eq!(Call::new(&callee, |reply| reply).await, Err(CallFailed::Full));
+                let _ = go.send(());
+                assert_eq!(waiting.await?, 0);
+            }
+            let (callee, go) = called(Bounded::to(1).or(Overflow::DropOldest));
+            let oldest = Call::new(&callee, |reply| reply).send();
+            let newest = Call::new(&callee, |reply| reply).send();
+            assert_eq!(oldest.await, Err(CallFailed::Full));
+            let _ = go.send(());
+            assert_eq!(newest.await?, 0);
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn what_does_not_fit_is_rejected_or_dropped_as_the_owner_chose() {
+    everywhere("overflow", || {
+        observe(async move |_| {
+            let cases = [
+                (Overflow::Reject, [0, 1, 2], DeadLetter::Full),
+                (Overflow::DropNewest, [0, 1, 2], DeadLetter::Dropped),
+                (Overflow::DropOldest, [4, 5, 6], DeadLetter::Dropped),
+            ];
+            for (overflow, left, why) in cases {
+                let before = node().dead_letters_of(why);
+                let receiver = gated(Bounded::to(3).or(overflow));
+                (0..7).for_each(|n| receiver.address.cast(n));
+                assert_eq!(node().dead_letters_of(why) - before, 4);
+                let info = node().process_info(receiver.address.pid()).await.expect("it lives");
+                assert_eq!((info.mailbox_len, info.high_water), (3, Some(3)));
+                assert_eq!(receiver.takes(3).await, left);
+            }
+            assert_eq!(node().stalls().begun, 0);
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn try_cast_hands_back_what_does_not_fit() {
+    everywhere("try", || {
+        observe(async move |_| {
+            for overflow in [Overflow::Suspend, Overflow::Reject, Overflow::DropNewest] {
+                let receiver = gated(Bounded::to(1).or(overflow));
+                assert!(receiver.address.try_cast(0).is_ok());
+                assert!(matches!(receiver.address.try_cast(1), Err(SendError::Full(1))));
+                assert_eq!(receiver.takes(1).await, [0]);
+            }
+            assert_eq!(node().stalls().begun, 0);
+            Ok(())
+        })
+    });
+}
+
+/// From a thread that is no process: a cast that does not fit is lost at once, one that is awaited comes through.
+#[test]
+fn who_is_no_process_awaits_room_or_is_told() {
+    let runtime = Runtime::builder().workers(2).build().expect("threads");
+    let node =
+        runtime.block_on(biotope_runtime::Node::builder("n").runtime(runtime.clone()).start()).expect("it starts");
+    let (go, gate) = oneshot::channel();
+    let (took, mut taken) = mpsc::unbounded_channel();
+    let body = process(async move |mut me: Process<u32>| {
+        let _ = gate.await;
+        loop {
+            let _ = took.send(me.receive().await?);
+        }
+    });
+    let receiver = node.spawn(options(body).mailbox(Bounded::to(1)));
+    receiver.cast(0);
+    receiver.cast(1);
+    assert_eq!(node.dead_letters_of(DeadLetter::Full), 1);
+    let sent = runtime.block_on(async {
+        let (sent, ()) = tokio::join!(receiver.cast_async(2), async {
+            let _ = go.send(());
+        });
+        sent
+    });
+    assert!(sent.is_ok());
+    assert_eq!((taken.blocking_recv(), taken.blocking_recv()), (Some(0), Some(2)));
+    let refused = node.spawn(
+        options(process(async |mut me: Process<u32>| {
+            me.receive_match(|n| *n == 7).await?;
+            Ok(())
+        }))
+        .mailbox(Bounded::to(1).or(Overflow::Reject)),
+    );
+    refused.cast(0);
+    assert!(matches!(runtime.block_on(refused.cast_async(1)), Err(SendError::Full(1))));
+    node.exit(&refused, ExitReason::Kill);
+    runtime.block_on(node.ended(&refused));
+    assert!(matches!(runtime.block_on(refused.cast_async(1)), Err(SendError::NoProc(1))));
+    runtime.block_on(node.shutdown());
+}
+
+#[test]
+fn what_has_to_come_through_does_so_when_the_mailbox_is_full() {
+    everywhere("comes through", || {
+        observe(async move |mut me| {
+            for overflow in [Overflow::Suspend, Overflow::Reject, Overflow::DropNewest, Overflow::DropOldest] {
+                let (go, gate) = oneshot::channel();
+                let (say, alias) = oneshot::channel();
+                let (told, tells) = oneshot::channel();
+                let watched = spawn_process(async |mut me: Process<()>| Ok(me.receive().await?));
+                let watched_pid = watched.pid();
+                let body = process(async move |mut me: Process<u32>| {
+                    me.trap_exits(true);
+                    me.monitor(watched_pid);
+                    let _ = say.send(me.alias());
+                    let _ = gate.await;
+                    let mut all = Vec::new();
+                    for _ in 0..3 {
+                        all.push(me.receive().await?);
+                    }
+                    me.receive_info(|info| if let Info::Down(_) = info { Ok(()) } else { Err(info) }).await?;
+                    me.receive_info(|info| if let Info::Exit(_) = info { Ok(()) } else { Err(info) }).await?;
+                    let _ = told.send(all);
+                    me.receive_match(|_| false).await?;
+                    Ok(())
+                });
+                let receiver = spawn(options(body).mailbox(Bounded::to(1).or(overflow)));
+                let watch = me.monitor(&receiver);
+                let alias = alias.await?;
+                receiver.cast(0);
+                let timer: TimerRef = me.send_after(Duration::ZERO, &receiver, 1);
+                while node().read_timer(timer).is_some() {
+                    time::sleep(Duration::from_millis(1)).await;
+                }
+                alias.cast(2);
+                watched.cast(());
+                node().ended(watched_pid).await;
+                me.exit(&receiver, ExitReason::value("trapped"));
+                let _ = go.send(());
+                let mut all = tells.await?;
+                all.sort_unstable();
+                assert_eq!(all, [0, 1, 2], "{overflow:?}");
+                // Those that do not count took no room, and have left none.
+                assert!(receiver.try_cast(3).is_ok());
+                assert_eq!(receiver.try_cast(4).is_ok(), overflow == Overflow::DropOldest);
+                receiver.stop(ExitReason::Normal);
+                assert_eq!(down(&mut me, watch).await?, ExitReason::Normal);
+            }
+            assert_eq!(node().dead_letters_of(DeadLetter::Dropped), 1);
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn a_mailbox_that_was_used_and_is_empty_gives_its_memory_back() {
+    everywhere("memory", || {
+        observe(async move |mut me| {
+            let echo = spawn_process(async |mut me: Process<ReplyTo<()>>| {
+                loop {
+                    me.receive().await?.send(());
+                }
+            });
+            let before = loop {
+                let info = node().process_info(echo.pid()).await.expect("it lives");
+                if info.status == Status::Waiting {
+                    break info.memory;
+                }
+            };
+            for _ in 0..1_000 {
+                drop(Call::new(&echo, |reply| reply).send());
+            }
+            Call::new(&echo, |reply| reply).await?;
+            let after = loop {
+                let info = node().peek(echo.pid()).expect("it lives");
+                if info.status == Status::Waiting {
+                    break info.memory;
+                }
+                time::yield_now().await;
+            };
+            assert!(after <= before, "{after} bytes, and {before} before");
+            let _ = me.receive().timeout(Duration::ZERO).await;
+            Ok(())
+        })
+    });
+}
+
+/// A flood is two events: one at once, and one for all that came within a second.
+#[test]
+fn a_flood_of_dead_letters_is_one_event_a_second() {
+    for seed in 0..repetitions(50) {
+        let body = observe(async move |_| {
+            let mut events = node().subscribe_dead_letters();
+            let ended = spawn_process(async |_: Process<u32>| Ok(()));
+            node().ended(ended.pid()).await;
+            let start = time::now();
+            ended.cast(0);
+            let first = events.next().await;
+            assert_eq!((first.why, first.count, first.to), (DeadLetter::NoProc, 1, Some(ended.pid())));
+            (0..10_000).for_each(|n| ended.cast(n));
+            let second = events.next().await;
+            assert_eq!((second.count, time::now() - start), (10_000, Duration::from_secs(1)));
+            // Another reason has its own time.
+            let full = gated(Bounded::to(1).or(Overflow::Reject));
+            (0..3).for_each(|n| full.address.cast(n));
+            let third = events.next().await;
+            assert_eq!((third.why, third.count), (DeadLetter::Full, 2));
+            assert_eq!(time::now() - start, Duration::from_secs(1));
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
