@@ -10,6 +10,7 @@
 //!   node, names, registry       a name, a process table, local names, what peers may reach
 //!   keys                        what processes register under keys, with values
 //!   gateway                     the one door to other nodes
+//!   iolist                      bytes in pieces, on their way to a socket
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
 //!   ambient, spawn, entry       `spawn(…)` without a node in the hand; programs
@@ -34,6 +35,7 @@ mod entry;
 mod exit;
 mod gateway;
 mod inspect;
+mod iolist;
 mod keys;
 mod lease;
 mod mailbox;
@@ -70,6 +72,7 @@ pub use gateway::{
     Wire,
 };
 pub use inspect::{DeadLetter, ProcessInfo, Status};
+pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use message::{Accepts, Envelope, Message, Recipient};
 pub use names::{NotRegistered, RegisterError};
