@@ -79,7 +79,7 @@ pub use names::{NotRegistered, RegisterError};
 pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, WeakNode};
 pub use pid::{NodeId, Pid};
 pub use priority::Priority;
-pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveError, Received};
+pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveError, Received, Sizes, sizes};
 pub use registry::{RemoteActors, StartableActors};
 pub use report::CrashReport;
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};

@@ -324,6 +324,11 @@ fn class_of(layout: Layout) -> Option<usize> {
     (is_small && !cfg!(biotope_malloc)).then(|| layout.size().div_ceil(GRAIN) - 1)
 }
 
+/// How large the piece is that something of this layout gets.
+pub(crate) fn piece_of(layout: Layout) -> usize {
+    class_of(layout).map_or(layout.size(), |class| (class + 1) * GRAIN)
+}
+
 #[cold]
 fn allocate_globally(layout: Layout) -> NonNull<u8> {
     // SAFETY: the layouts of cells and blocks have a size other than 0.
