@@ -1,4 +1,4 @@
-//! Large data moves by reference: from process to process, and to a socket.
+//! What is large, and what is small. Large data moves by reference: from process to process, and to a socket.
 //!
 //! An allocator sees every allocation of this program. What is large is made before it looks.
 #![expect(unsafe_code, reason = "an allocator is an unsafe trait, and nothing else sees every allocation")]
@@ -193,4 +193,31 @@ fn an_iolist_reaches_a_socket_without_being_joined() {
     assert_eq!(received.recv().expect("the reader ends"), (expected, sum));
     reader.join().expect("it does not panic");
     assert_eq!(large_allocations(), before, "somebody joined the segments");
+}
+
+/// What a bench of idle processes has a million of.
+#[derive(Actor)]
+struct Idler {
+    number: u64,
+}
+
+#[handlers]
+impl Idler {
+    #[init]
+    fn begin(&mut self) {
+        self.number += 1;
+    }
+
+    #[cast]
+    fn touch(&mut self) {
+        self.number += 1;
+    }
+}
+
+/// With its slot in the table, which is a fifth of a cache line, it stays below 128.
+#[test]
+fn an_idle_process_with_a_word_of_state_takes_112_bytes() {
+    let sizes = biotope::sizes::<Idler>();
+    assert_eq!(sizes.piece, 112, "\n{sizes}");
+    assert_eq!((sizes.state, sizes.handlers.as_slice()), (8, &[("touch", 0)][..]));
 }
