@@ -61,6 +61,9 @@ pub trait Actor: Sized + 'static {
     const OPTIONS: Options = Options::DEFAULT;
     /// The names of its handlers, for lists and reports.
     const HANDLERS: &'static [&'static str] = &[];
+    /// What the arguments of each of [`HANDLERS`](Self::HANDLERS) take in a message, in bytes, for
+    /// [`sizes`](crate::sizes).
+    const ARGUMENTS: &'static [usize] = &[];
 
     /// Which of [`HANDLERS`](Self::HANDLERS) handles `message`.
     fn handler_of(message: &Self::Msg) -> u32 {

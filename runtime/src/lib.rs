@@ -10,6 +10,7 @@
 //!   node, names, registry       a name, a process table, local names, what peers may reach
 //!   keys                        what processes register under keys, with values
 //!   gateway                     the one door to other nodes
+//!   iolist                      bytes in pieces, on their way to a socket
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
 //!   ambient, spawn, entry       `spawn(…)` without a node in the hand; programs
@@ -35,6 +36,7 @@ mod entry;
 mod exit;
 mod gateway;
 mod inspect;
+mod iolist;
 mod keys;
 mod lease;
 mod mailbox;
@@ -72,13 +74,14 @@ pub use gateway::{
     Wire,
 };
 pub use inspect::{ProcessInfo, Status};
+pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use message::{Accepts, Envelope, Message, Recipient};
 pub use names::{NotRegistered, RegisterError};
 pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, Stalls, WeakNode};
 pub use pid::{NodeId, Pid};
 pub use priority::Priority;
-pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveError, Received};
+pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveError, Received, Sizes, sizes};
 pub use registry::{RemoteActors, StartableActors};
 pub use report::CrashReport;
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};

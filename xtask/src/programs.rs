@@ -12,7 +12,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 5] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -39,6 +39,15 @@ const PROGRAMS: [Program; 4] = [
         promised: &[
             "1000 processes passed a token 500 times round: 500000 hops in … s, … hops/s",
             "every process held it 500 times",
+        ],
+    },
+    Program {
+        arguments: &["million", "--", "--count", "20000"],
+        promised: &[
+            "20000 processes: … µs for each to be spawned",
+            "resident memory: …",
+            "20000 answers: … µs for each call",
+            "after the node's shutdown: 0 processes",
         ],
     },
     Program {

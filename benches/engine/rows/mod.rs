@@ -9,6 +9,7 @@ mod ask;
 mod backlog;
 mod big;
 mod chameneos;
+mod crowd;
 mod echo;
 mod flood;
 mod fork_join;
@@ -44,6 +45,9 @@ pub(crate) fn all() -> Vec<Row> {
     vec![
         Row::new("ping_pong", "ns per round trip", (1_000_000, 200_000), |n| biotope(n, ping_pong::on_biotope))
             .against(|n| tokio(n, ping_pong::on_tokio)),
+        Row::new("crowd", "ns per round trip", (1_000_000, 200_000), crowd::on_biotope)
+            .against(crowd::on_tokio)
+            .at_most(3),
         Row::new("ask", "ns per call", (1_000_000, 200_000), |n| biotope(n, ask::on_biotope))
             .against(|n| tokio(n, ask::on_tokio)),
         Row::new("one_to_one", "ns per message", (4_000_000, 1_000_000), |n| biotope(n, flood::one_on_biotope))

@@ -60,7 +60,8 @@ pub(super) fn never_arm(model: &Model) -> Option<TokenStream> {
     (!unused_parameters(model).is_empty()).then(|| quote!(#name::__Never(#never, _) => match #never {},))
 }
 
-fn fields(model: &Model, handler: &Handler) -> TokenStream {
+/// What the handler's variant holds, as the fields of a tuple.
+pub(super) fn fields(model: &Model, handler: &Handler) -> TokenStream {
     let root = &model.root;
     let types = handler.values().map(|value| &value.ty);
     match &handler.does {

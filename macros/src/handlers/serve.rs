@@ -44,6 +44,10 @@ fn names(model: &Model) -> Option<TokenStream> {
         let (cfgs, name) = (&handler.cfgs, handler.name.unraw().to_string());
         quote!(#(#cfgs)* #name)
     });
+    let sizes = model.messages().map(|handler| {
+        let (cfgs, fields) = (&handler.cfgs, messages::fields(model, handler));
+        quote!(#(#cfgs)* ::core::mem::size_of::<(#fields)>())
+    });
     // A handler's number is how many stand before it; those with `cfg`s count where these hold.
     let (mut always, mut sometimes) = (0, TokenStream::new());
     let arms: TokenStream = model
@@ -61,6 +65,7 @@ fn names(model: &Model) -> Option<TokenStream> {
     let never = messages::never_arm(model);
     Some(quote! {
         const HANDLERS: &'static [&'static str] = &[#(#names),*];
+        const ARGUMENTS: &'static [usize] = &[#(#sizes),*];
 
         #[inline]
         fn handler_of(#message: &#msg) -> u32 {

@@ -63,6 +63,10 @@ impl ::biotope::Actor for Cart {
     const NAME: &'static str = <Cart as ::biotope::__private::Declared>::NAME;
     const OPTIONS: ::biotope::Options = <Cart as ::biotope::__private::Declared>::OPTIONS;
     const HANDLERS: &'static [&'static str] = &["add", "clear"];
+    const ARGUMENTS: &'static [usize] = &[
+        ::core::mem::size_of::<(Item, ::biotope::ReplyTo<usize>)>(),
+        ::core::mem::size_of::<()>(),
+    ];
     #[inline]
     fn handler_of(message: &CartMsg) -> u32 {
         match *message {

@@ -31,8 +31,9 @@ const GRAIN: usize = 16;
 /// Larger pieces come from the global allocator.
 const LARGEST: usize = 2_048;
 const CLASSES: usize = LARGEST / GRAIN;
-/// What a pool cuts its pieces from.
-const CHUNK: Layout = match Layout::from_size_align(256 * 1_024, 4_096) {
+/// What a pool cuts its pieces from. A little less than 64 pages: with what an allocator writes in front of it, and
+/// puts in to align it, it takes 64 and not 65.
+const CHUNK: Layout = match Layout::from_size_align(256 * 1_024 - 256, 64) {
     Ok(layout) => layout,
     Err(_) => panic!("a chunk has a valid layout"),
 };
@@ -108,10 +109,7 @@ impl Pool {
         }
         let size = (class + 1) * GRAIN;
         let mut list = List::EMPTY;
-        // The last piece that is cut is the first to be handed out; cutting backwards makes a run of
-        // pieces go up in memory, which the hardware reads ahead.
-        let count = BATCH.min(CHUNK.size() / size);
-        if shelf.left < size * count {
+        if shelf.left < size {
             // SAFETY: the layout of a chunk has a size other than 0.
             let chunk = unsafe { alloc(CHUNK) };
             let Some(chunk) = NonNull::new(chunk) else { handle_alloc_error(CHUNK) };
@@ -119,6 +117,9 @@ impl Pool {
             shelf.cut = chunk.as_ptr();
             shelf.left = CHUNK.size();
         }
+        // The last batch of a chunk has what is left of it. The last piece that is cut is the first to be handed
+        // out; cutting backwards makes a run of pieces go up in memory, which the hardware reads ahead.
+        let count = BATCH.min(shelf.left / size);
         for number in (0..count).rev() {
             // SAFETY: `size * count` bytes are left of the chunk from `cut` on.
             unsafe { list.push(shelf.cut.add(number * size)) };
@@ -324,6 +325,11 @@ fn class_of(layout: Layout) -> Option<usize> {
     (is_small && !cfg!(biotope_malloc)).then(|| layout.size().div_ceil(GRAIN) - 1)
 }
 
+/// How large the piece is that something of this layout gets.
+pub(crate) fn piece_of(layout: Layout) -> usize {
+    class_of(layout).map_or(layout.size(), |class| (class + 1) * GRAIN)
+}
+
 #[cold]
 fn allocate_globally(layout: Layout) -> NonNull<u8> {
     // SAFETY: the layouts of cells and blocks have a size other than 0.
@@ -356,6 +362,21 @@ mod tests {
                 // SAFETY: it was allocated above with this layout.
                 unsafe { magazine.release(piece, layout(size)) };
             }
+        }
+    }
+
+    /// Goal: of a chunk, less than a piece is left unused.
+    #[test]
+    fn a_chunk_is_cut_to_its_end() {
+        let pool = Pool::new();
+        for size in (GRAIN..=LARGEST).step_by(GRAIN) {
+            let class = size / GRAIN - 1;
+            let of_a_chunk = CHUNK.size() / size;
+            let mut pieces = 0;
+            while pieces < of_a_chunk {
+                pieces += pool.take_batch(class).len;
+            }
+            assert_eq!((pieces, pool.shelves[class].lock().chunks.len()), (of_a_chunk, 1), "pieces of {size}");
         }
     }
 

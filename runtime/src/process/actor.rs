@@ -175,6 +175,16 @@ struct Terminating<T> {
     reason: Ending,
 }
 
+/// What the futures take, each with its name.
+pub(super) const fn pending_sizes<A: Actor, F: Futures<A>>() -> [(&'static str, usize); 4] {
+    [
+        ("init", size_of::<F::Init>()),
+        ("handle", size_of::<F::Handle>()),
+        ("info", size_of::<F::Info>()),
+        ("terminate", size_of::<Terminating<F::Terminate>>()),
+    ]
+}
+
 impl<A: Handle, F: Futures<A>> ActorBody<A, F> {
     /// A body whose actor is there.
     pub(crate) fn born(header: &Header, actor: A) -> Self {

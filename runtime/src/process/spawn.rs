@@ -266,7 +266,7 @@ fn launch_body<A: Handle, F: Futures<A>>(
 }
 
 /// The types of the futures of `A`'s handlers.
-fn futures<A: Handle>() -> impl Futures<A> {
+pub(super) fn futures<A: Handle>() -> impl Futures<A> {
     // Whoever calls these (see `Futures`) sees to it that nobody else uses what the pointers lead to as long
     // as the future lives.
     Made::by(

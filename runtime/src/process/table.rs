@@ -1,8 +1,12 @@
 //! From pid to process. A slot that is used again has another generation, so that an old pid finds nobody.
 //!
 //! ```text
-//!   slot = [ generation | lock ] [ process ]        in chunks that double in size and never move
+//!   slot = generation, lock, process            five to a group, which is a cache line
+//!   group, group, …                             in chunks that double in size and never move
 //! ```
+//!
+//! A chunk is had zeroed, which is what a free slot is, so that the operating system gives it a page when the first
+//! process comes to be there.
 //!
 //! Free slots move between the table and the workers by the batch ([`Allotment`](super::allotment::Allotment)), so that a process that
 //! begins or ends takes no lock of the whole table.
@@ -22,17 +26,21 @@ use super::turn::Turn;
 use crate::memory::prefetch;
 use crate::node::Node;
 use crate::pid::{NodeId, Pid};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, spin_loop, yield_thread};
+use crate::sync::{AtomicPtr, AtomicU32, Ordering, spin_loop, yield_thread};
 
 /// How many slots the first chunk has.
 const FIRST: usize = 256;
 const CHUNKS: usize = 24;
-const LOCKED: u64 = 1;
-const GENERATION_SHIFT: u32 = 32;
+/// How many slots share a cache line: of twelve bytes each.
+const GROUP: usize = 5;
+const LOCKED: u32 = 1;
+const GENERATION_SHIFT: u32 = 1;
+/// A slot is used so often, and then no more.
+const GENERATIONS: u32 = 1 << (32 - GENERATION_SHIFT);
 
 pub(crate) struct Table {
     node: NodeId,
-    chunks: [AtomicPtr<Slot>; CHUNKS],
+    chunks: [AtomicPtr<Group>; CHUNKS],
     /// How many slots were ever used.
     used: AtomicU32,
     free: Mutex<Free>,
@@ -46,17 +54,26 @@ struct Free {
     waiting: Vec<(u32, Waker)>,
 }
 
-struct Slot {
-    /// Generation in the high half, lock in the lowest bit.
-    word: AtomicU64,
-    process: AtomicPtr<Header>,
+/// Some slots. Of zeros all of them are free, in their first generation.
+#[repr(C, align(64))]
+struct Group {
+    processes: [AtomicPtr<Header>; GROUP],
+    /// The generation of each, and its lock in the lowest bit.
+    words: [AtomicU32; GROUP],
+}
+
+/// One slot of a group.
+#[derive(Clone, Copy)]
+struct Slot<'a> {
+    word: &'a AtomicU32,
+    process: &'a AtomicPtr<Header>,
 }
 
 /// A pid and its slot.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry<'a> {
     pub(crate) pid: Pid,
-    slot: &'a Slot,
+    slot: Slot<'a>,
 }
 
 impl Table {
@@ -113,7 +130,7 @@ impl Table {
     #[inline]
     pub(crate) fn find(&self, pid: Pid) -> Option<Entry<'_>> {
         let slot = self.slot(pid.slot())?;
-        prefetch(NonNull::from(slot).cast());
+        prefetch(NonNull::from(slot.word).cast());
         Some(Entry { pid, slot })
     }
 
@@ -129,7 +146,7 @@ impl Table {
             return;
         }
         slot.process.store(ptr::null_mut(), Ordering::Relaxed);
-        let next = generation.checked_add(1);
+        let next = Some(generation + 1).filter(|next| *next < GENERATIONS);
         slot.unlock(next.unwrap_or(generation));
         // A slot whose generations are used up is not used again.
         if next.is_some() {
@@ -201,8 +218,9 @@ impl Table {
             let (chunk, _) = place(number);
             assert!(chunk < CHUNKS, "a node has fewer than 2^32 processes at once");
             if self.chunks[chunk].load(Ordering::Relaxed).is_null() {
-                let slots: Box<[Slot]> = (0..FIRST << chunk).map(|_| Slot::empty()).collect();
-                self.chunks[chunk].store(Box::into_raw(slots).cast(), Ordering::Release);
+                // SAFETY: null pointers and numbers are zeros.
+                let groups = unsafe { Box::<[Group]>::new_zeroed_slice(groups_of(chunk)).assume_init() };
+                self.chunks[chunk].store(Box::into_raw(groups).cast(), Ordering::Release);
             }
         }
         self.used.store(numbers.end, Ordering::Release);
@@ -211,25 +229,26 @@ impl Table {
     }
 
     #[inline]
-    fn slot(&self, number: u32) -> Option<&Slot> {
+    fn slot(&self, number: u32) -> Option<Slot<'_>> {
         if number >= self.used.load(Ordering::Acquire) {
             return None;
         }
         let (chunk, at) = place(number);
-        let slots = NonNull::new(self.chunks[chunk].load(Ordering::Acquire))?;
-        // SAFETY: the chunk has `FIRST << chunk` slots, of which this is one, and lives as long as the
-        // table.
-        Some(unsafe { slots.add(at).as_ref() })
+        let groups = NonNull::new(self.chunks[chunk].load(Ordering::Acquire))?;
+        // SAFETY: the chunk has `FIRST << chunk` slots in its groups, of which this is one, and lives as long as
+        // the table.
+        let group = unsafe { groups.add(at / GROUP).as_ref() };
+        Some(Slot { word: &group.words[at % GROUP], process: &group.processes[at % GROUP] })
     }
 }
 
 impl Drop for Table {
     fn drop(&mut self) {
         for (number, chunk) in self.chunks.iter_mut().enumerate() {
-            let slots = *chunk.get_mut();
-            if !slots.is_null() {
+            let groups = *chunk.get_mut();
+            if !groups.is_null() {
                 // SAFETY: it was made by `use_more` with this length, and nobody refers to it any more.
-                drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(slots, FIRST << number)) });
+                drop(unsafe { Box::from_raw(ptr::slice_from_raw_parts_mut(groups, groups_of(number))) });
             }
         }
     }
@@ -242,16 +261,17 @@ fn place(number: u32) -> (usize, usize) {
     (chunk, shifted - (FIRST << chunk))
 }
 
-impl Slot {
-    fn empty() -> Self {
-        Self { word: AtomicU64::new(0), process: AtomicPtr::new(ptr::null_mut()) }
+/// How many groups a chunk has. Of the last some slots may never be used.
+fn groups_of(chunk: usize) -> usize {
+    (FIRST << chunk).div_ceil(GROUP)
+}
+
+impl Slot<'_> {
+    fn generation(self) -> u32 {
+        self.word.load(Ordering::Acquire) >> GENERATION_SHIFT
     }
 
-    fn generation(&self) -> u32 {
-        (self.word.load(Ordering::Acquire) >> GENERATION_SHIFT) as u32
-    }
-
-    fn is_empty(&self) -> bool {
+    fn is_empty(self) -> bool {
         let generation = self.lock();
         let is_empty = self.process.load(Ordering::SeqCst).is_null();
         self.unlock(generation);
@@ -259,7 +279,7 @@ impl Slot {
     }
 
     /// The process here, if there is one, of this generation if one is given.
-    fn process_of(&self, generation: Option<u32>) -> Option<AnyRef> {
+    fn process_of(self, generation: Option<u32>) -> Option<AnyRef> {
         let locked = self.lock();
         // SeqCst: with the swap in `insert`, which takes no lock.
         let process = self.process.load(Ordering::SeqCst);
@@ -271,22 +291,22 @@ impl Slot {
         process
     }
 
-    fn lock(&self) -> u32 {
+    fn lock(self) -> u32 {
         let mut tries = 0_u32;
         loop {
             let word = self.word.load(Ordering::Relaxed);
             if word & LOCKED == 0
                 && self.word.compare_exchange_weak(word, word | LOCKED, Ordering::Acquire, Ordering::Relaxed).is_ok()
             {
-                return (word >> GENERATION_SHIFT) as u32;
+                return word >> GENERATION_SHIFT;
             }
             tries += 1;
             if tries.is_multiple_of(64) { yield_thread() } else { spin_loop() }
         }
     }
 
-    fn unlock(&self, generation: u32) {
-        self.word.store(u64::from(generation) << GENERATION_SHIFT, Ordering::Release);
+    fn unlock(self, generation: u32) {
+        self.word.store(generation << GENERATION_SHIFT, Ordering::Release);
     }
 }
 
@@ -302,6 +322,13 @@ mod tests {
         assert_eq!(place(767), (1, 511));
         assert_eq!(place(768), (2, 0));
         assert!(place(u32::MAX - FIRST as u32).0 < CHUNKS);
+    }
+
+    /// Goal: what a process costs beside its cell is what is promised.
+    #[test]
+    fn a_group_is_a_cache_line_with_as_many_slots_as_it_holds() {
+        assert_eq!(size_of::<Group>(), 64);
+        assert_eq!(GROUP, 64 / (size_of::<AtomicPtr<Header>>() + size_of::<AtomicU32>()));
     }
 
     #[test]

@@ -1,0 +1,223 @@
+//! What is large, and what is small. Large data moves by reference: from process to process, and to a socket.
+//!
+//! An allocator sees every allocation of this program. What is large is made before it looks.
+#![expect(unsafe_code, reason = "an allocator is an unsafe trait, and nothing else sees every allocation")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Read;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+use biotope::prelude::*;
+use bytes::Bytes;
+use tokio::net::TcpStream;
+
+const MIB: usize = 1_024 * 1_024;
+/// What nobody needs for anything but a copy of what the tests send.
+const LARGE: usize = MIB;
+
+struct Watching;
+
+static LARGE_ONES: AtomicUsize = AtomicUsize::new(0);
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+#[global_allocator]
+static ALLOCATOR: Watching = Watching;
+
+fn note(size: usize) {
+    if size >= LARGE {
+        LARGE_ONES.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: every method hands its arguments on to `System` unchanged and returns what `System` returns, so what
+// `System` guarantees of a `GlobalAlloc` holds here. `note` touches an atomic: it neither allocates nor unwinds.
+unsafe impl GlobalAlloc for Watching {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc`, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        note(layout.size());
+        // SAFETY: the caller keeps the contract of `alloc_zeroed`, which is the same.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        note(new_size);
+        // SAFETY: the caller keeps the contract of `realloc`, and `block` came from `System`.
+        unsafe { System.realloc(block, layout, new_size) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`, and `block` came from `System`.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+/// No other test allocates as long as this lives.
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn large_allocations() -> usize {
+    LARGE_ONES.load(Ordering::Relaxed)
+}
+
+/// Runs `body` as a process on a node of its own, with two workers.
+fn run(body: impl Future<Output = biotope::Result<()>> + Send + 'static) {
+    let runtime = Runtime::builder().workers(2).build().expect("the machine gives two threads");
+    let node = runtime.block_on(Node::builder("large").runtime(runtime.clone()).start()).expect("the node starts");
+    runtime.block_on(biotope::run_on(&node, body)).expect("it ends without an error");
+}
+
+/// Passes on what it is given. The last gives it back.
+#[derive(Actor)]
+struct Relay {
+    next: Option<ActorRef<Relay>>,
+}
+
+struct Load {
+    data: Bytes,
+    shared: Arc<[u8]>,
+    home: ReplyTo<(Bytes, Arc<[u8]>)>,
+}
+
+#[handlers]
+impl Relay {
+    /// By calls, casts and async handlers, as all of them move what they carry.
+    async fn send(&mut self, data: Bytes, shared: Arc<[u8]>, home: ReplyTo<(Bytes, Arc<[u8]>)>) {
+        time::yield_now().await;
+        self.pass(Load { data, shared, home });
+    }
+
+    #[cast]
+    fn pass(&mut self, load: Load) {
+        match &self.next {
+            Some(next) => next.pass(load),
+            None => load.home.send((load.data, load.shared)),
+        }
+    }
+}
+
+#[test]
+fn what_is_large_goes_through_processes_without_a_copy() {
+    let _alone = alone();
+    let before = large_allocations();
+    let data = Bytes::from(vec![7; 16 * MIB]);
+    let shared: Arc<[u8]> = vec![9; 16 * MIB].into();
+    let made = large_allocations();
+    assert!(made > before, "what is large is seen");
+
+    run(async move {
+        let mut first = spawn(Relay { next: None });
+        for _ in 0..10 {
+            first = spawn(Relay { next: Some(first) });
+        }
+        let (to_data, to_shared) = (data.as_ptr(), shared.as_ptr().addr());
+        let to_data = to_data.addr();
+        let (data, shared) = first.send(data, shared).await?;
+        assert_eq!((data.as_ptr().addr(), shared.as_ptr().addr()), (to_data, to_shared));
+
+        // To many at once, in straight-line code: each has the same bytes.
+        let (sender, mut at) = tokio::sync::mpsc::unbounded_channel();
+        for _ in 0..10 {
+            let sender = sender.clone();
+            let receiver = spawn_process(async move |mut me: Process<(Bytes, Arc<[u8]>)>| {
+                let (data, shared) = me.receive().await?;
+                let _ = sender.send((data.as_ptr().addr(), shared.as_ptr().addr()));
+                Ok(())
+            });
+            receiver.cast((data.clone(), Arc::clone(&shared)));
+        }
+        for _ in 0..10 {
+            assert_eq!(at.recv().await, Some((to_data, to_shared)));
+        }
+        Ok(())
+    });
+    assert_eq!(large_allocations(), made, "somebody copied");
+}
+
+#[test]
+fn an_iolist_reaches_a_socket_without_being_joined() {
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a port");
+    let address = listener.local_addr().expect("it is bound");
+    let body = Bytes::from(vec![7; 16 * MIB]);
+    let shared: Arc<[u8]> = vec![9; 4 * MIB].into();
+    let expected = 4 + body.len() + shared.len() + 3;
+    let before = large_allocations();
+
+    // Counts what comes, and adds it up; into a buffer that is smaller than what is looked for.
+    let (sender, received) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().expect("somebody connects");
+        let (mut buffer, mut count, mut sum) = (vec![0; 64 * 1_024], 0_usize, 0_u64);
+        loop {
+            match socket.read(&mut buffer).expect("the socket is read") {
+                0 => break,
+                read => {
+                    count += read;
+                    sum += buffer[..read].iter().map(|byte| u64::from(*byte)).sum::<u64>();
+                }
+            }
+        }
+        sender.send((count, sum)).expect("the test waits");
+    });
+    let sum =
+        7 * (16 * MIB as u64) + 9 * (4 * MIB as u64) + b"headend".iter().map(|byte| u64::from(*byte)).sum::<u64>();
+
+    // Made by one process, written by another.
+    run(async move {
+        let (sender, ended) = tokio::sync::oneshot::channel();
+        let writer = spawn_process(async move |mut me: Process<IoList>| {
+            let mut list = me.receive().await?;
+            let mut socket = TcpStream::connect(address).await?;
+            list.write_to(&mut socket).await?;
+            let _ = sender.send(list.len());
+            Ok(())
+        });
+        let mut parts = IoList::from(body);
+        parts.push(Bytes::from_owner(shared));
+        let mut list = IoList::from("head");
+        list.append(parts);
+        list.push(&b"end"[..]);
+        writer.cast(list);
+        assert_eq!(ended.await?, 0);
+        Ok(())
+    });
+    assert_eq!(received.recv().expect("the reader ends"), (expected, sum));
+    reader.join().expect("it does not panic");
+    assert_eq!(large_allocations(), before, "somebody joined the segments");
+}
+
+/// What a bench of idle processes has a million of.
+#[derive(Actor)]
+struct Idler {
+    number: u64,
+}
+
+#[handlers]
+impl Idler {
+    #[init]
+    fn begin(&mut self) {
+        self.number += 1;
+    }
+
+    #[cast]
+    fn touch(&mut self) {
+        self.number += 1;
+    }
+}
+
+/// With its slot in the table, which is a fifth of a cache line, it stays below 128.
+#[test]
+fn an_idle_process_with_a_word_of_state_takes_112_bytes() {
+    let sizes = biotope::sizes::<Idler>();
+    assert_eq!(sizes.piece, 112, "\n{sizes}");
+    assert_eq!((sizes.state, sizes.handlers.as_slice()), (8, &[("touch", 0)][..]));
+}
