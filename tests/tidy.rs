@@ -24,7 +24,8 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// All that the runtime is made of. It knows no network, no codec and no file format.
-const MADE_OF: [&str; 12] = [
+const MADE_OF: [&str; 13] = [
+    "bumpalo",
     "crossbeam-deque",
     "crossbeam-queue",
     "erased-serde",

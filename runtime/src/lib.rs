@@ -37,7 +37,7 @@ mod inspect;
 mod keys;
 mod lease;
 mod mailbox;
-mod memory;
+pub mod memory;
 mod message;
 mod names;
 mod node;

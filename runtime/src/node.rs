@@ -90,6 +90,9 @@ pub struct SpawnOptions {
     pub label: Option<Arc<str>>,
     /// The process that leads its group; the parent's, unless this says otherwise.
     pub group_leader: Option<Pid>,
+    /// How many bytes it may have allocated, as in [`Options::max_memory`](crate::Options::max_memory); the actor's
+    /// own limit, unless this says otherwise.
+    pub max_memory: Option<usize>,
 }
 
 impl SpawnOptions {
