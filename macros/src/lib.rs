@@ -32,6 +32,7 @@ use quote::quote;
 /// | option | meaning |
 /// |---|---|
 /// | `mailbox = bounded(1024)` | at most so many messages wait; `unbounded`, the default, is no limit |
+/// | `max_memory = 64 * 1024 * 1024` | one that has allocated more bytes is ended after its handler; needs `memory::Accounting` |
 /// | `trap_exit` | exit signals become `Exit` messages from the first instruction on |
 /// | `name = "shop.Cart"` | the name in lists, in reports and between nodes; else the type's own |
 /// | `crate = path` | where biotope is, if not at `::biotope` |
