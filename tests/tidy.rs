@@ -24,7 +24,8 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// All that the runtime is made of. It knows no network, no codec and no file format.
-const MADE_OF: [&str; 13] = [
+const MADE_OF: [&str; 14] = [
+    "bumpalo",
     // What an `IoList` is a list of: bytes that many hold and nobody copies.
     "bytes",
     "crossbeam-deque",
@@ -157,8 +158,8 @@ fn what_decides_reads_no_clock_and_does_nothing() {
     assert_none(wrong);
 }
 
-/// Everything that outlives a runtime. All but the last two belong to a thread.
-const STATICS: [&str; 7] = [
+/// Everything that outlives a runtime. What does not say otherwise belongs to a thread.
+const STATICS: [&str; 9] = [
     // Which worker this thread is, and so which process runs here; on whose behalf something is read; why
     // messages are dropped; whether a timer does what is done.
     "runtime/src/process/turn.rs:CURRENT",
@@ -170,6 +171,10 @@ const STATICS: [&str; 7] = [
     "runtime/src/panics.rs:HOOK",
     // What the waker of a process does: functions, and a place by which it is told from other wakers.
     "runtime/src/process/reference.rs:WAKER",
+    // Of the whole program: that its allocator counts, which it has one of; and the accounts that blocks lead to
+    // which outlive their process, its node and its runtime.
+    "runtime/src/memory/accounting.rs:INSTALLED",
+    "runtime/src/process/accounts.rs:SPARE",
 ];
 
 #[test]
@@ -196,7 +201,7 @@ const SAFE: [&str; 6] = [
 
 /// The files of the runtime that have some. Each says on its first lines what for, and each block who
 /// guarantees what.
-const UNSAFE: [&str; 26] = [
+const UNSAFE: [&str; 28] = [
     // A pointer that is an address, or a way to another node.
     "runtime/src/address.rs",
     // A reply is written into the place that its caller lends.
@@ -210,6 +215,9 @@ const UNSAFE: [&str; 26] = [
     "runtime/src/memory/mod.rs",
     "runtime/src/memory/words.rs",
     "runtime/src/mailbox/parcel.rs",
+    // An allocator is an unsafe trait; the owner of a block is in front of it, and leads to pages made by hand.
+    "runtime/src/memory/accounting.rs",
+    "runtime/src/process/accounts.rs",
     // References that are counted apart.
     "runtime/src/lease.rs",
     // The cell, and what its owner does with it.

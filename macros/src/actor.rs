@@ -18,6 +18,12 @@ fn declare(input: TokenStream) -> Result<TokenStream> {
     let mut options = Options::of_attributes("actor", &input.attrs)?;
     let mailbox: Option<Mailbox> = options.value("mailbox", "mailbox = bounded(1024)")?;
     let trap_exit = options.flag("trap_exit")?;
+    let max_memory: Option<Expr> = options.value("max_memory", "max_memory = 64 * 1024 * 1024")?;
+    if let Some(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) = &max_memory
+        && number.base10_digits() == "0"
+    {
+        return Err(Error::new(number.span(), "a process has some memory"));
+    }
     let name: Option<LitStr> = options.value("name", "name = \"shop.Cart\"")?;
     let root = options.root()?;
     options.finish()?;
@@ -40,6 +46,9 @@ fn declare(input: TokenStream) -> Result<TokenStream> {
     }
     if trap_exit.is_some() {
         fields.extend(quote!(trap_exit: true,));
+    }
+    if let Some(bytes) = max_memory {
+        fields.extend(quote!(max_memory: ::core::option::Option::Some(#bytes),));
     }
     let options = match fields.is_empty() {
         true => quote!(#root::Options::DEFAULT),

@@ -89,11 +89,16 @@ pub struct Options {
     pub mailbox: Option<Bounded>,
     /// Whether exit signals become [`Exit`](crate::Exit) messages from the first instruction on.
     pub trap_exit: bool,
+    /// How many bytes a process may have allocated that nobody has freed; `None` is no limit. One that has more is
+    /// ended after the handler that runs, or where it awaits something, with
+    /// [`ExitReason::MemoryLimit`]. This needs the allocator [`Accounting`](crate::memory::Accounting): without it,
+    /// such an actor does not start.
+    pub max_memory: Option<usize>,
 }
 
 impl Options {
     /// No limit, not trapping.
-    pub const DEFAULT: Self = Self { mailbox: None, trap_exit: false };
+    pub const DEFAULT: Self = Self { mailbox: None, trap_exit: false, max_memory: None };
 }
 
 impl Default for Options {

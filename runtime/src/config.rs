@@ -36,6 +36,10 @@ pub(crate) const COARSE: Duration = Duration::from_millis(50);
 /// How many threads may run blocking work at once, unless the runtime is told otherwise. More waits.
 pub(crate) const BLOCKING_THREADS: usize = 512;
 
+/// How many bytes of scratch memory a worker keeps when the code that used it is over. What is more goes back to the
+/// global allocator.
+pub(crate) const SCRATCH_KEPT: usize = 256 * 1_024;
+
 /// How long a node that shuts down waits for its processes to end before it kills them.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 

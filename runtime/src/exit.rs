@@ -34,6 +34,13 @@ pub enum ExitReason {
     NoConnection,
     /// It waited too long for something.
     Timeout,
+    /// It had allocated more than its `max_memory` at the end of a handler, or where it awaited something.
+    MemoryLimit {
+        /// How many bytes it may have.
+        limit: u64,
+        /// How many it had.
+        used: u64,
+    },
     /// Its code panicked.
     Panic(Arc<PanicReport>),
     /// Its code returned an error.
@@ -125,6 +132,7 @@ impl PartialEq for ExitReason {
             | (R::NoProc, R::NoProc)
             | (R::NoConnection, R::NoConnection)
             | (R::Timeout, R::Timeout) => true,
+            (R::MemoryLimit { limit: a, used: x }, R::MemoryLimit { limit: b, used: y }) => a == b && x == y,
             (R::ShutdownWith(a), R::ShutdownWith(b)) => a == b,
             (R::Panic(a), R::Panic(b)) => a.message == b.message,
             (R::Error(a), R::Error(b)) => Arc::ptr_eq(a, b) || a.to_string() == b.to_string(),
@@ -146,6 +154,9 @@ impl fmt::Display for ExitReason {
             Self::NoProc => f.write_str("noproc"),
             Self::NoConnection => f.write_str("noconnection"),
             Self::Timeout => f.write_str("timeout"),
+            Self::MemoryLimit { limit, used } => {
+                write!(f, "memory limit: it has allocated {used} bytes, and may have {limit}")
+            }
             Self::Panic(report) => write!(f, "{report}"),
             Self::Error(error) => write!(f, "{error}"),
             Self::Value(value) => write!(f, "{value:?}"),
@@ -295,6 +306,7 @@ enum Wire {
     Timeout,
     Panic { message: String, location: Option<String>, backtrace: Option<String> },
     Other { type_name: String, text: String },
+    MemoryLimit { limit: u64, used: u64 },
 }
 
 impl ExitReason {
@@ -308,6 +320,7 @@ impl ExitReason {
             Self::NoProc => Wire::NoProc,
             Self::NoConnection => Wire::NoConnection,
             Self::Timeout => Wire::Timeout,
+            Self::MemoryLimit { limit, used } => Wire::MemoryLimit { limit: *limit, used: *used },
             Self::Panic(report) => {
                 let PanicReport { message, location, backtrace } = (**report).clone();
                 Wire::Panic { message, location, backtrace }
@@ -330,6 +343,7 @@ impl ExitReason {
             Wire::NoProc => Self::NoProc,
             Wire::NoConnection => Self::NoConnection,
             Wire::Timeout => Self::Timeout,
+            Wire::MemoryLimit { limit, used } => Self::MemoryLimit { limit, used },
             Wire::Panic { message, location, backtrace } => {
                 Self::Panic(Arc::new(PanicReport { message, location, backtrace }))
             }
@@ -362,6 +376,7 @@ mod tests {
             R::NoProc,
             R::NoConnection,
             R::Timeout,
+            R::MemoryLimit { limit: 1, used: 2 },
         ];
         for reason in all {
             let bytes = rmp_serde::to_vec(&reason).unwrap();

@@ -69,6 +69,9 @@ pub struct ProcessInfo {
     pub reductions: u64,
     /// How many bytes it takes, without what its state and messages have allocated.
     pub memory: usize,
+    /// How many bytes it has allocated that nobody has freed, each block rounded up to 16, without what `memory`
+    /// counts. `None` without the allocator [`Accounting`](crate::memory::Accounting).
+    pub allocated: Option<u64>,
     /// Whom it is linked to.
     pub links: Vec<Pid>,
     /// Whom, or what name, it monitors.
@@ -106,6 +109,7 @@ impl ProcessInfo {
             messages: Vec::new(),
             reductions: header.reductions(),
             memory: header.memory(),
+            allocated: header.allocated(),
             links: Vec::new(),
             monitors: Vec::new(),
             monitored_by: Vec::new(),

@@ -14,7 +14,7 @@
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
 //!   ambient, spawn, entry       `spawn(…)` without a node in the hand; programs
-//!   memory, lease, sync         what all of it is made of
+//!   memory, lease, sync         what all of it is made of; what processes allocate, counted
 //! ```
 //!
 //! This crate knows no network, no codec and no supervisor. To read it, follow a message: `call` →
@@ -40,7 +40,7 @@ mod iolist;
 mod keys;
 mod lease;
 mod mailbox;
-mod memory;
+pub mod memory;
 mod message;
 mod names;
 mod node;

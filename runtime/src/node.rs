@@ -94,6 +94,9 @@ pub struct SpawnOptions {
     pub group_leader: Option<Pid>,
     /// The limit of its mailbox; the actor's, unless this says otherwise.
     pub mailbox: Option<Bounded>,
+    /// How many bytes it may have allocated, as in [`Options::max_memory`](crate::Options::max_memory); the actor's
+    /// own limit, unless this says otherwise.
+    pub max_memory: Option<usize>,
 }
 
 /// How often processes of a node were suspended because they sent more than fitted into a mailbox.

@@ -13,6 +13,7 @@ use crate::address::{ActorRef, Address};
 use crate::ambient;
 use crate::call::{self, CallFailed, ReplyTo};
 use crate::exit::{Error, ExitReason};
+use crate::memory;
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
 use crate::priority::Priority;
@@ -104,11 +105,12 @@ pub struct Configured<S> {
     priority: Option<Priority>,
     label: Option<Arc<str>>,
     mailbox: Option<Bounded>,
+    max_memory: Option<usize>,
 }
 
 /// `what`, to be spawned in another way than usual: `spawn(options(cart).priority(Priority::High))`.
 pub fn options<S: Spawn>(what: S) -> Configured<S> {
-    Configured { what, priority: None, label: None, mailbox: None }
+    Configured { what, priority: None, label: None, mailbox: None, max_memory: None }
 }
 
 impl<S> Configured<S> {
@@ -129,6 +131,12 @@ impl<S> Configured<S> {
         self.mailbox = Some(limit);
         self
     }
+
+    /// How many bytes it may have allocated, as in [`Options::max_memory`](crate::Options::max_memory).
+    pub fn max_memory(mut self, bytes: usize) -> Self {
+        self.max_memory = Some(bytes);
+        self
+    }
 }
 
 impl<S: Spawn> Spawn for Configured<S> {
@@ -138,7 +146,8 @@ impl<S: Spawn> Spawn for Configured<S> {
         let priority = self.priority.unwrap_or(options.priority);
         let label = self.label.or_else(|| options.label.clone());
         let mailbox = self.mailbox.or(options.mailbox);
-        self.what.spawn_on(node, &SpawnOptions { priority, label, mailbox, ..options.clone() })
+        let max_memory = self.max_memory.or(options.max_memory);
+        self.what.spawn_on(node, &SpawnOptions { priority, label, mailbox, max_memory, ..options.clone() })
     }
 }
 
@@ -196,6 +205,12 @@ pub enum StartError {
     /// The arguments could not be decoded.
     #[error("malformed arguments: {0}")]
     Malformed(String),
+    /// It has a limit of memory, and nothing counts what it allocates.
+    #[error(
+        "`max_memory` needs an allocator that counts: write `#[global_allocator] static ALLOCATOR: \
+         biotope::memory::Accounting = biotope::memory::Accounting::new();` in the program"
+    )]
+    MemoryNotCounted,
 }
 
 impl<A: Handle + Start> Spec<A> {
@@ -249,9 +264,15 @@ impl<A: Handle + Start> Spec<A> {
         node: &Node,
         options: SpawnOptions,
     ) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
-        let (started, reply) = call::place();
-        let (reference, _) = self.launch(node, &options, Some(reply));
+        let is_limited = A::OPTIONS.max_memory.or(options.max_memory).is_some();
+        let started = if is_limited && !memory::is_installed() {
+            None
+        } else {
+            let (started, reply) = call::place();
+            Some((started, self.launch(node, &options, Some(reply)).0))
+        };
         async move {
+            let (started, reference) = started.ok_or(StartError::MemoryNotCounted)?;
             match started.await {
                 Ok(outcome) => outcome.map(|()| reference),
                 // The process was ended from outside while it started.

@@ -12,6 +12,7 @@
 //! | `idle` | work that nobody is woken for |
 //! | `next` | a process lost or run twice between a worker and whoever takes over from it |
 //! | `lease` | a node that goes while a cell refers to it, or never |
+//! | `account` | memory that is taken from the account of the next process, or lost |
 #![cfg(test)]
 #![allow(dead_code, reason = "a model uses of a shipped file what it needs")]
 
@@ -74,6 +75,8 @@ mod memory {
     }
 }
 
+#[path = "../../src/memory/account.rs"]
+mod account;
 #[path = "../../src/lease.rs"]
 mod lease;
 #[path = "../../src/mailbox/queue.rs"]

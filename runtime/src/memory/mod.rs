@@ -1,5 +1,6 @@
-//! Memory for processes and for the blocks of their mailboxes.
+//! Memory: the allocator that charges processes for what they allocate, and what the runtime has of its own.
 //!
+//! # For processes and the blocks of their mailboxes
 //! Both come and go by the million in few sizes. A [`Pool`] belongs to a runtime; each of its workers has
 //! a [`Magazine`] of free pieces by size, so that most pieces are had and given back without a lock:
 //!
@@ -13,9 +14,12 @@
 //! is dropped; whoever holds a piece keeps the pool alive (a cell holds its node, which holds it).
 //!
 //! Large pieces, and all pieces under `--cfg biotope_malloc` (so that sanitizers see each of them), come
-//! from the global allocator.
+//! from the global allocator. Whatever a pool takes from there is on no process's account.
 #![expect(unsafe_code, reason = "raw memory, handed out and taken back")]
 
+mod account;
+mod accounting;
+mod scratch;
 mod words;
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -24,6 +28,13 @@ use std::ptr::{self, NonNull};
 
 use parking_lot::Mutex;
 
+use crate::process::turn::uncharged;
+
+pub(crate) use self::account::{Account, Charged, Owner};
+pub use self::accounting::Accounting;
+pub(crate) use self::accounting::is_installed;
+pub(crate) use self::scratch::Arena;
+pub use self::scratch::Scratch;
 pub(crate) use self::words::{prefetch, relocate, take_out};
 
 /// Pieces come in multiples of this, and are aligned to it.
@@ -139,7 +150,7 @@ impl<'a> Magazine<'a> {
 
     #[cold]
     fn fill(&self, class: usize) -> NonNull<u8> {
-        let mut batch = self.pool.take_batch(class);
+        let mut batch = uncharged(|| self.pool.take_batch(class));
         let Some(piece) = batch.pop() else { unreachable!("a batch has a piece") };
         // SAFETY: a magazine stays on its thread, and no reference to its lists is held across a call.
         unsafe { (*self.lists.get())[class] = batch };
@@ -150,7 +161,7 @@ impl<'a> Magazine<'a> {
     fn thin(&self, class: usize) {
         // SAFETY: as in `fill`.
         let batch = unsafe { (&mut *self.lists.get())[class].split() };
-        self.pool.shelves[class].lock().batches.push(batch);
+        uncharged(|| self.pool.shelves[class].lock().batches.push(batch));
     }
 }
 
@@ -205,7 +216,7 @@ impl Memory for Pool {
     #[cold]
     fn allocate(&self, layout: Layout) -> NonNull<u8> {
         match class_of(layout) {
-            Some(class) => self.allocate_shared(class),
+            Some(class) => uncharged(|| self.allocate_shared(class)),
             None => allocate_globally(layout),
         }
     }
@@ -215,7 +226,7 @@ impl Memory for Pool {
         // SAFETY: the caller's promise; what has no class was allocated globally.
         unsafe {
             match class_of(layout) {
-                Some(class) => self.release_shared(class, piece),
+                Some(class) => uncharged(|| self.release_shared(class, piece)),
                 None => dealloc(piece.as_ptr(), layout),
             }
         }
@@ -333,7 +344,7 @@ pub(crate) fn piece_of(layout: Layout) -> usize {
 #[cold]
 fn allocate_globally(layout: Layout) -> NonNull<u8> {
     // SAFETY: the layouts of cells and blocks have a size other than 0.
-    match NonNull::new(unsafe { alloc(layout) }) {
+    match NonNull::new(uncharged(|| unsafe { alloc(layout) })) {
         Some(piece) => piece,
         None => handle_alloc_error(layout),
     }

@@ -11,13 +11,15 @@ use super::extra::{Extra, Owned};
 use super::reference::Ready;
 use super::state::{Cause, State};
 use super::turn::{self, Turn};
-use crate::exit::Ending;
+use crate::exit::{Ending, ExitReason};
 use crate::lease::Lease;
 use crate::mailbox::{Held, Notice, Position};
+use crate::memory::{self, Account};
 use crate::node::Node;
 use crate::pid::Pid;
 use crate::priority::Priority;
 use crate::signal::{MonitorRef, Signal};
+use crate::spec::StartError;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use crate::timer::TimerRef;
 
@@ -161,6 +163,37 @@ impl Header {
         let extra = if self.extra_if_any().is_some() { size_of::<Extra>() } else { 0 };
         // SAFETY: the class is the one of this cell's type.
         self.class.layout.size() + extra + unsafe { (self.class.mailbox_bytes)(self) }
+    }
+
+    /// How many bytes it has allocated that nobody has freed, if that is counted.
+    pub(crate) fn allocated(&self) -> Option<u64> {
+        let account = Some(self).filter(|header| !header.is_gone()).and_then(Self::account);
+        memory::is_installed().then(|| account.map_or(0, Account::bytes))
+    }
+
+    /// Limits what it may allocate. Before its first turn, which looks at the limit if nothing is counted.
+    #[cold]
+    pub(super) fn limit_memory(&self, bytes: usize) {
+        self.node.table().limit_account(self.slot, bytes as u64);
+        if !memory::is_installed() {
+            // It is not parked: it has not begun.
+            let _ = self.state.note(Cause::Receive);
+        }
+    }
+
+    /// Why it is to end, if it has allocated more than it may. For the owner.
+    pub(super) fn over_limit(&self) -> Option<ExitReason> {
+        let account = self.account()?;
+        let limit = account.limit()?;
+        if !memory::is_installed() {
+            return Some(ExitReason::error(StartError::MemoryNotCounted));
+        }
+        let used = account.bytes();
+        (used > limit).then_some(ExitReason::MemoryLimit { limit, used })
+    }
+
+    fn account(&self) -> Option<&'static Account> {
+        self.node.table().account(self.slot)
     }
 
     #[inline]

@@ -18,6 +18,7 @@ use crate::actor::Actor;
 use crate::address::{ActorRef, Address};
 use crate::exit::ExitReason;
 use crate::mailbox::Notice;
+use crate::memory::Scratch;
 use crate::node::{Node, SpawnOptions};
 use crate::panics::{self, Unwound};
 use crate::pid::Pid;
@@ -70,6 +71,59 @@ impl Me {
     /// The process that spawned it, if it was spawned by one of this node.
     pub fn parent(&self) -> Option<Pid> {
         self.header().parent()
+    }
+
+    /// Lends memory of the worker's to `f`, for what it builds and drops: to allocate there is to move a pointer. It is
+    /// emptied when `f` is over, or the outermost `f` if they are nested.
+    ///
+    /// # Panics
+    /// Outside this process's own code.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let process = spawn_process(async |mut me: Process<Vec<u32>>| {
+    ///         let numbers = me.receive().await?;
+    ///         let median = me.scratch(|scratch| {
+    ///             let sorted = scratch.slice(&numbers);
+    ///             sorted.sort_unstable();
+    ///             sorted[sorted.len() / 2]
+    ///         });
+    ///         assert_eq!(median, 7);
+    ///         Ok(())
+    ///     });
+    ///     process.cast(vec![9, 1, 7]);
+    ///     assert_eq!(node().ended(&process).await, ExitReason::Normal);
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// Nothing of it gets out of the closure, and so past an `.await`:
+    ///
+    /// ```compile_fail
+    /// # use biotope::prelude::*;
+    /// # async fn body(me: Process<()>) {
+    /// let kept: &mut [u8] = me.scratch(|scratch| scratch.filled(8, 0));
+    /// time::sleep(secs(1)).await;
+    /// kept[0] = 1;
+    /// # }
+    /// ```
+    ///
+    /// ```compile_fail
+    /// # use biotope::prelude::*;
+    /// # async fn body(me: Process<()>) {
+    /// me.scratch(|scratch| time::sleep(secs(1)).await);
+    /// # }
+    /// ```
+    pub fn scratch<R>(&self, f: impl FnOnce(&Scratch<'_>) -> R) -> R {
+        turn::with_process(|running| {
+            let here = running.filter(|(_, header)| ptr::eq(*header, self.header()));
+            let Some((turn, _)) = here else { panic!("a process has scratch memory in its own code only") };
+            turn.scratch().lend(f)
+        })
     }
 
     /// Spawns a process: an actor, a specification of one, or straight-line code. It has this one as its

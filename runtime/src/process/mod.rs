@@ -19,6 +19,7 @@
 //! Which process runs when ([`scheduler`](crate::scheduler)), and what a pid of another node means
 //! ([`Node::signal`](crate::Node::signal)).
 
+mod accounts;
 mod actor;
 mod alias;
 mod allotment;

@@ -114,6 +114,10 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
     loop {
         // Signals first: a process must not handle more work after it was told to end.
         if header.state.take_receive() {
+            // What goes over its limit notes that there is something to receive.
+            if let Some(reason) = header.over_limit() {
+                return Err(reason.into());
+            }
             // SAFETY: the caller's promise.
             let received = catch_unwind(AssertUnwindSafe(|| unsafe { super::receive::receive::<M, B>(local, turn) }));
             // What makes a message of a `Down` is the user's, and may panic.

@@ -69,6 +69,9 @@ where
         let unused = Unused { node, slot: reserved.pid.slot() };
         let cell = Cell::<M, B>::make(class, birth, &turn::stock(worker, node), make);
         std::mem::forget(unused);
+        if let Some(bytes) = options.max_memory {
+            cell.header().limit_memory(bytes);
+        }
         if !node.table().insert(reserved, cell.header()) {
             // The node is shutting down; the process is taken down before it does anything.
             begin_with(&cell, Signal::Exit { from: cell.header().pid(), reason: ExitReason::Kill, link: false });
@@ -255,6 +258,13 @@ fn launch_body<A: Handle, F: Futures<A>>(
             run::<A::Msg, ActorBody<A, F>>,
         );
     }
+    let limited;
+    let options = if A::OPTIONS.max_memory.is_some() && options.max_memory.is_none() {
+        limited = SpawnOptions { max_memory: A::OPTIONS.max_memory, ..options.clone() };
+        &limited
+    } else {
+        options
+    };
     launch(&ClassOf::<A, F>::CLASS, node, options, launching, A::OPTIONS.trap_exit, 0, |place, cell| {
         let body = match origin(cell) {
             Origin::Born(cell, actor) => ActorBody::<A, F>::born(cell.header(), actor),

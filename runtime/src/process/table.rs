@@ -20,17 +20,18 @@ use std::task::{Poll, Waker};
 
 use parking_lot::Mutex;
 
+use super::accounts::Accounts;
 use super::header::Header;
 use super::reference::AnyRef;
-use super::turn::Turn;
-use crate::memory::prefetch;
+use super::turn::{Turn, uncharged};
+use crate::memory::{Account, prefetch};
 use crate::node::Node;
 use crate::pid::{NodeId, Pid};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, spin_loop, yield_thread};
 
 /// How many slots the first chunk has.
-const FIRST: usize = 256;
-const CHUNKS: usize = 24;
+pub(super) const FIRST: usize = 256;
+pub(super) const CHUNKS: usize = 24;
 /// How many slots share a cache line: of twelve bytes each.
 const GROUP: usize = 5;
 const LOCKED: u32 = 1;
@@ -45,6 +46,7 @@ pub(crate) struct Table {
     used: AtomicU32,
     free: Mutex<Free>,
     closed: AtomicU32,
+    accounts: Accounts,
 }
 
 #[derive(Default)]
@@ -84,6 +86,7 @@ impl Table {
             used: AtomicU32::new(0),
             free: Mutex::default(),
             closed: AtomicU32::new(0),
+            accounts: Accounts::new(),
         }
     }
 
@@ -97,11 +100,13 @@ impl Table {
     /// Takes as many free slots as there are, up to `count`; new ones if there are none.
     pub(crate) fn take_free(&self, count: usize) -> Vec<u32> {
         let mut free = self.free.lock();
-        if free.slots.is_empty() {
-            return self.use_more(count, &free);
-        }
-        let left = free.slots.len().saturating_sub(count);
-        free.slots.split_off(left)
+        uncharged(|| {
+            if free.slots.is_empty() {
+                return self.use_more(count, &free);
+            }
+            let left = free.slots.len().saturating_sub(count);
+            free.slots.split_off(left)
+        })
     }
 
     /// Takes slots back that are free.
@@ -146,6 +151,10 @@ impl Table {
             return;
         }
         slot.process.store(ptr::null_mut(), Ordering::Relaxed);
+        // Before anybody else can have the slot.
+        if let Some(account) = self.accounts.get(pid.slot()) {
+            account.close();
+        }
         let next = Some(generation + 1).filter(|next| *next < GENERATIONS);
         slot.unlock(next.unwrap_or(generation));
         // A slot whose generations are used up is not used again.
@@ -159,6 +168,21 @@ impl Table {
             drop(free);
             woken.into_iter().for_each(Waker::wake);
         }
+    }
+
+    /// What the process in this slot has allocated, if it was ever charged or limited.
+    pub(crate) fn account(&self, slot: u32) -> Option<&'static Account> {
+        self.accounts.get(slot)
+    }
+
+    /// The account of the process in this slot. `None` if there is no memory for it.
+    pub(super) fn open_account(&self, slot: u32) -> Option<&'static Account> {
+        self.accounts.open(slot)
+    }
+
+    /// Limits what the process in this slot, which has not begun, may allocate.
+    pub(super) fn limit_account(&self, slot: u32, bytes: u64) {
+        self.accounts.open_or_abort(slot).set_limit(bytes);
     }
 
     /// All processes. One that lives all the while is among them, and none is there twice.
@@ -255,7 +279,7 @@ impl Drop for Table {
 }
 
 /// Which chunk a slot is in, and where.
-fn place(number: u32) -> (usize, usize) {
+pub(super) fn place(number: u32) -> (usize, usize) {
     let shifted = number as usize + FIRST;
     let chunk = (shifted / FIRST).ilog2() as usize;
     (chunk, shifted - (FIRST << chunk))

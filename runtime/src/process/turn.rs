@@ -10,6 +10,8 @@
 //! whether a worker is stuck in one handler.
 #![expect(unsafe_code, reason = "the process that runs here is reached through a thread-local pointer")]
 
+mod charge;
+
 use std::cell::{Cell, RefCell};
 use std::ptr::{self, NonNull};
 
@@ -20,10 +22,13 @@ use super::reference::Ready;
 use crate::config::REDUCTIONS_PER_TURN;
 use crate::exit::Ending;
 use crate::mailbox::Position;
-use crate::memory::{Magazine, Pool, Stock};
+use crate::memory::{Arena, Magazine, Pool, Stock};
 use crate::node::Node;
 use crate::scheduler::RunQueue;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use self::charge::Payer;
+pub(crate) use self::charge::{charge, charge_more, uncharged};
 
 thread_local! {
     static CURRENT: Cell<*const Turn<'static>> = const { Cell::new(ptr::null()) };
@@ -132,6 +137,9 @@ pub(crate) struct Turn<'a> {
     /// Why the process that runs is to end after its handler, by way of `terminate`.
     stopping: Cell<Option<Ending>>,
     wants: Cell<Wants>,
+    /// Who pays for what is allocated here, as far as it was asked.
+    payer: Cell<Payer>,
+    scratch: Arena,
 }
 
 impl<'a> Turn<'a> {
@@ -154,6 +162,8 @@ impl<'a> Turn<'a> {
             position: Cell::new(ptr::null_mut()),
             stopping: Cell::new(None),
             wants: Cell::new(Wants::Nothing),
+            payer: Cell::new(Payer::NOBODY),
+            scratch: Arena::default(),
         }
     }
 
@@ -343,6 +353,11 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(crate) fn memory(&self) -> &Magazine<'a> {
         &self.magazine
+    }
+
+    /// Memory for what does not outlive the code that runs.
+    pub(super) fn scratch(&self) -> &Arena {
+        &self.scratch
     }
 
     /// Whether this is a worker of the runtime that `node` runs on.

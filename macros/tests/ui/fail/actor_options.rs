@@ -29,4 +29,12 @@ struct Unclear;
 #[derive(Actor)]
 struct Borrows<'a>(&'a str);
 
+#[derive(Actor)]
+#[actor(max_memory = 0)]
+struct Nothing;
+
+#[derive(Actor)]
+#[actor(max_memory)]
+struct SoMuch;
+
 fn main() {}

@@ -1,5 +1,6 @@
 //! The models, one file for each shipped file.
 
+mod account;
 mod idle;
 mod lease;
 mod next;
