@@ -27,8 +27,8 @@ pub(crate) fn is_installed() -> bool {
 /// An allocator that charges each process for what it allocates, and credits it when anybody frees that.
 ///
 /// It is for `#[global_allocator]`, and makes [`ProcessInfo::allocated`](crate::ProcessInfo::allocated) and
-/// `max_memory` work. It costs 16 bytes more for each block, and a compare-and-swap for each block that a process
-/// allocates or frees; messages, which lie in memory of the runtime's, cost nothing more.
+/// `max_memory` work. It costs 16 bytes more for each block, and a compare-and-swap when a process allocates a block and
+/// when that is freed: about as much again as the system's allocator takes, twice. Messages, which lie in memory of the runtime's, cost nothing more.
 ///
 /// A block is on the account of the process in whose turn it was allocated until it is freed, wherever it is by then:
 /// in a message, in another process, in a static. What is allocated outside processes is on nobody's account: in
