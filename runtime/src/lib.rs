@@ -58,6 +58,7 @@ mod spec;
 mod sync;
 pub mod time;
 mod timer;
+mod stats;
 
 pub use actor::{Actor, Bounded, Client, Declared, Handle, Options, Outcome, Overflow, Refused, Start, Step};
 pub use address::{ActorRef, Address, SendError};
@@ -85,9 +86,9 @@ pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveE
 pub use registry::{RemoteActors, StartableActors};
 pub use report::CrashReport;
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
-pub use scheduler::{RuntimeStats, WorkerStats};
 pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
 pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};
 pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};
 pub use time::{reduce, yield_now};
 pub use timer::TimerRef;
+pub use stats::{NodeStats, RuntimeStats, WorkerStats};

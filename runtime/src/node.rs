@@ -38,7 +38,8 @@ use crate::report::CrashReport;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::signal::{Info, MonitorRef, NodeEvent, Request, Signal};
 use crate::spec::{self, Spawn, Spec, StartError};
-use crate::sync::AtomicUsize;
+use crate::stats::NodeStats;
+use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 use crate::time;
 use crate::timer::{Action, TimerRef};
 use crate::{CallFailed, RegisterError};
@@ -71,6 +72,8 @@ struct Inner {
     gateway: OnceLock<Arc<dyn Gateway>>,
     dead_letters: DeadLetters,
     stalls: StallCounts,
+    /// How many crashes were reported.
+    crashed: AtomicU64,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
     /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)).
@@ -482,6 +485,19 @@ impl Node {
         }
     }
 
+    /// What the node has done so far. It looks at each slot of the process table that was ever used: a few
+    /// milliseconds for a million.
+    pub fn stats(&self) -> NodeStats {
+        let tally = self.0.table.tally();
+        NodeStats {
+            processes: tally.alive,
+            spawned: tally.ended + tally.alive as u64,
+            ended: tally.ended,
+            crashed: self.0.crashed.load(Ordering::Relaxed),
+            dead_letters: self.dead_letters(),
+        }
+    }
+
     /// How many messages were not handled, by reason.
     pub fn dead_letters(&self) -> Vec<(DeadLetter, u64)> {
         self.0.dead_letters.all()
@@ -784,6 +800,7 @@ impl Node {
     }
 
     pub(crate) fn report_crash(&self, report: &CrashReport) {
+        self.0.crashed.fetch_add(1, Ordering::Relaxed);
         if tracing::dispatcher::has_been_set() {
             tracing::error!(node = self.name(), pid = %report.pid, name = report.name.as_deref(), "{report}");
         } else {
@@ -948,6 +965,7 @@ impl NodeBuilder {
             gateway: OnceLock::new(),
             dead_letters: DeadLetters::default(),
             stalls: StallCounts::default(),
+            crashed: AtomicU64::new(0),
             node_monitors: Mutex::default(),
             leases: AtomicUsize::new(0),
         };

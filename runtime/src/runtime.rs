@@ -19,7 +19,8 @@ use crate::memory::Pool;
 use crate::node::WeakNode;
 use crate::process::Ready;
 use crate::process::turn::{After, Turn};
-use crate::scheduler::{Directory, Io, RuntimeStats, Seeded, Settings, Workers};
+use crate::scheduler::{Directory, Io, Seeded, Settings, Workers};
+use crate::stats::{RuntimeStats, WorkerStats};
 use crate::sync::AtomicU32;
 use crate::time::{Sleep, sleep_on};
 use crate::timer::Timers;
@@ -223,11 +224,15 @@ impl Runtime {
         }
     }
 
-    /// What the workers have done so far. In a seeded run there are none.
+    /// What the workers have done so far. A seeded run has one, of which the turns are counted.
     pub fn stats(&self) -> RuntimeStats {
         match &self.0.executor {
             Executor::Workers(workers) => workers.stats(),
-            Executor::Seeded(_) => RuntimeStats::default(),
+            Executor::Seeded(seeded) => RuntimeStats {
+                timers: self.0.timers.len(),
+                workers: vec![WorkerStats { turns: seeded.board.turns(), ..WorkerStats::default() }],
+                ..RuntimeStats::default()
+            },
         }
     }
 

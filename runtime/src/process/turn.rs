@@ -37,6 +37,8 @@ pub(crate) struct Board {
     handled: AtomicU64,
     /// A turn is over when `handled` has reached this. The worker sets it; anybody may lower it to 0.
     limit: AtomicU64,
+    /// Turns since the worker started. Only the worker writes it.
+    turns: AtomicU64,
     /// The number of the handler that runs.
     handler: AtomicU32,
     /// The number of the node whose process runs, in the runtime's list.
@@ -65,6 +67,18 @@ impl Board {
     /// How much the worker has handled.
     pub(crate) fn handled(&self) -> u64 {
         self.handled.load(Ordering::Relaxed)
+    }
+
+    /// How many turns the worker has begun.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// The number of the turn that runs; `None` between turns.
+    pub(crate) fn turn(&self) -> Option<u64> {
+        // Before the class, as in `begin`: a number may be older than the process, and never newer.
+        let turn = self.turns();
+        (!self.class.load(Ordering::Acquire).is_null()).then_some(turn)
     }
 
     /// Which process runs; `None` between turns.
@@ -247,6 +261,7 @@ impl<'a> Turn<'a> {
         board.process.store(u64::from(pid.0) << 32 | u64::from(pid.1), Ordering::Relaxed);
         board.node.store(header.node().number(), Ordering::Relaxed);
         board.handler.store(0, Ordering::Relaxed);
+        board.turns.store(board.turns() + 1, Ordering::Relaxed);
         board.class.store(ptr::from_ref(header.class()).cast_mut(), Ordering::Release);
     }
 

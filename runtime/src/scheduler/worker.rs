@@ -27,6 +27,7 @@ use crate::pid::Pid;
 use crate::priority::Priority;
 use crate::process::turn::{After, Board, Seen, Turn};
 use crate::process::{Class, Ready};
+use crate::stats::{RuntimeStats, WorkerStats};
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::timer::Timers;
 
@@ -100,33 +101,10 @@ struct Seat {
     /// What the ticker wants of the worker, after the turn that it is in.
     notes: AtomicU32,
     thread_id: AtomicU32,
-    turns: AtomicU64,
     steals: AtomicU64,
     parks: AtomicU64,
-}
-
-/// What the workers of a runtime have done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RuntimeStats {
-    /// How often a handler was found to block its worker.
-    pub blocked: u64,
-    /// How many spare workers were ever needed at once.
-    pub spares: usize,
-    /// Each worker, spares last.
-    pub workers: Vec<WorkerStats>,
-}
-
-/// What one worker has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WorkerStats {
-    /// Turns of processes. While the worker is awake, the last few dozen are not counted yet.
-    pub turns: u64,
-    /// Processes that it took from others.
-    pub steals: u64,
-    /// How often it went to sleep.
-    pub parks: u64,
+    /// In nanoseconds. Only the ticker writes it.
+    longest_turn: AtomicU64,
 }
 
 impl Workers {
@@ -303,12 +281,14 @@ impl Workers {
         RuntimeStats {
             blocked: self.blocked.load(Ordering::Relaxed),
             spares: seats.len().saturating_sub(self.count),
+            timers: self.timers.len(),
             workers: seats
                 .iter()
                 .map(|seat| WorkerStats {
-                    turns: seat.turns.load(Ordering::Relaxed),
+                    turns: seat.board.turns(),
                     steals: seat.steals.load(Ordering::Relaxed),
                     parks: seat.parks.load(Ordering::Relaxed),
+                    longest_turn: Duration::from_nanos(seat.longest_turn.load(Ordering::Relaxed)),
                 })
                 .collect(),
         }
@@ -359,6 +339,11 @@ impl Workers {
         if is_due || !self.injector.is_empty() {
             self.seats[number].notes.fetch_or(LOOK, Ordering::Relaxed);
         }
+    }
+
+    /// A turn of this worker has lasted so long, and goes on.
+    pub(super) fn note_turn(&self, number: usize, lasted: Duration) {
+        self.seats[number].longest_turn.fetch_max(lasted.as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// Whether something waits in this worker's queue.
@@ -449,9 +434,9 @@ impl Seat {
             owned: Mutex::new(Some(owned)),
             notes: AtomicU32::new(0),
             thread_id: AtomicU32::new(0),
-            turns: AtomicU64::new(0),
             steals: AtomicU64::new(0),
             parks: AtomicU64::new(0),
+            longest_turn: AtomicU64::new(0),
         }
     }
 }
@@ -488,12 +473,10 @@ impl Worker<'_> {
             }
             if until_look == 0 {
                 until_look = TURNS_BETWEEN_LOOKS;
-                self.seat.turns.fetch_add(u64::from(TURNS_BETWEEN_LOOKS), Ordering::Relaxed);
                 self.look_around();
                 outside_first = true;
             }
             let Some(ready) = self.pick(&mut outside_first, &mut searching) else {
-                self.seat.turns.fetch_add(u64::from(TURNS_BETWEEN_LOOKS - until_look), Ordering::Relaxed);
                 until_look = TURNS_BETWEEN_LOOKS;
                 searching = self.sleep(turn, searching);
                 continue;

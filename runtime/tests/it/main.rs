@@ -10,6 +10,7 @@ mod order;
 mod probe;
 mod replay;
 mod runtimes;
+mod seen;
 mod timers;
 mod waits;
 
