@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::config::BLOCKING_THREADS;
 use crate::memory::Pool;
 use crate::node::WeakNode;
+use crate::observe::Chosen;
 use crate::process::Ready;
 use crate::process::turn::{After, Turn};
 use crate::scheduler::{Directory, Io, Seeded, Settings, Workers};
@@ -49,6 +50,8 @@ struct Inner {
     nodes: Arc<Directory>,
     node_numbers: AtomicU32,
     random: Mutex<StdRng>,
+    #[cfg_attr(not(feature = "observe"), expect(dead_code, reason = "nobody asks for it"))]
+    observer: Chosen,
 }
 
 enum Executor {
@@ -65,6 +68,7 @@ pub struct RuntimeBuilder {
     tokio: Option<tokio::runtime::Handle>,
     blocking_threads: Option<usize>,
     seed: Option<u64>,
+    observer: Chosen,
 }
 
 /// Why there is no runtime.
@@ -108,6 +112,14 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Lets `observer` see what all processes of this runtime do. With the cargo feature `observe` only: without it,
+    /// nothing of this is compiled.
+    #[cfg(feature = "observe")]
+    pub fn observer(mut self, observer: Arc<dyn crate::observe::Observer>) -> Self {
+        self.observer = Chosen(Some(observer));
+        self
+    }
+
     /// Builds it and starts its threads.
     ///
     /// # Errors
@@ -126,6 +138,7 @@ impl RuntimeBuilder {
                 nodes,
                 node_numbers,
                 random: Mutex::new(StdRng::seed_from_u64(seed)),
+                observer: self.observer,
             })));
         }
         let count = match self.workers {
@@ -162,6 +175,7 @@ impl RuntimeBuilder {
             nodes,
             node_numbers,
             random: Mutex::new(rand::make_rng()),
+            observer: self.observer,
         })))
     }
 }
@@ -257,6 +271,13 @@ impl Runtime {
             }
             Executor::Seeded(seeded) => self.take_turns(seeded, future),
         }
+    }
+
+    /// Who sees what processes do.
+    #[cfg(feature = "observe")]
+    #[inline]
+    pub(crate) fn observer(&self) -> &Chosen {
+        &self.0.observer
     }
 
     pub(crate) fn timers(&self) -> &Timers {

@@ -33,6 +33,7 @@ use crate::context::Context;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{Next, Position, Special, Taken, Walked};
+use crate::observe;
 use crate::panics::{self, Unwound};
 use crate::signal::{Info, Request};
 use crate::spec::StartError;
@@ -443,7 +444,9 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         // SAFETY: the caller's promise; there is no other future, so nobody else uses the actor.
         unsafe {
             let unread = Unread(message);
-            self.turn.handle(A::handler_of(&*message));
+            let handler = A::handler_of(&*message);
+            self.turn.handle(handler);
+            observe::message_handled(self.header(), || self.header().class().handler(handler));
             std::mem::forget(unread);
             match F::handle(self.actor(), message, self.cx()) {
                 Step::Done => false,

@@ -43,6 +43,7 @@ use crate::dead_letters::DeadLetter;
 use crate::inspect::Status;
 use crate::mailbox::{Mailbox, Notice, Position, Pushed, Shelf, Shelved, Special, Taken};
 use crate::memory::Memory;
+use crate::observe;
 use crate::panics::Unwound;
 use crate::signal::{Info, MonitorRef};
 
@@ -306,6 +307,7 @@ impl<M: Send + 'static> Local<M> {
             if let Some(turn) = worker {
                 turn.sends_to(header);
             }
+            observe::message_sent(header);
             // SAFETY: the caller's promise.
             match unsafe { self.mailbox.push(message, &turn::stock(worker, header.node())) } {
                 Pushed::Queued => {}
@@ -372,6 +374,7 @@ impl<M: Send + 'static> Local<M> {
     /// # Safety
     /// As for [`push`](Self::push).
     unsafe fn put_on_shelf(&self, shelf: &Arc<Shelf<M>>, bound: &Bound, message: *const M) -> Result<(), SendFailed> {
+        observe::message_sent(&self.header);
         let ticket = || self.push_special(Special::Ticket(shelf.clone())).is_ok();
         // SAFETY: the caller's promise. If it was not taken, it is the caller's as before.
         let dropped = match shelf.put(unsafe { message.read() }, bound.others_sent(), ticket) {
@@ -396,6 +399,9 @@ impl<M: Send + 'static> Local<M> {
             && !matches!(special, Special::Ticket(_))
         {
             bound.other_sent();
+        }
+        if matches!(special, Special::ByAlias { .. } | Special::Apart(_)) {
+            observe::message_sent(&self.header);
         }
         let node = self.header.node();
         let pushed =

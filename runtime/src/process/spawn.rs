@@ -24,6 +24,7 @@ use crate::lease::Lease;
 use crate::mailbox::Notice;
 use crate::memory::take_out;
 use crate::node::{Node, SpawnOptions};
+use crate::observe;
 use crate::pid::Pid;
 use crate::signal::{MonitorRef, Signal, Target};
 use crate::spec::{Launching, StartError};
@@ -78,6 +79,7 @@ where
         {
             begin_with(&cell, Signal::Exit { from, reason: ExitReason::NoProc, link: true });
         }
+        observe::spawned(cell.header());
         cell.header().submit_by(worker);
         (cell, tied.monitor)
     })

@@ -23,6 +23,7 @@ use crate::address::Address;
 use crate::exit::{Ending, Error, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{First, Held, Position, Taken, Walked};
+use crate::observe;
 use crate::panics::Unwound;
 use crate::signal::{Down, Info, MonitorRef, Request, Target};
 use crate::time::{Sleep, sleep_on};
@@ -331,6 +332,7 @@ where
         match &first {
             First::Taken(_) => {
                 header.message_taken();
+                observe::message_handled(header, std::any::type_name::<M>);
                 turn.charge(1);
             }
             First::Empty => {
@@ -390,6 +392,7 @@ where
                 };
                 // SAFETY: as above.
                 if let Some(found) = unsafe { receive::take_urgent(header, urgent) } {
+                    observe::message_handled(header, std::any::type_name::<M>);
                     turn.charge(1);
                     return Poll::Ready(Ok(found));
                 }
@@ -406,6 +409,7 @@ where
                 Ok((Ok(found), counts)) => {
                     if counts {
                         header.message_taken();
+                        observe::message_handled(header, std::any::type_name::<M>);
                     }
                     turn.charge(1);
                     // SAFETY: as above; the next receive begins at the head.

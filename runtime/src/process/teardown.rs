@@ -20,6 +20,7 @@ use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::mailbox::{Notice, Special};
 use crate::node::Node;
+use crate::observe;
 use crate::pid::Pid;
 use crate::report::CrashReport;
 use crate::signal::{MonitorRef, Signal};
@@ -74,6 +75,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     if let Some(report) = report {
         node.report_crash(&report);
     }
+    observe::exited(header, reason);
 
     // Links and monitors that came too late to be received are told like the others.
     if !unreceived.is_empty() {
