@@ -13,6 +13,7 @@
 //!   iolist                      bytes in pieces, on their way to a socket
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
+//!   trace, visit                what one process does; a look at its state, between two handlers
 //!   observe                     hooks into what processes do, if they are compiled in
 //!   stats                       what a runtime and a node have done, in numbers
 //!   ambient, spawn, entry       `spawn(…)` without a node in the hand; programs
@@ -62,6 +63,8 @@ mod stats;
 mod sync;
 pub mod time;
 mod timer;
+mod trace;
+mod visit;
 
 pub use actor::{Actor, Bounded, Client, Declared, Handle, Options, Outcome, Overflow, Refused, Start, Step};
 pub use address::{ActorRef, Address, SendError};
@@ -77,7 +80,7 @@ pub use gateway::{
     Carrier, DecodeError, FarFuture, FarReply, Gateway, Incoming, MethodId, Outgoing, PendingReply, Remote, StartFar,
     Wire,
 };
-pub use inspect::{ProcessInfo, Status};
+pub use inspect::{MessageCounts, ProcessInfo, Status};
 pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use message::{Accepts, Envelope, Message, Recipient};
@@ -97,3 +100,5 @@ pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};
 pub use stats::{NodeStats, RuntimeStats, WorkerStats};
 pub use time::{reduce, yield_now};
 pub use timer::TimerRef;
+pub use trace::{TraceEvent, TraceFeed, Traced, TracesLost};
+pub use visit::VisitError;

@@ -39,9 +39,10 @@ use crate::runtime::{Runtime, RuntimeError};
 use crate::signal::{Info, MonitorRef, NodeEvent, Request, Signal};
 use crate::spec::{self, Spawn, Spec, StartError};
 use crate::stats::NodeStats;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::time;
 use crate::timer::{Action, TimerRef};
+use crate::trace::{TraceEvent, TraceFeed, Traced, Traces};
 use crate::{CallFailed, RegisterError};
 
 /// A node. Cloning gives another handle to the same one.
@@ -74,6 +75,10 @@ struct Inner {
     stalls: StallCounts,
     /// How many crashes were reported.
     crashed: AtomicU64,
+    /// 1 while the messages of all processes are counted.
+    counting: AtomicU8,
+    /// Where what traced processes tell goes, once somebody has asked for it.
+    traces: OnceLock<Traces>,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
     /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)).
@@ -373,6 +378,52 @@ impl Node {
             asked
         };
         asked.await.ok()
+    }
+
+    /// Counts the messages that each process of this node takes and sends, from now on or no more; they are in
+    /// [`ProcessInfo::counts`]. Of processes that are spawned from then on it is noted when they were. A process that
+    /// runs now counts what it sends from its next turn on. Each process that is counted needs some hundred bytes more.
+    pub fn statistics(&self, on: bool) {
+        self.0.counting.store(on.into(), Ordering::SeqCst);
+        for process in self.0.table.all() {
+            process.count_messages(on);
+        }
+    }
+
+    /// Counts the messages of one process. Returns whether there is one.
+    pub fn statistics_of(&self, pid: impl Into<Pid>, on: bool) -> bool {
+        self.living(pid.into()).map(|process| process.count_messages(on)).is_some()
+    }
+
+    /// Lets a process of this node tell what it does, from now on or no more, to whoever has [`traces`](Self::traces).
+    /// A process that runs now tells what it sends from its next turn on. Returns whether there is such a process.
+    pub fn trace(&self, pid: impl Into<Pid>, on: bool) -> bool {
+        self.living(pid.into()).map(|process| process.set_traced(on)).is_some()
+    }
+
+    /// What traced processes of this node do, from now on: see [`trace`](Self::trace).
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::Traced;
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let mut traces = node().traces();
+    ///     let seen = spawn_process(async |mut me: Process<u8>| {
+    ///         me.receive().await?;
+    ///         Ok(())
+    ///     });
+    ///     node().trace(&seen, true);
+    ///     seen.cast(7);
+    ///     let event = traces.next().await.expect("nothing is lost");
+    ///     assert_eq!((event.pid, event.what), (seen.pid(), Traced::Received("u8")));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn traces(&self) -> TraceFeed {
+        self.0.traces.get_or_init(Traces::new).subscribe()
     }
 
     /// Asks `pid` to handle no messages until it is resumed. It still answers `process_info`, takes
@@ -809,6 +860,20 @@ impl Node {
         }
     }
 
+    /// Whether the messages of new processes are counted.
+    #[inline]
+    pub(crate) fn is_counting(&self) -> bool {
+        self.0.counting.load(Ordering::SeqCst) != 0
+    }
+
+    /// A traced process tells what it does.
+    #[cold]
+    pub(crate) fn tell_trace(&self, pid: Pid, what: Traced) {
+        if let Some(traces) = self.0.traces.get() {
+            traces.tell(TraceEvent { at: self.runtime().now(), pid, what });
+        }
+    }
+
     /// What takes messages to other nodes; without a gateway, nothing does.
     pub(crate) fn carrier(&self) -> Arc<dyn Carrier> {
         match self.0.gateway.get() {
@@ -966,6 +1031,8 @@ impl NodeBuilder {
             dead_letters: DeadLetters::default(),
             stalls: StallCounts::default(),
             crashed: AtomicU64::new(0),
+            counting: AtomicU8::new(0),
+            traces: OnceLock::new(),
             node_monitors: Mutex::default(),
             leases: AtomicUsize::new(0),
         };

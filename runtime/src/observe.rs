@@ -6,9 +6,9 @@
 //!
 //! For one process of a running system there is [`Node::trace`](crate::Node::trace), which needs no feature.
 
+pub(crate) use installed::{Chosen, exited, message_handled, message_sent, spawned, turn};
 #[cfg(feature = "observe")]
 pub use installed::{Observed, Observer};
-pub(crate) use installed::{Chosen, exited, message_handled, message_sent, spawned, turn};
 
 #[cfg(feature = "observe")]
 mod installed {

@@ -18,8 +18,8 @@ use crate::config::BLOCKING_THREADS;
 use crate::memory::Pool;
 use crate::node::WeakNode;
 use crate::observe::Chosen;
-use crate::process::Ready;
-use crate::process::turn::{After, Turn};
+use crate::process::turn::{After, Turn, handler_on};
+use crate::process::{Header, Ready};
 use crate::scheduler::{Directory, Io, Seeded, Settings, Workers};
 use crate::stats::{RuntimeStats, WorkerStats};
 use crate::sync::AtomicU32;
@@ -270,6 +270,14 @@ impl Runtime {
                 block_thread_on(future)
             }
             Executor::Seeded(seeded) => self.take_turns(seeded, future),
+        }
+    }
+
+    /// The handler that the process runs, and since when, if it is seen to run; read from the boards of the workers.
+    pub(crate) fn running(&self, header: &Header) -> (Option<&'static str>, Option<Instant>) {
+        match &self.0.executor {
+            Executor::Workers(workers) => workers.running(header),
+            Executor::Seeded(seeded) => (handler_on(&seeded.board, header).map_or(None, |(handler, _)| handler), None),
         }
     }
 

@@ -35,10 +35,11 @@ use super::reference::{AnyRef, CellRef, InTurn};
 use super::run::Flow;
 use super::state::Cause;
 use super::teardown;
-use super::turn::{self, After, Turn};
+use super::turn::{self, After, NO_HANDLER, Turn};
 use crate::actor::{Bounded, Overflow};
 use crate::ambient;
 use crate::call::CallFailed;
+use crate::clock::Moment;
 use crate::dead_letters::DeadLetter;
 use crate::inspect::Status;
 use crate::mailbox::{Mailbox, Notice, Position, Pushed, Shelf, Shelved, Special, Taken};
@@ -90,8 +91,8 @@ pub(crate) trait Body<M>: Sized {
     /// What it was doing when it was asked, with so many messages in its mailbox. For the owner.
     fn status(header: &Header, messages: usize) -> Status;
 
-    /// The handler that it awaits. For the owner.
-    fn activity(header: &Header) -> Option<&'static str>;
+    /// The handler that it awaits, and since when, if that is known.
+    fn activity(header: &Header) -> Option<(&'static str, Option<Moment>)>;
 
     /// What a message is called: the name of its handler.
     fn describe(message: &M) -> &'static str;
@@ -105,6 +106,8 @@ pub(crate) struct Class {
     pub(crate) handlers: &'static [&'static str],
     pub(crate) limit: Option<Bounded>,
     pub(crate) layout: Layout,
+    /// The handler that it awaits, and since when.
+    pub(crate) activity: fn(&Header) -> Option<(&'static str, Option<Moment>)>,
     pub(super) run: unsafe fn(NonNull<Header>, &Turn<'_>) -> After,
     pub(super) push: unsafe fn(&Header, Notice) -> Result<(), Notice>,
     pub(super) len: unsafe fn(&Header) -> usize,
@@ -129,6 +132,12 @@ impl Class {
     /// The type of its messages.
     pub(crate) fn message_type(&self) -> TypeId {
         (self.message)()
+    }
+
+    /// What the handler of this number is called, if it runs one: straight-line code has none.
+    pub(crate) fn handler_if_any(&self, number: u32) -> Option<&'static str> {
+        let is_one = number != NO_HANDLER && (number == INFO_HANDLER || !self.handlers.is_empty());
+        is_one.then(|| self.handler(number))
     }
 
     /// What the handler of this number is called.
@@ -177,6 +186,7 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             handlers,
             limit,
             layout: Layout::new::<Self>(),
+            activity: B::activity,
             run,
             push: push_notice::<M>,
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.

@@ -80,6 +80,14 @@ where
             begin_with(&cell, Signal::Exit { from, reason: ExitReason::NoProc, link: true });
         }
         observe::spawned(cell.header());
+        // After it was entered: whoever turns this on looks for those that are there afterwards.
+        if node.is_counting() {
+            cell.header().note_birth();
+            cell.header().count_messages(true);
+        }
+        if let Some(turn) = worker {
+            turn.note_spawned(options, cell.header());
+        }
         cell.header().submit_by(worker);
         (cell, tied.monitor)
     })

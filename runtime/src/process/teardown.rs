@@ -25,6 +25,7 @@ use crate::pid::Pid;
 use crate::report::CrashReport;
 use crate::signal::{MonitorRef, Signal};
 use crate::spec::Launching;
+use crate::trace::Traced;
 
 /// How many are told of an end in one turn.
 const TOLD_PER_TURN: usize = 1_000;
@@ -76,6 +77,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         node.report_crash(&report);
     }
     observe::exited(header, reason);
+    header.trace(|| Traced::Exited(reason.clone()));
 
     // Links and monitors that came too late to be received are told like the others.
     if !unreceived.is_empty() {

@@ -123,6 +123,7 @@ impl Ticker {
             }
             let Some(since) = watched.since else { continue };
             let lasted = now - since;
+            workers.note_handler(number, seen.handled, since);
             if watched.reported {
                 workers.hand_over(number);
                 continue;

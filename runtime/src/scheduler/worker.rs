@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::{Injector, Steal, Worker as Deque};
 use parking_lot::Mutex;
@@ -19,14 +19,14 @@ use super::park::Parker;
 use super::run_queue::{RunQueue, Shared};
 use super::strict::Strict;
 use super::ticker::Ticker;
-use crate::clock::Clock;
+use crate::clock::{AtomicMoment, Clock, Moment};
 use crate::config::{HANDED_OVER, MAX_SPARES, TURNS_BETWEEN_LOOKS};
 use crate::memory::Pool;
 use crate::node::WeakNode;
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::turn::{After, Board, Seen, Turn};
-use crate::process::{Class, Ready};
+use crate::process::turn::{After, Board, Seen, Turn, handler_on};
+use crate::process::{Class, Header, Ready};
 use crate::stats::{RuntimeStats, WorkerStats};
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::timer::Timers;
@@ -105,6 +105,9 @@ struct Seat {
     parks: AtomicU64,
     /// In nanoseconds. Only the ticker writes it.
     longest_turn: AtomicU64,
+    /// Since when the worker is in the handler that it began when it had handled so much. Only the ticker writes it.
+    since: AtomicMoment,
+    since_handled: AtomicU64,
 }
 
 impl Workers {
@@ -294,6 +297,17 @@ impl Workers {
         }
     }
 
+    /// The handler that a worker runs of the process at `header`, and since when, if that was seen.
+    pub(crate) fn running(&self, header: &Header) -> (Option<&'static str>, Option<Instant>) {
+        let found = |seat: &Seat| {
+            let (handler, handled) = handler_on(&seat.board, header)?;
+            let is_it = seat.since_handled.load(Ordering::Acquire) == handled;
+            let since = (is_it && handled == seat.board.handled()).then(|| seat.since.get());
+            Some((handler, since.filter(|since| *since != Moment::NEVER).map(|since| self.clock.instant(since))))
+        };
+        self.seated().iter().find_map(found).unwrap_or_default()
+    }
+
     /// Whether there is work for one more worker. What is alone in the queue of another is not.
     fn has_work(&self) -> bool {
         !self.strict.is_empty() || !self.injector.is_empty() || self.seated().iter().any(|seat| seat.queue.len() > 1)
@@ -339,6 +353,13 @@ impl Workers {
         if is_due || !self.injector.is_empty() {
             self.seats[number].notes.fetch_or(LOOK, Ordering::Relaxed);
         }
+    }
+
+    /// The handler that this worker runs is the one that it ran at the tick before.
+    pub(super) fn note_handler(&self, number: usize, handled: u64, since: Instant) {
+        let seat = &self.seats[number];
+        seat.since.set(self.clock.moment(since));
+        seat.since_handled.store(handled, Ordering::Release);
     }
 
     /// A turn of this worker has lasted so long, and goes on.
@@ -437,6 +458,8 @@ impl Seat {
             steals: AtomicU64::new(0),
             parks: AtomicU64::new(0),
             longest_turn: AtomicU64::new(0),
+            since: AtomicMoment::default(),
+            since_handled: AtomicU64::new(0),
         }
     }
 }
