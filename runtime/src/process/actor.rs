@@ -358,7 +358,11 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
             loop {
                 let flow = match self.header().phase() {
                     phase::IDLE => self.handle_messages(),
-                    phase::SUSPENDED => self.wait_for_requests(),
+                    phase::SUSPENDED => {
+                        // It awaits nothing that a wake is for. Taken before it looks, or it could not park again.
+                        self.header().state.take_woken();
+                        self.wait_for_requests()
+                    }
                     phase::UNBORN => {
                         (*self.body).pending.init = ManuallyDrop::new(F::init(self.actor(), self.cx()));
                         self.header().set_phase(phase::INITIALISING);

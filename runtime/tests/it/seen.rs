@@ -155,6 +155,22 @@ fn a_look_at_a_state_takes_its_turn_and_finds_a_suspended_one_too() {
     });
 }
 
+/// What wakes a suspended process is seen to, and it waits again; it kept its worker for ever.
+#[test]
+fn a_suspended_process_that_is_woken_waits_again() {
+    everywhere("a_suspended_process_that_is_woken_waits_again", || async {
+        let till = till();
+        node().suspend(&till);
+        till.with_state(|_| ()).await?;
+        till.cast(Told::Sell(1));
+        till.cast(Told::Sell(2));
+        assert_eq!(till.with_state(|till| till.sold.len()).await, Ok(0));
+        node().resume(&till);
+        assert_eq!(till.with_state(|till| till.sold.len()).await, Ok(2));
+        Ok(())
+    });
+}
+
 #[test]
 fn a_look_that_panics_ends_nobody() {
     everywhere("a_look_that_panics_ends_nobody", || async {
