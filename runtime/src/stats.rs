@@ -46,6 +46,7 @@ pub struct WorkerStats {
     pub parks: u64,
     /// The longest turn that was seen. No clock is read for it: the ticker looks once a millisecond, so a turn of less
     /// than two milliseconds may be missed, and one that is seen was up to two milliseconds longer than this says.
+    /// Time in which the worker's thread waited for a core counts.
     pub longest_turn: Duration,
 }
 
