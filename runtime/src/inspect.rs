@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::clock::Moment;
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::{Activity, Header, Owned};
+use crate::process::{Activity, Awaited, Header, Owned};
 use crate::signal::Target;
 
 /// What a process is doing.
@@ -171,10 +171,7 @@ fn born_of(header: &Header) -> Option<Instant> {
 }
 
 /// A handler and since when, as a process says it.
-pub(crate) fn activity_of(
-    header: &Header,
-    activity: Option<(&'static str, Option<Moment>)>,
-) -> (Option<&'static str>, Option<Instant>) {
+pub(crate) fn activity_of(header: &Header, activity: Option<Awaited>) -> (Option<&'static str>, Option<Instant>) {
     let since = activity.and_then(|(_, since)| since).filter(|since| *since != Moment::NEVER);
     (activity.map(|(handler, _)| handler), since.map(|since| header.node().runtime().clock().instant(since)))
 }

@@ -277,7 +277,7 @@ impl Runtime {
     pub(crate) fn running(&self, header: &Header) -> (Option<&'static str>, Option<Instant>) {
         match &self.0.executor {
             Executor::Workers(workers) => workers.running(header),
-            Executor::Seeded(seeded) => (handler_on(&seeded.board, header).map_or(None, |(handler, _)| handler), None),
+            Executor::Seeded(seeded) => (handler_on(&seeded.board, header).and_then(|(handler, _)| handler), None),
         }
     }
 

@@ -29,7 +29,10 @@ pub enum VisitError {
 }
 
 /// Runs with the state of an actor, when its process comes to it.
-pub struct Visit(Box<dyn FnOnce(Option<&mut dyn Any>) + Send>);
+pub struct Visit(Box<Visitor>);
+
+/// What it runs, with a state if there is one.
+type Visitor = dyn FnOnce(Option<&mut dyn Any>) + Send;
 
 impl Visit {
     /// A visit to an actor `A` by `f`, whose result goes to `reply`.

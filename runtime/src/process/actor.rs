@@ -21,7 +21,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context as TaskContext, Poll};
 
-use super::cell::Body;
+use super::cell::{Awaited, Body};
 use super::header::Header;
 use super::receive;
 use super::reference::InTurn;
@@ -29,7 +29,6 @@ use super::run::Flow;
 use super::state::Cause;
 use super::turn::{NO_HANDLER, Turn};
 use crate::actor::{Actor, Handle, Refused, Step};
-use crate::clock::Moment;
 use crate::context::Context;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::Status;
@@ -287,7 +286,7 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
         }
     }
 
-    fn activity(header: &Header) -> Option<(&'static str, Option<Moment>)> {
+    fn activity(header: &Header) -> Option<Awaited> {
         match header.phase() {
             phase::STARTING => Some(("start", None)),
             phase::INITIALISING => Some(("init", None)),

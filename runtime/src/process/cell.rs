@@ -62,6 +62,9 @@ pub(crate) struct Cell<M, B> {
     body: UnsafeCell<ManuallyDrop<B>>,
 }
 
+/// A handler that is awaited, and since when, if that is known.
+pub(crate) type Awaited = (&'static str, Option<Moment>);
+
 /// What the owner does with the body of a process.
 pub(crate) trait Body<M>: Sized {
     /// Runs on until it waits, its turn is over, or it ends.
@@ -92,7 +95,7 @@ pub(crate) trait Body<M>: Sized {
     fn status(header: &Header, messages: usize) -> Status;
 
     /// The handler that it awaits, and since when, if that is known.
-    fn activity(header: &Header) -> Option<(&'static str, Option<Moment>)>;
+    fn activity(header: &Header) -> Option<Awaited>;
 
     /// What a message is called: the name of its handler.
     fn describe(message: &M) -> &'static str;
@@ -107,7 +110,7 @@ pub(crate) struct Class {
     pub(crate) limit: Option<Bounded>,
     pub(crate) layout: Layout,
     /// The handler that it awaits, and since when.
-    pub(crate) activity: fn(&Header) -> Option<(&'static str, Option<Moment>)>,
+    pub(crate) activity: fn(&Header) -> Option<Awaited>,
     pub(super) run: unsafe fn(NonNull<Header>, &Turn<'_>) -> After,
     pub(super) push: unsafe fn(&Header, Notice) -> Result<(), Notice>,
     pub(super) len: unsafe fn(&Header) -> usize,

@@ -12,7 +12,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use super::alias::{Alias, AliasEnd, PriorityAlias};
-use super::cell::Body;
+use super::cell::{Awaited, Body};
 use super::header::Header;
 use super::me::{self, Me};
 use super::receive;
@@ -20,7 +20,6 @@ use super::reference::{CellRef, InTurn};
 use super::run::Flow;
 use super::turn::{self, Turn, Wants};
 use crate::address::Address;
-use crate::clock::Moment;
 use crate::exit::{Ending, Error, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{First, Held, Position, Taken, Walked};
@@ -600,7 +599,7 @@ where
         }
     }
 
-    fn activity(_: &Header) -> Option<(&'static str, Option<Moment>)> {
+    fn activity(_: &Header) -> Option<Awaited> {
         None
     }
 
