@@ -24,7 +24,8 @@ impl Biotope {
 
     /// With another number of workers, where shares of one are what is measured.
     pub(crate) fn with_workers(workers: usize) -> Self {
-        let runtime = Runtime::builder().workers(workers).build().expect("the machine gives two threads");
+        let builder = observed(Runtime::builder().workers(workers));
+        let runtime = builder.build().expect("the machine gives two threads");
         let node = runtime.block_on(Node::builder("bench").runtime(runtime.clone()).start()).expect("the node starts");
         Self { runtime, node }
     }
@@ -44,6 +45,36 @@ impl Biotope {
         self.runtime.block_on(biotope::run_on(&self.node, body)).expect("the work is done without an error");
         value.recv().expect("work that ends without an error gives a value")
     }
+}
+
+/// With the feature `observe` and the environment variable `BIOTOPE_OBSERVER`, an observer that counts messages.
+#[cfg(feature = "observe")]
+fn observed(builder: biotope::RuntimeBuilder) -> biotope::RuntimeBuilder {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Apart, so that who sends and who handles do not share a line.
+    #[derive(Default)]
+    struct Counts(Apart, Apart);
+
+    #[derive(Default)]
+    #[repr(align(128))]
+    struct Apart(AtomicU64);
+
+    impl biotope::Observer for Counts {
+        fn message_sent(&self, _: Option<biotope::Observed<'_>>, _: biotope::Observed<'_>) {
+            self.0.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn message_handled(&self, _: biotope::Observed<'_>, _: &'static str) {
+            self.1.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    if std::env::var_os("BIOTOPE_OBSERVER").is_none() { builder } else { builder.observer(Arc::new(Counts::default())) }
+}
+
+#[cfg(not(feature = "observe"))]
+fn observed(builder: biotope::RuntimeBuilder) -> biotope::RuntimeBuilder {
+    builder
 }
 
 /// What `work` on biotope needs for one of `count` units, after a tenth as many to warm up.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::actor::{Actor, Client, Overflow};
 use crate::ambient;
-use crate::call::CallFailed;
+use crate::call::{self, CallFailed};
 use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::gateway::{Carrier, DecodeError, Incoming, Outgoing, Remote};
@@ -27,6 +27,7 @@ use crate::node::Node;
 use crate::pid::Pid;
 use crate::process::{CellRef, Excess, SendFailed};
 use crate::signal::{Request, Signal};
+use crate::visit::{Visit, VisitError};
 
 /// Where messages of type `M` for one process go.
 pub struct Address<M> {
@@ -403,6 +404,96 @@ impl<A: Actor> ActorRef<A> {
     /// Asks the process to end with `Normal` when it comes to this request in its mailbox.
     pub fn stop(&self) {
         self.address().stop(ExitReason::Normal);
+    }
+}
+
+/// A look at the state, for whoever mends or examines a running system.
+impl<A: Actor> ActorRef<A> {
+    /// Runs `f` with the state of the actor, in its process, when it comes to this in its mailbox: between two handlers,
+    /// also while it is suspended. A panic of `f` ends nobody: it is this call's error.
+    ///
+    /// # Errors
+    /// [`VisitError`]. There is no deadline: an actor that awaits for ever comes to nothing in its mailbox.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, `f` may still run.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// #[derive(Actor)]
+    /// struct Till {
+    ///     sold: u32,
+    /// }
+    ///
+    /// #[handlers]
+    /// impl Till {
+    ///     #[message]
+    ///     fn sell(&mut self) {
+    ///         self.sold += 1;
+    ///     }
+    /// }
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let till = spawn(Till { sold: 3 });
+    ///     let before = till.with_state(|till| std::mem::replace(&mut till.sold, 10)).await?;
+    ///     assert_eq!(before, 3);
+    ///     assert_eq!(till.with_state(|till| till.sold).await?, 10);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn with_state<R: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut A) -> R + Send + 'static,
+    ) -> Result<R, VisitError> {
+        let asked = {
+            let Some(cell) = self.address().cell() else { return Err(VisitError::Far) };
+            if self.address().is_current() {
+                return Err(VisitError::Failed(CallFailed::SelfCall));
+            }
+            let (asked, reply) = call::place();
+            let notice = Notice::Request(Request::Visit(Visit::new(f, reply)));
+            if cell.header().push_notice(notice).is_err() {
+                return Err(VisitError::Failed(CallFailed::NoProc));
+            }
+            asked
+        };
+        asked.await.unwrap_or_else(|failed| Err(VisitError::Failed(failed)))
+    }
+
+    /// A copy of the actor's state: see [`with_state`](Self::with_state).
+    ///
+    /// # Errors
+    /// [`VisitError`].
+    pub async fn clone_state(&self) -> Result<A, VisitError>
+    where
+        A: Clone + Send,
+    {
+        self.with_state(|state| state.clone()).await
+    }
+
+    /// What the actor's state says of itself: see [`with_state`](Self::with_state).
+    ///
+    /// # Errors
+    /// [`VisitError`].
+    pub async fn show_state(&self) -> Result<String, VisitError>
+    where
+        A: fmt::Debug,
+    {
+        self.with_state(|state| format!("{state:?}")).await
+    }
+
+    /// Puts another state in the place of the actor's, which is returned: see [`with_state`](Self::with_state).
+    ///
+    /// # Errors
+    /// [`VisitError`]; then `state` is dropped.
+    pub async fn replace_state(&self, state: A) -> Result<A, VisitError>
+    where
+        A: Send,
+    {
+        self.with_state(|place| std::mem::replace(place, state)).await
     }
 }
 

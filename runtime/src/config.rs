@@ -33,6 +33,10 @@ pub(crate) const TURNS_BETWEEN_LOOKS: u32 = 61;
 /// How far the coarse clock may be behind, and so how much later a default deadline is than it says.
 pub(crate) const COARSE: Duration = Duration::from_millis(50);
 
+/// How many events of traced processes wait for whoever reads them. Of more, the oldest are lost, and the reader is told
+/// how many.
+pub(crate) const TRACES_KEPT: usize = 1_024;
+
 /// How many threads may run blocking work at once, unless the runtime is told otherwise. More waits.
 pub(crate) const BLOCKING_THREADS: usize = 512;
 

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::clock::Moment;
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::{Activity, Header, Owned};
+use crate::process::{Activity, Awaited, Header, Owned};
 use crate::signal::Target;
 
 /// What a process is doing.
@@ -50,8 +52,16 @@ pub struct ProcessInfo {
     pub group_leader: Option<Pid>,
     /// What it is doing.
     pub status: Status,
-    /// The handler whose end it awaits. Only in what the process itself says.
+    /// When it was spawned; only of what was spawned while [`Node::statistics`](crate::Node::statistics) were on: the cell
+    /// has no room for it.
+    pub spawned: Option<Instant>,
+    /// The handler that it runs, or whose end it awaits.
     pub activity: Option<&'static str>,
+    /// Since when it awaits the end of that handler, within about 50 ms; or since when it runs it, if that is longer than
+    /// two milliseconds.
+    pub since: Option<Instant>,
+    /// How many messages it has taken and sent, while they are counted: see [`Node::statistics`](crate::Node::statistics).
+    pub counts: Option<MessageCounts>,
     /// How urgent its turns are.
     pub priority: Priority,
     /// Whether exit signals become messages.
@@ -100,7 +110,10 @@ impl ProcessInfo {
                 Activity::Resting if header.state.is_parked() => Status::Awaiting,
                 Activity::Resting => Status::Runnable,
             },
+            spawned: born_of(header),
             activity: None,
+            since: None,
+            counts: header.message_counts(),
             priority: header.priority(),
             trap_exit: false,
             mailbox_len: header.mailbox_len(),
@@ -114,6 +127,11 @@ impl ProcessInfo {
             monitors: Vec::new(),
             monitored_by: Vec::new(),
             dictionary: Vec::new(),
+        };
+        (info.activity, info.since) = match info.status {
+            Status::Running => header.node().runtime().running(header),
+            Status::Ended => (None, None),
+            _ => activity_of(header, (header.class().activity)(header)),
         };
         if let Some(extra) = header.extra_if_any() {
             let control = extra.control.lock();
@@ -139,6 +157,27 @@ impl ProcessInfo {
             self.status = Status::Hibernating;
         }
     }
+}
+
+/// How many messages a process has taken out of its mailbox and sent while they were counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MessageCounts {
+    /// Messages that it has taken, without what links, monitors and timers of the runtime's own say.
+    pub received: u64,
+    /// Messages that it has sent to processes of its node's runtime, whether they took them or not.
+    pub sent: u64,
+}
+
+/// When a process was spawned, if that was noted.
+fn born_of(header: &Header) -> Option<Instant> {
+    header.born().map(|born| header.node().runtime().clock().instant(born))
+}
+
+/// A handler and since when, as a process says it.
+pub(crate) fn activity_of(header: &Header, activity: Option<Awaited>) -> (Option<&'static str>, Option<Instant>) {
+    let since = activity.and_then(|(_, since)| since).filter(|since| *since != Moment::NEVER);
+    (activity.map(|(handler, _)| handler), since.map(|since| header.node().runtime().clock().instant(since)))
 }
 
 /// What a value of a dictionary says of itself.

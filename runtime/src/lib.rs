@@ -13,6 +13,9 @@
 //!   iolist                      bytes in pieces, on their way to a socket
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
+//!   trace, visit                what one process does; a look at its state, between two handlers
+//!   observe                     hooks into what processes do, if they are compiled in
+//!   stats                       what a runtime and a node have done, in numbers
 //!   ambient, spawn, entry       `spawn(…)` without a node in the hand; programs
 //!   memory, lease, sync         what all of it is made of; what processes allocate, counted
 //! ```
@@ -44,6 +47,7 @@ pub mod memory;
 mod message;
 mod names;
 mod node;
+mod observe;
 mod panics;
 mod pid;
 mod priority;
@@ -55,9 +59,12 @@ mod scheduler;
 mod signal;
 mod spawn;
 mod spec;
+mod stats;
 mod sync;
 pub mod time;
 mod timer;
+mod trace;
+mod visit;
 
 pub use actor::{Actor, Bounded, Client, Declared, Handle, Options, Outcome, Overflow, Refused, Start, Step};
 pub use address::{ActorRef, Address, SendError};
@@ -73,21 +80,25 @@ pub use gateway::{
     Carrier, DecodeError, FarFuture, FarReply, Gateway, Incoming, MethodId, Outgoing, PendingReply, Remote, StartFar,
     Wire,
 };
-pub use inspect::{ProcessInfo, Status};
+pub use inspect::{MessageCounts, ProcessInfo, Status};
 pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use message::{Accepts, Envelope, Message, Recipient};
 pub use names::{NotRegistered, RegisterError};
 pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, Stalls, WeakNode};
+#[cfg(feature = "observe")]
+pub use observe::{Observed, Observer};
 pub use pid::{NodeId, Pid};
 pub use priority::Priority;
 pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveError, Received, Sizes, sizes};
 pub use registry::{RemoteActors, StartableActors};
 pub use report::CrashReport;
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
-pub use scheduler::{RuntimeStats, WorkerStats};
 pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
 pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};
 pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};
+pub use stats::{NodeStats, RuntimeStats, WorkerStats};
 pub use time::{reduce, yield_now};
 pub use timer::TimerRef;
+pub use trace::{TraceEvent, TraceFeed, Traced, TracesLost};
+pub use visit::VisitError;

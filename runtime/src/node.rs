@@ -38,9 +38,11 @@ use crate::report::CrashReport;
 use crate::runtime::{Runtime, RuntimeError};
 use crate::signal::{Info, MonitorRef, NodeEvent, Request, Signal};
 use crate::spec::{self, Spawn, Spec, StartError};
-use crate::sync::AtomicUsize;
+use crate::stats::NodeStats;
+use crate::sync::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::time;
 use crate::timer::{Action, TimerRef};
+use crate::trace::{TraceEvent, TraceFeed, Traced, Traces};
 use crate::{CallFailed, RegisterError};
 
 /// A node. Cloning gives another handle to the same one.
@@ -71,6 +73,12 @@ struct Inner {
     gateway: OnceLock<Arc<dyn Gateway>>,
     dead_letters: DeadLetters,
     stalls: StallCounts,
+    /// How many crashes were reported.
+    crashed: AtomicU64,
+    /// 1 while the messages of all processes are counted.
+    counting: AtomicU8,
+    /// Where what traced processes tell goes, once somebody has asked for it.
+    traces: OnceLock<Traces>,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
     /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)).
@@ -375,6 +383,52 @@ impl Node {
         asked.await.ok()
     }
 
+    /// Counts the messages that each process of this node takes and sends, from now on or no more; they are in
+    /// [`ProcessInfo::counts`]. Of processes that are spawned from then on it is noted when they were. A process that
+    /// runs now counts what it sends from its next turn on. Each process that is counted needs some hundred bytes more.
+    pub fn statistics(&self, on: bool) {
+        self.0.counting.store(on.into(), Ordering::SeqCst);
+        for process in self.0.table.all() {
+            process.count_messages(on);
+        }
+    }
+
+    /// Counts the messages of one process. Returns whether there is one.
+    pub fn statistics_of(&self, pid: impl Into<Pid>, on: bool) -> bool {
+        self.living(pid.into()).map(|process| process.count_messages(on)).is_some()
+    }
+
+    /// Lets a process of this node tell what it does, from now on or no more, to whoever has [`traces`](Self::traces).
+    /// A process that runs now tells what it sends from its next turn on. Returns whether there is such a process.
+    pub fn trace(&self, pid: impl Into<Pid>, on: bool) -> bool {
+        self.living(pid.into()).map(|process| process.set_traced(on)).is_some()
+    }
+
+    /// What traced processes of this node do, from now on: see [`trace`](Self::trace).
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::Traced;
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let mut traces = node().traces();
+    ///     let seen = spawn_process(async |mut me: Process<u8>| {
+    ///         me.receive().await?;
+    ///         Ok(())
+    ///     });
+    ///     node().trace(&seen, true);
+    ///     seen.cast(7);
+    ///     let event = traces.next().await.expect("nothing is lost");
+    ///     assert_eq!((event.pid, event.what), (seen.pid(), Traced::Received("u8")));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn traces(&self) -> TraceFeed {
+        self.0.traces.get_or_init(Traces::new).subscribe()
+    }
+
     /// Asks `pid` to handle no messages until it is resumed. It still answers `process_info`, takes
     /// requests, and ends when it is told to.
     pub fn suspend(&self, pid: impl Into<Pid>) {
@@ -482,6 +536,19 @@ impl Node {
             Some(cell) => runtime.timers().fire_at(deadline, cell.header(), fire),
             // A process of another node: its end is not known here in time, and is a dead letter.
             None => runtime.timers().at(deadline, Action::Fire(None, Box::new(fire))),
+        }
+    }
+
+    /// What the node has done so far. It looks at each slot of the process table that was ever used: a few
+    /// milliseconds for a million.
+    pub fn stats(&self) -> NodeStats {
+        let tally = self.0.table.tally();
+        NodeStats {
+            processes: tally.alive,
+            spawned: tally.ended + tally.alive as u64,
+            ended: tally.ended,
+            crashed: self.0.crashed.load(Ordering::Relaxed),
+            dead_letters: self.dead_letters(),
         }
     }
 
@@ -787,11 +854,26 @@ impl Node {
     }
 
     pub(crate) fn report_crash(&self, report: &CrashReport) {
+        self.0.crashed.fetch_add(1, Ordering::Relaxed);
         if tracing::dispatcher::has_been_set() {
             tracing::error!(node = self.name(), pid = %report.pid, name = report.name.as_deref(), "{report}");
         } else {
             // A program that has set no subscriber must still see its crashes, as it sees panics.
             eprintln!("{report}");
+        }
+    }
+
+    /// Whether the messages of new processes are counted.
+    #[inline]
+    pub(crate) fn is_counting(&self) -> bool {
+        self.0.counting.load(Ordering::SeqCst) != 0
+    }
+
+    /// A traced process tells what it does.
+    #[cold]
+    pub(crate) fn tell_trace(&self, pid: Pid, what: Traced) {
+        if let Some(traces) = self.0.traces.get() {
+            traces.tell(TraceEvent { at: self.runtime().now(), pid, what });
         }
     }
 
@@ -951,6 +1033,9 @@ impl NodeBuilder {
             gateway: OnceLock::new(),
             dead_letters: DeadLetters::default(),
             stalls: StallCounts::default(),
+            crashed: AtomicU64::new(0),
+            counting: AtomicU8::new(0),
+            traces: OnceLock::new(),
             node_monitors: Mutex::default(),
             leases: AtomicUsize::new(0),
         };

@@ -17,9 +17,11 @@ use crate::clock::Clock;
 use crate::config::BLOCKING_THREADS;
 use crate::memory::Pool;
 use crate::node::WeakNode;
-use crate::process::Ready;
-use crate::process::turn::{After, Turn};
-use crate::scheduler::{Directory, Io, RuntimeStats, Seeded, Settings, Workers};
+use crate::observe::Chosen;
+use crate::process::turn::{After, Turn, handler_on};
+use crate::process::{Header, Ready};
+use crate::scheduler::{Directory, Io, Seeded, Settings, Workers};
+use crate::stats::{RuntimeStats, WorkerStats};
 use crate::sync::AtomicU32;
 use crate::time::{Sleep, sleep_on};
 use crate::timer::Timers;
@@ -48,6 +50,8 @@ struct Inner {
     nodes: Arc<Directory>,
     node_numbers: AtomicU32,
     random: Mutex<StdRng>,
+    #[cfg_attr(not(feature = "observe"), expect(dead_code, reason = "nobody asks for it"))]
+    observer: Chosen,
 }
 
 enum Executor {
@@ -64,6 +68,7 @@ pub struct RuntimeBuilder {
     tokio: Option<tokio::runtime::Handle>,
     blocking_threads: Option<usize>,
     seed: Option<u64>,
+    observer: Chosen,
 }
 
 /// Why there is no runtime.
@@ -107,6 +112,14 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Lets `observer` see what all processes of this runtime do. With the cargo feature `observe` only: without it,
+    /// nothing of this is compiled.
+    #[cfg(feature = "observe")]
+    pub fn observer(mut self, observer: Arc<dyn crate::observe::Observer>) -> Self {
+        self.observer = Chosen(Some(observer));
+        self
+    }
+
     /// Builds it and starts its threads.
     ///
     /// # Errors
@@ -125,6 +138,7 @@ impl RuntimeBuilder {
                 nodes,
                 node_numbers,
                 random: Mutex::new(StdRng::seed_from_u64(seed)),
+                observer: self.observer,
             })));
         }
         let count = match self.workers {
@@ -161,6 +175,7 @@ impl RuntimeBuilder {
             nodes,
             node_numbers,
             random: Mutex::new(rand::make_rng()),
+            observer: self.observer,
         })))
     }
 }
@@ -223,11 +238,15 @@ impl Runtime {
         }
     }
 
-    /// What the workers have done so far. In a seeded run there are none.
+    /// What the workers have done so far. A seeded run has one, of which the turns are counted.
     pub fn stats(&self) -> RuntimeStats {
         match &self.0.executor {
             Executor::Workers(workers) => workers.stats(),
-            Executor::Seeded(_) => RuntimeStats::default(),
+            Executor::Seeded(seeded) => RuntimeStats {
+                timers: self.0.timers.len(),
+                workers: vec![WorkerStats { turns: seeded.board.turns(), ..WorkerStats::default() }],
+                ..RuntimeStats::default()
+            },
         }
     }
 
@@ -252,6 +271,21 @@ impl Runtime {
             }
             Executor::Seeded(seeded) => self.take_turns(seeded, future),
         }
+    }
+
+    /// The handler that the process runs, and since when, if it is seen to run; read from the boards of the workers.
+    pub(crate) fn running(&self, header: &Header) -> (Option<&'static str>, Option<Instant>) {
+        match &self.0.executor {
+            Executor::Workers(workers) => workers.running(header),
+            Executor::Seeded(seeded) => (handler_on(&seeded.board, header).and_then(|(handler, _)| handler), None),
+        }
+    }
+
+    /// Who sees what processes do.
+    #[cfg(feature = "observe")]
+    #[inline]
+    pub(crate) fn observer(&self) -> &Chosen {
+        &self.0.observer
     }
 
     pub(crate) fn timers(&self) -> &Timers {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::ExitReason;
 use crate::pid::{NodeId, Pid};
+use crate::visit::Visit;
 
 /// What takes its turn in the mailbox and is done by the engine.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub enum Request {
     Suspend,
     /// Go on.
     Resume,
+    /// Let somebody look at the state.
+    Visit(Visit),
 }
 
 /// What acts on a process when it is received, wherever it was sent.

@@ -81,6 +81,10 @@ fn verify() -> Result<(), Failure> {
     )?;
     // The command that the README names.
     steps.run("tests", cargo(["test", "--workspace"]))?;
+    steps.run(
+        "tests of observers",
+        cargo(["test", "--package", "biotope-runtime", "--features", "observe", "--test", "observe"]),
+    )?;
     loom::check(&mut steps)?;
     let mut docs = cargo(["doc", "--workspace", "--no-deps"]);
     docs.env("RUSTDOCFLAGS", "-D warnings");

@@ -12,7 +12,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 5] = [
+const PROGRAMS: [Program; 6] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -60,6 +60,19 @@ const PROGRAMS: [Program; 5] = [
             "visitor: the counter ended: normal",
             "visitor: a call to it now fails",
             "shop: the counter ended: normal",
+        ],
+    },
+    Program {
+        arguments: &["top", "--", "--once"],
+        promised: &[
+            "… workers: … turns/s, … steals, … parks, longest turn … ms",
+            "… processes: … spawned, … ended, 0 crashed",
+            "…process…actor…state…handler…mailbox…reductions/s…bytes…",
+            "… mill…Mill…",
+            "… mill…Mill…",
+            "…",
+            "…",
+            "…",
         ],
     },
 ];

@@ -21,21 +21,24 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context as TaskContext, Poll};
 
-use super::cell::Body;
+use super::cell::{Awaited, Body};
 use super::header::Header;
 use super::receive;
 use super::reference::InTurn;
 use super::run::Flow;
 use super::state::Cause;
-use super::turn::Turn;
+use super::turn::{NO_HANDLER, Turn};
 use crate::actor::{Actor, Handle, Refused, Step};
 use crate::context::Context;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{Next, Position, Special, Taken, Walked};
+use crate::observe;
 use crate::panics::{self, Unwound};
 use crate::signal::{Info, Request};
 use crate::spec::StartError;
+use crate::sync::Ordering;
+use crate::trace::Traced;
 
 /// What makes an actor in its own process.
 pub(crate) type Starting<A> = Pin<Box<dyn Future<Output = Result<A, StartError>> + Send>>;
@@ -283,14 +286,15 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
         }
     }
 
-    fn activity(header: &Header) -> Option<&'static str> {
+    fn activity(header: &Header) -> Option<Awaited> {
         match header.phase() {
-            phase::STARTING => Some("start"),
-            phase::INITIALISING => Some("init"),
-            // SAFETY: the caller is the owner.
-            phase::HANDLING => unsafe { header.owned_if_any() }.map(|owned| header.class().handler(owned.handler)),
-            phase::INFORMED => Some("info"),
-            phase::TERMINATING => Some("terminate"),
+            phase::STARTING => Some(("start", None)),
+            phase::INITIALISING => Some(("init", None)),
+            phase::HANDLING => header.extra_if_any().map(|extra| {
+                (header.class().handler(extra.handler.load(Ordering::Relaxed)), Some(extra.awaits_since.get()))
+            }),
+            phase::INFORMED => Some(("info", None)),
+            phase::TERMINATING => Some(("terminate", None)),
             _ => None,
         }
     }
@@ -353,7 +357,11 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
             loop {
                 let flow = match self.header().phase() {
                     phase::IDLE => self.handle_messages(),
-                    phase::SUSPENDED => self.wait_for_requests(),
+                    phase::SUSPENDED => {
+                        // It awaits nothing that a wake is for. Taken before it looks, or it could not park again.
+                        self.header().state.take_woken();
+                        self.wait_for_requests()
+                    }
                     phase::UNBORN => {
                         (*self.body).pending.init = ManuallyDrop::new(F::init(self.actor(), self.cx()));
                         self.header().set_phase(phase::INITIALISING);
@@ -396,8 +404,9 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                 }
                 match self.local.mailbox.next(turn.memory(), || header.held(None)) {
                     Next::Message(message) => {
-                        header.message_taken();
-                        if self.handle(message) {
+                        let is_awaiting =
+                            if header.is_taking_noted() { self.handle_noted(message) } else { self.handle(message) };
+                        if is_awaiting {
                             return None;
                         }
                     }
@@ -412,6 +421,21 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                 }
             }
         }
+    }
+
+    /// Handles one message of a process of which more is to be known, or counted.
+    #[cold]
+    unsafe fn handle_noted(&self, message: *const A::Msg) -> bool {
+        let header = self.header();
+        // SAFETY: the caller's promise, here and below: there is a message, which is not moved out yet.
+        let number = unsafe { A::handler_of(&*message) };
+        header.message_taken(|| header.class().handler(number));
+        // SAFETY: as above.
+        let is_awaiting = unsafe { self.handle(message) };
+        if !is_awaiting {
+            header.trace(|| Traced::Handled(header.class().handler(number)));
+        }
+        is_awaiting
     }
 
     /// Handles the messages that go before all others. `None` when there are no more.
@@ -432,9 +456,19 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
     /// Handles one message that came in another way than most. Returns whether there is a future now.
     #[cold]
     unsafe fn handle_apart(&self, message: A::Msg) -> bool {
+        let header = self.header();
+        let name = || header.class().handler(A::handler_of(&message));
+        let noted = header.is_taking_noted().then(name);
+        if let Some(handler) = noted {
+            header.message_noted(handler);
+        }
         let message = ManuallyDrop::new(message);
         // SAFETY: the caller's promise.
-        unsafe { self.handle(&raw const *message) }
+        let is_awaiting = unsafe { self.handle(&raw const *message) };
+        if let Some(handler) = noted.filter(|_| !is_awaiting) {
+            header.trace(|| Traced::Handled(handler));
+        }
+        is_awaiting
     }
 
     /// Handles the message at `message`, which is moved out. Returns whether there is a future now.
@@ -443,7 +477,9 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         // SAFETY: the caller's promise; there is no other future, so nobody else uses the actor.
         unsafe {
             let unread = Unread(message);
-            self.turn.handle(A::handler_of(&*message));
+            let handler = A::handler_of(&*message);
+            self.turn.handle(handler);
+            observe::message_handled(self.header(), || self.header().class().handler(handler));
             std::mem::forget(unread);
             match F::handle(self.actor(), message, self.cx()) {
                 Step::Done => false,
@@ -500,6 +536,11 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         match request {
             // SAFETY: the caller's promise.
             Request::Stop(reason) => unsafe { self.begin_terminate(reason) },
+            Request::Visit(visit) => {
+                self.turn.handle(NO_HANDLER);
+                // SAFETY: the caller's promise; there is no future, so nobody else uses the actor.
+                visit.visit(unsafe { &mut *self.actor() });
+            }
             Request::Suspend | Request::Resume => {
                 let suspend = matches!(request, Request::Suspend);
                 // SAFETY: the caller's promise.
@@ -550,7 +591,9 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         unsafe {
             if is_new && header.phase() == phase::HANDLING {
                 // For those who look: the handler that is awaited.
-                header.owned().handler = self.turn.handler();
+                let extra = header.extra();
+                extra.handler.store(self.turn.handler(), Ordering::Relaxed);
+                extra.awaits_since.set(header.node().runtime().clock().coarse_moment());
             }
             if let Some(reason) = self.turn.take_stopping() {
                 header.owned().stopping.get_or_insert(reason);
@@ -608,9 +651,15 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                 }
                 phase::INITIALISING => return self.poll_init(),
                 phase::HANDLING => {
+                    if self.turn.handler() == NO_HANDLER
+                        && let Some(extra) = header.extra_if_any()
+                    {
+                        self.turn.go_on_with(extra.handler.load(Ordering::Relaxed));
+                    }
                     let Poll::Ready(()) = pin(&mut pending.handle).poll(&mut cx) else { return Some(Flow::Park) };
                     header.set_phase(phase::IDLE);
                     ManuallyDrop::drop(&mut pending.handle);
+                    header.trace(|| Traced::Handled(header.class().handler(self.turn.handler())));
                 }
                 phase::INFORMED => {
                     let Poll::Ready(()) = pin(&mut pending.info).poll(&mut cx) else { return Some(Flow::Park) };

@@ -35,14 +35,16 @@ use super::reference::{AnyRef, CellRef, InTurn};
 use super::run::Flow;
 use super::state::Cause;
 use super::teardown;
-use super::turn::{self, After, Turn};
+use super::turn::{self, After, NO_HANDLER, Turn};
 use crate::actor::{Bounded, Overflow};
 use crate::ambient;
 use crate::call::CallFailed;
+use crate::clock::Moment;
 use crate::dead_letters::DeadLetter;
 use crate::inspect::Status;
 use crate::mailbox::{Mailbox, Notice, Position, Pushed, Shelf, Shelved, Special, Taken};
 use crate::memory::Memory;
+use crate::observe;
 use crate::panics::Unwound;
 use crate::signal::{Info, MonitorRef};
 
@@ -59,6 +61,9 @@ pub(crate) struct Cell<M, B> {
     local: Local<M>,
     body: UnsafeCell<ManuallyDrop<B>>,
 }
+
+/// A handler that is awaited, and since when, if that is known.
+pub(crate) type Awaited = (&'static str, Option<Moment>);
 
 /// What the owner does with the body of a process.
 pub(crate) trait Body<M>: Sized {
@@ -89,8 +94,8 @@ pub(crate) trait Body<M>: Sized {
     /// What it was doing when it was asked, with so many messages in its mailbox. For the owner.
     fn status(header: &Header, messages: usize) -> Status;
 
-    /// The handler that it awaits. For the owner.
-    fn activity(header: &Header) -> Option<&'static str>;
+    /// The handler that it awaits, and since when, if that is known.
+    fn activity(header: &Header) -> Option<Awaited>;
 
     /// What a message is called: the name of its handler.
     fn describe(message: &M) -> &'static str;
@@ -104,6 +109,8 @@ pub(crate) struct Class {
     pub(crate) handlers: &'static [&'static str],
     pub(crate) limit: Option<Bounded>,
     pub(crate) layout: Layout,
+    /// The handler that it awaits, and since when.
+    pub(crate) activity: fn(&Header) -> Option<Awaited>,
     pub(super) run: unsafe fn(NonNull<Header>, &Turn<'_>) -> After,
     pub(super) push: unsafe fn(&Header, Notice) -> Result<(), Notice>,
     pub(super) len: unsafe fn(&Header) -> usize,
@@ -128,6 +135,12 @@ impl Class {
     /// The type of its messages.
     pub(crate) fn message_type(&self) -> TypeId {
         (self.message)()
+    }
+
+    /// What the handler of this number is called, if it runs one: straight-line code has none.
+    pub(crate) fn handler_if_any(&self, number: u32) -> Option<&'static str> {
+        let is_one = number != NO_HANDLER && (number == INFO_HANDLER || !self.handlers.is_empty());
+        is_one.then(|| self.handler(number))
     }
 
     /// What the handler of this number is called.
@@ -176,6 +189,7 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             handlers,
             limit,
             layout: Layout::new::<Self>(),
+            activity: B::activity,
             run,
             push: push_notice::<M>,
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
@@ -306,6 +320,7 @@ impl<M: Send + 'static> Local<M> {
             if let Some(turn) = worker {
                 turn.sends_to(header);
             }
+            observe::message_sent(header);
             // SAFETY: the caller's promise.
             match unsafe { self.mailbox.push(message, &turn::stock(worker, header.node())) } {
                 Pushed::Queued => {}
@@ -372,6 +387,7 @@ impl<M: Send + 'static> Local<M> {
     /// # Safety
     /// As for [`push`](Self::push).
     unsafe fn put_on_shelf(&self, shelf: &Arc<Shelf<M>>, bound: &Bound, message: *const M) -> Result<(), SendFailed> {
+        observe::message_sent(&self.header);
         let ticket = || self.push_special(Special::Ticket(shelf.clone())).is_ok();
         // SAFETY: the caller's promise. If it was not taken, it is the caller's as before.
         let dropped = match shelf.put(unsafe { message.read() }, bound.others_sent(), ticket) {
@@ -396,6 +412,9 @@ impl<M: Send + 'static> Local<M> {
             && !matches!(special, Special::Ticket(_))
         {
             bound.other_sent();
+        }
+        if matches!(special, Special::ByAlias { .. } | Special::Apart(_)) {
+            observe::message_sent(&self.header);
         }
         let node = self.header.node();
         let pushed =

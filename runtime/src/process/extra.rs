@@ -20,7 +20,7 @@ use crate::mailbox::Position;
 use crate::memory::Memory;
 use crate::node::Node;
 use crate::spec::Launching;
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU32};
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 use crate::timer::TimerRef;
 
 /// What a process needs seldom.
@@ -42,6 +42,14 @@ pub(crate) struct Extra {
     /// Whose mailbox has no room for what it has sent.
     pub(super) stall: Mutex<Option<Stall>>,
     pub(super) reductions_high: AtomicU32,
+    /// The number of the handler that awaits something, and since when it does. The owner writes them.
+    pub(crate) handler: AtomicU32,
+    pub(crate) awaits_since: AtomicMoment,
+    /// When it was spawned, if that was noted.
+    pub(super) born: AtomicMoment,
+    /// Messages that it has taken and sent while they were counted.
+    pub(super) received: AtomicU64,
+    pub(super) sent: AtomicU64,
     pub(super) owned: UnsafeCell<Owned>,
 }
 
@@ -69,8 +77,6 @@ pub(crate) struct Owned {
     pub(crate) launching: Option<Box<Launching>>,
     /// Its end is reported by somebody else.
     pub(crate) quiet: bool,
-    /// The number of the handler that it awaits.
-    pub(crate) handler: u32,
     /// It has given back what it could, and waits.
     pub(crate) hibernating: bool,
     /// Who must still be told of its end.

@@ -11,7 +11,9 @@ use super::extra::{Extra, Owned};
 use super::reference::Ready;
 use super::state::{Cause, State};
 use super::turn::{self, Turn};
+use crate::clock::Moment;
 use crate::exit::{Ending, ExitReason};
+use crate::inspect::MessageCounts;
 use crate::lease::Lease;
 use crate::mailbox::{Held, Notice, Position};
 use crate::memory::{self, Account};
@@ -22,6 +24,7 @@ use crate::signal::{MonitorRef, Signal};
 use crate::spec::StartError;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use crate::timer::TimerRef;
+use crate::trace::Traced;
 
 /// What does not depend on the type of messages or of the body.
 #[repr(C)]
@@ -52,7 +55,11 @@ const BOUNDED: u8 = 0x80;
 const WAKER_OUT: u8 = 0x40;
 /// It belongs to a group that has a leader.
 const LED: u8 = 0x20;
-const RANK_BITS: u8 = BOUNDED | WAKER_OUT | LED;
+/// Its messages are counted.
+const COUNTED: u8 = 0x10;
+/// It tells what it does.
+const TRACED: u8 = 0x08;
+const RANK_BITS: u8 = BOUNDED | WAKER_OUT | LED | COUNTED | TRACED;
 
 /// The parent, if it is of the same node: without its node's identity it takes half the room.
 #[derive(Clone, Copy)]
@@ -244,6 +251,18 @@ impl Header {
     #[inline]
     pub(super) fn is_bounded(&self) -> bool {
         self.rank.load(Ordering::Relaxed) & BOUNDED != 0
+    }
+
+    /// Whether there is something to do for each message that it takes.
+    #[inline]
+    pub(super) fn is_taking_noted(&self) -> bool {
+        self.rank.load(Ordering::Relaxed) & (BOUNDED | COUNTED | TRACED) != 0
+    }
+
+    /// Whether there is something to do for each message that it sends, in its next turn.
+    #[inline]
+    pub(super) fn is_sending_noted(&self) -> bool {
+        self.rank.load(Ordering::Relaxed) & (COUNTED | TRACED) != 0
     }
 
     /// What its body is at. For the body.
@@ -547,11 +566,84 @@ impl Header {
         self.is_bounded() && self.bound().is_some_and(|bound| bound.must_wait(self, waker))
     }
 
-    /// A message that counts was taken out of the mailbox.
+    /// A message that counts was taken out of the mailbox, for this handler.
     #[inline]
-    pub(crate) fn message_taken(&self) {
+    pub(crate) fn message_taken(&self, handler: impl FnOnce() -> &'static str) {
+        if self.is_taking_noted() {
+            self.note_taken(handler());
+        }
+    }
+
+    #[cold]
+    fn note_taken(&self, handler: &'static str) {
         if self.is_bounded() {
             self.message_left();
+        }
+        self.message_noted(handler);
+    }
+
+    /// A message, whether it counts where they are limited or not, is about to be handled.
+    #[cold]
+    pub(super) fn message_noted(&self, handler: &'static str) {
+        if self.rank.load(Ordering::Relaxed) & COUNTED != 0 {
+            self.extra().received.fetch_add(1, Ordering::Relaxed);
+        }
+        self.trace(|| Traced::Received(handler));
+    }
+
+    /// It sends `to` a message. In its own code.
+    pub(super) fn note_sent(&self, to: &Self) {
+        if self.rank.load(Ordering::Relaxed) & COUNTED != 0 {
+            self.extra().sent.fetch_add(1, Ordering::Relaxed);
+        }
+        self.trace(|| Traced::Sent(to.pid()));
+    }
+
+    /// Counts its messages from now on, or no more. What was counted before stays.
+    pub(crate) fn count_messages(&self, count: bool) {
+        self.set_rank(COUNTED, count);
+    }
+
+    /// It is spawned now.
+    pub(super) fn note_birth(&self) {
+        let clock = self.node.runtime().clock();
+        self.extra().born.set(clock.moment(clock.now()));
+    }
+
+    /// When it was spawned, if that was noted.
+    pub(crate) fn born(&self) -> Option<Moment> {
+        self.extra_if_any().map(|extra| extra.born.get()).filter(|born| *born != Moment::NEVER)
+    }
+
+    /// How many messages it has taken and sent, if they are counted.
+    pub(crate) fn message_counts(&self) -> Option<MessageCounts> {
+        let is_counted = self.rank.load(Ordering::Relaxed) & COUNTED != 0;
+        is_counted.then(|| {
+            self.extra_if_any().map_or_else(MessageCounts::default, |extra| MessageCounts {
+                received: extra.received.load(Ordering::Relaxed),
+                sent: extra.sent.load(Ordering::Relaxed),
+            })
+        })
+    }
+
+    /// Lets it tell what it does from now on, or no more.
+    pub(crate) fn set_traced(&self, traced: bool) {
+        self.set_rank(TRACED, traced);
+    }
+
+    /// Tells whoever listens, if it is traced.
+    #[inline]
+    pub(crate) fn trace(&self, what: impl FnOnce() -> Traced) {
+        if self.rank.load(Ordering::Relaxed) & TRACED != 0 {
+            self.node.tell_trace(self.pid(), what());
+        }
+    }
+
+    fn set_rank(&self, bit: u8, is_set: bool) {
+        if is_set {
+            self.rank.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            self.rank.fetch_and(!bit, Ordering::Relaxed);
         }
     }
 

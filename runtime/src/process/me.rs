@@ -26,6 +26,7 @@ use crate::priority::Priority;
 use crate::signal::{Down, MonitorRef, Signal, Target};
 use crate::spec::{self, Spawn};
 use crate::timer::TimerRef;
+use crate::trace::Traced;
 
 /// The running process, seen by itself.
 pub struct Me(());
@@ -148,6 +149,7 @@ impl Me {
         let to = to.into();
         if to != self.pid() && self.header().extra().control.lock().link(to) {
             self.node().signal(to, Signal::Link { from: self.pid() });
+            self.header().trace(|| Traced::Linked(to));
         }
     }
 
@@ -158,6 +160,7 @@ impl Me {
         let removed = self.header().extra().control.lock().unlink(to);
         if let Some(id) = removed {
             self.node().signal(to, Signal::Unlink { from: self.pid(), id });
+            self.header().trace(|| Traced::Unlinked(to));
         }
     }
 

@@ -43,7 +43,7 @@ pub(crate) mod turn;
 
 pub use alias::{Alias, AliasEnd, PriorityAlias};
 pub(crate) use bound::{Excess, StallCounts, StallEvent};
-pub(crate) use cell::{Class, SendFailed};
+pub(crate) use cell::{Awaited, Class, SendFailed};
 pub(crate) use control::Holds;
 pub(crate) use extra::Owned;
 pub(crate) use header::{Activity, Header};

@@ -12,7 +12,7 @@ use super::reference::InTurn;
 use super::turn::Turn;
 use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
-use crate::inspect::{ProcessInfo, Status};
+use crate::inspect::{ProcessInfo, Status, activity_of};
 use crate::mailbox::{Becomes, Notice, Position, Special, Taken, Walked};
 use crate::signal::{MonitorRef, Request, Signal};
 
@@ -175,7 +175,7 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'
     if let Some(owned) = unsafe { header.owned_if_any() } {
         info.look_at(owned);
     }
-    info.activity = B::activity(header);
+    (info.activity, info.since) = activity_of(header, B::activity(header));
     if let Some(shelf) = header.bound().and_then(Bound::shelf::<M>) {
         shelf.look(|message| messages.push(B::describe(message).to_owned()));
     }

@@ -14,6 +14,7 @@ use super::teardown;
 use super::turn::{After, Turn};
 use crate::exit::{Ending, ExitReason};
 use crate::mailbox::{Held, Position, Walked};
+use crate::observe;
 use crate::panics;
 
 /// How the body of a process stands after it has run.
@@ -67,6 +68,7 @@ pub(crate) unsafe fn run<M: Send + 'static, B: Body<M> + 'static>(raw: NonNull<H
     let body = unsafe { Cell::<M, B>::body_of(raw) };
     let header = local.header();
     turn.begin(header);
+    observe::turn(header, turn.number());
     let all_told = if header.is_gone() {
         // SAFETY: whoever picked the process is its owner; it has ended.
         unsafe { teardown::go_on(header, turn) }

@@ -24,6 +24,7 @@ use crate::lease::Lease;
 use crate::mailbox::Notice;
 use crate::memory::take_out;
 use crate::node::{Node, SpawnOptions};
+use crate::observe;
 use crate::pid::Pid;
 use crate::signal::{MonitorRef, Signal, Target};
 use crate::spec::{Launching, StartError};
@@ -80,6 +81,15 @@ where
             && let Some(from) = options.link
         {
             begin_with(&cell, Signal::Exit { from, reason: ExitReason::NoProc, link: true });
+        }
+        observe::spawned(cell.header());
+        // After it was entered: whoever turns this on looks for those that are there afterwards.
+        if node.is_counting() {
+            cell.header().note_birth();
+            cell.header().count_messages(true);
+        }
+        if let Some(turn) = worker {
+            turn.note_spawned(options, cell.header());
         }
         cell.header().submit_by(worker);
         (cell, tied.monitor)

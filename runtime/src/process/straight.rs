@@ -12,7 +12,7 @@ use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use super::alias::{Alias, AliasEnd, PriorityAlias};
-use super::cell::Body;
+use super::cell::{Awaited, Body};
 use super::header::Header;
 use super::me::{self, Me};
 use super::receive;
@@ -23,6 +23,7 @@ use crate::address::Address;
 use crate::exit::{Ending, Error, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{First, Held, Position, Taken, Walked};
+use crate::observe;
 use crate::panics::Unwound;
 use crate::signal::{Down, Info, MonitorRef, Request, Target};
 use crate::time::{Sleep, sleep_on};
@@ -330,7 +331,8 @@ where
         };
         match &first {
             First::Taken(_) => {
-                header.message_taken();
+                header.message_taken(std::any::type_name::<M>);
+                observe::message_handled(header, std::any::type_name::<M>);
                 turn.charge(1);
             }
             First::Empty => {
@@ -390,22 +392,30 @@ where
                 };
                 // SAFETY: as above.
                 if let Some(found) = unsafe { receive::take_urgent(header, urgent) } {
+                    note::<M>(header);
                     turn.charge(1);
                     return Poll::Ready(Ok(found));
                 }
             }
             let suspended = is_suspended();
+            let mut was_message = false;
             let look = |taken: Taken<M>| match taken {
                 Taken::Request(request) => Ok(Err(request)),
                 other if suspended => Err(other),
-                other => wants(other).map(Ok),
+                other => {
+                    was_message = matches!(other, Taken::Message(_));
+                    wants(other).map(Ok)
+                }
             };
             // SAFETY: as above; the position was held in every call.
             let taken = unsafe { cell.mailbox.take(position, turn.memory(), look) };
             match taken {
                 Ok((Ok(found), counts)) => {
                     if counts {
-                        header.message_taken();
+                        header.message_taken(std::any::type_name::<M>);
+                        observe::message_handled(header, std::any::type_name::<M>);
+                    } else if was_message {
+                        note::<M>(header);
                     }
                     turn.charge(1);
                     // SAFETY: as above; the next receive begins at the head.
@@ -413,6 +423,8 @@ where
                     return Poll::Ready(Ok(found));
                 }
                 Ok((Err(Request::Stop(reason)), _)) => return Poll::Ready(Err(ReceiveError::Stopped(reason))),
+                // It has no state that others know: whoever asks for it is told so.
+                Ok((Err(Request::Visit(visit)), _)) => visit.refuse(),
                 Ok((Err(request), _)) => {
                     // SAFETY: as above.
                     unsafe { header.owned() }.suspended = matches!(request, Request::Suspend);
@@ -435,6 +447,14 @@ where
             }
         }
     }
+}
+
+/// A message was taken that does not count where they are limited.
+fn note<M>(header: &Header) {
+    if header.is_taking_noted() {
+        header.message_noted(std::any::type_name::<M>());
+    }
+    observe::message_handled(header, std::any::type_name::<M>);
 }
 
 impl<M: Send + 'static> Process<M> {
@@ -579,7 +599,7 @@ where
         }
     }
 
-    fn activity(_: &Header) -> Option<&'static str> {
+    fn activity(_: &Header) -> Option<Awaited> {
         None
     }
 

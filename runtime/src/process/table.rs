@@ -71,6 +71,13 @@ struct Slot<'a> {
     process: &'a AtomicPtr<Header>,
 }
 
+/// How many processes a table has and has had.
+#[derive(Default)]
+pub(crate) struct Tally {
+    pub(crate) alive: usize,
+    pub(crate) ended: u64,
+}
+
 /// A pid and its slot.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry<'a> {
@@ -191,6 +198,18 @@ impl Table {
         slots.filter_map(|slot| slot.process_of(None)).filter(|process| !process.is_gone()).collect()
     }
 
+    /// How many processes there are, and how many there have been: each end is a generation of its slot. So nothing is
+    /// counted when a process comes or goes; it takes a look at each slot that was ever used.
+    pub(crate) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for slot in (0..self.used.load(Ordering::Acquire)).filter_map(|number| self.slot(number)) {
+            let (ended, is_there) = slot.tally();
+            tally.ended += u64::from(ended);
+            tally.alive += usize::from(is_there);
+        }
+        tally
+    }
+
     /// New processes are ended before their first turn from now on.
     pub(crate) fn close(&self) {
         self.closed.store(1, Ordering::SeqCst);
@@ -293,6 +312,21 @@ fn groups_of(chunk: usize) -> usize {
 impl Slot<'_> {
     fn generation(self) -> u32 {
         self.word.load(Ordering::Acquire) >> GENERATION_SHIFT
+    }
+
+    /// How many processes have ended here, and whether there is one.
+    fn tally(self) -> (u32, bool) {
+        let mut generation = self.generation();
+        loop {
+            let is_there = !self.process.load(Ordering::Acquire).is_null();
+            // A process is taken out before the generation grows: with the same one before and after, both belong
+            // together.
+            let after = self.generation();
+            if after == generation {
+                return (generation, is_there);
+            }
+            generation = after;
+        }
     }
 
     fn is_empty(self) -> bool {

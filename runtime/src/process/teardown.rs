@@ -20,10 +20,12 @@ use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::mailbox::{Notice, Special};
 use crate::node::Node;
+use crate::observe;
 use crate::pid::Pid;
 use crate::report::CrashReport;
 use crate::signal::{MonitorRef, Signal};
 use crate::spec::Launching;
+use crate::trace::Traced;
 
 /// How many are told of an end in one turn.
 const TOLD_PER_TURN: usize = 1_000;
@@ -74,6 +76,8 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     if let Some(report) = report {
         node.report_crash(&report);
     }
+    observe::exited(header, reason);
+    header.trace(|| Traced::Exited(reason.clone()));
 
     // Links and monitors that came too late to be received are told like the others.
     if !unreceived.is_empty() {

@@ -23,9 +23,10 @@ use crate::config::REDUCTIONS_PER_TURN;
 use crate::exit::Ending;
 use crate::mailbox::Position;
 use crate::memory::{Arena, Magazine, Pool, Stock};
-use crate::node::Node;
+use crate::node::{Node, SpawnOptions};
 use crate::scheduler::RunQueue;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use crate::trace::Traced;
 
 use self::charge::Payer;
 pub(crate) use self::charge::{charge, charge_more, uncharged};
@@ -33,6 +34,9 @@ pub(crate) use self::charge::{charge, charge_more, uncharged};
 thread_local! {
     static CURRENT: Cell<*const Turn<'static>> = const { Cell::new(ptr::null()) };
 }
+
+/// The number under which a worker publishes that no handler has begun in this turn.
+pub(crate) const NO_HANDLER: u32 = u32::MAX - 1;
 
 /// What a worker lets others see.
 #[derive(Default)]
@@ -42,6 +46,8 @@ pub(crate) struct Board {
     handled: AtomicU64,
     /// A turn is over when `handled` has reached this. The worker sets it; anybody may lower it to 0.
     limit: AtomicU64,
+    /// Turns since the worker started. Only the worker writes it.
+    turns: AtomicU64,
     /// The number of the handler that runs.
     handler: AtomicU32,
     /// The number of the node whose process runs, in the runtime's list.
@@ -72,6 +78,18 @@ impl Board {
         self.handled.load(Ordering::Relaxed)
     }
 
+    /// How many turns the worker has begun.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    /// The number of the turn that runs; `None` between turns.
+    pub(crate) fn turn(&self) -> Option<u64> {
+        // Before the class, as in `begin`: a number may be older than the process, and never newer.
+        let turn = self.turns();
+        (!self.class.load(Ordering::Acquire).is_null()).then_some(turn)
+    }
+
     /// Which process runs; `None` between turns.
     pub(crate) fn seen(&self) -> Option<(Seen, &'static Class)> {
         let handled = self.handled.load(Ordering::Acquire);
@@ -87,6 +105,14 @@ impl Board {
         };
         Some((seen, class))
     }
+}
+
+/// The handler that `board` shows for the process at `header`, and how much its worker has handled; `None`, if it shows
+/// another process.
+pub(crate) fn handler_on(board: &Board, header: &Header) -> Option<(Option<&'static str>, u64)> {
+    let (seen, class) = board.seen()?;
+    let is_it = (seen.slot, seen.generation) == header.place() && seen.node == header.node().number();
+    is_it.then(|| (class.handler_if_any(seen.handler), seen.handled))
 }
 
 /// What is to become of a process after its turn.
@@ -124,6 +150,9 @@ pub(crate) struct Turn<'a> {
     leading: Cell<bool>,
     /// The process that runs; `None` between turns.
     process: Cell<Option<NonNull<Header>>>,
+    /// Which bits of a receiver's address say that it is the process itself: all, or none, so that each message that is
+    /// sent from here is noted.
+    compared: Cell<usize>,
     handled: Cell<u64>,
     /// How much of `handled` is no work of this turn: with no more than that it is not over.
     begun: Cell<u64>,
@@ -154,6 +183,7 @@ impl<'a> Turn<'a> {
             queue: Cell::new(None),
             leading: Cell::new(false),
             process: Cell::new(None),
+            compared: Cell::new(usize::MAX),
             handled: Cell::new(handled),
             begun: Cell::new(handled),
             is_unpolled: Cell::new(true),
@@ -251,12 +281,14 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(crate) fn begin(&self, header: &Header) {
         self.process.set(Some(header.ready_ptr()));
+        self.compared.set(if header.is_sending_noted() { 0 } else { usize::MAX });
         self.open();
         let board = self.board;
         let pid = header.place();
         board.process.store(u64::from(pid.0) << 32 | u64::from(pid.1), Ordering::Relaxed);
         board.node.store(header.node().number(), Ordering::Relaxed);
-        board.handler.store(0, Ordering::Relaxed);
+        board.handler.store(NO_HANDLER, Ordering::Relaxed);
+        board.turns.store(board.turns() + 1, Ordering::Relaxed);
         board.class.store(ptr::from_ref(header.class()).cast_mut(), Ordering::Release);
     }
 
@@ -273,6 +305,7 @@ impl<'a> Turn<'a> {
     #[inline]
     pub(crate) fn leave(&self) {
         self.process.set(None);
+        self.compared.set(usize::MAX);
         self.board.class.store(ptr::null_mut(), Ordering::Release);
     }
 
@@ -290,6 +323,12 @@ impl<'a> Turn<'a> {
         if self.is_unpolled.replace(false) {
             self.begun.set(self.handled.get());
         }
+    }
+
+    /// The handler of this number goes on.
+    #[inline]
+    pub(crate) fn go_on_with(&self, handler: u32) {
+        self.board.handler.store(handler, Ordering::Relaxed);
     }
 
     /// The number of the handler that runs.
@@ -316,8 +355,33 @@ impl<'a> Turn<'a> {
     /// A message is sent from here. One to itself ends a process's turn, so that none stays by feeding itself.
     #[inline]
     pub(crate) fn sends_to(&self, header: &Header) {
-        if self.process.get().is_some_and(|process| ptr::eq(process.as_ptr(), header)) {
+        let process = self.process.get().map_or(0, |process| process.addr().get());
+        if (process ^ ptr::from_ref(header).addr()) & self.compared.get() == 0 {
+            self.note_sent(header);
+        }
+    }
+
+    /// A message is sent to itself, or by a process of which that is noted.
+    #[cold]
+    fn note_sent(&self, to: &Header) {
+        let Some(process) = self.process() else { return };
+        if ptr::eq(process, to) {
             self.end();
+        }
+        process.note_sent(to);
+    }
+
+    /// The process that runs here has spawned `child`, if that is to be noted.
+    #[inline]
+    pub(crate) fn note_spawned(&self, options: &SpawnOptions, child: &Header) {
+        if self.compared.get() == 0
+            && let Some(process) = self.process()
+            && options.parent == Some(process.pid())
+        {
+            process.trace(|| Traced::Spawned(child.pid()));
+            if options.link == options.parent {
+                process.trace(|| Traced::Linked(child.pid()));
+            }
         }
     }
 

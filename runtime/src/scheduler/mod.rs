@@ -37,4 +37,3 @@ pub(crate) use io::Io;
 pub(crate) use run_queue::RunQueue;
 pub(crate) use seeded::Seeded;
 pub(crate) use worker::{Directory, Settings, Workers};
-pub use worker::{RuntimeStats, WorkerStats};

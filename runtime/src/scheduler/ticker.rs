@@ -23,6 +23,8 @@ pub(crate) struct Ticker {
 /// What the ticker remembers of a worker from tick to tick.
 #[derive(Clone, Copy, Default)]
 struct Watched {
+    /// The turn that it is in, and since when it was seen.
+    turn: Option<(u64, Instant)>,
     seen: Option<Seen>,
     /// Since when the worker is in the handler that it is in.
     since: Option<Instant>,
@@ -98,6 +100,11 @@ impl Ticker {
         let is_look_due = workers.is_look_due();
         for (number, watched) in watched.iter_mut().enumerate() {
             let Some(board) = workers.board(number) else { continue };
+            match (watched.turn, board.turn()) {
+                (Some((before, since)), Some(turn)) if before == turn => workers.note_turn(number, now - since),
+                (_, turn) => watched.turn = turn.map(|turn| (turn, now)),
+            }
+            let turn = watched.turn;
             let seen = board.seen();
             let Some((seen, class)) = seen else {
                 // It may be held up among the sockets, by something that is no process.
@@ -105,17 +112,18 @@ impl Ticker {
                 if waits.is_some() && watched.waited == waits {
                     workers.share(number);
                 }
-                *watched = Watched { waited: waits, ..Watched::default() };
+                *watched = Watched { turn, waited: waits, ..Watched::default() };
                 continue;
             };
             board.end_turn();
             workers.look_soon(number, is_look_due);
             if watched.seen != Some(seen) {
-                *watched = Watched { seen: Some(seen), since: Some(now), ..Watched::default() };
+                *watched = Watched { turn, seen: Some(seen), since: Some(now), ..Watched::default() };
                 continue;
             }
             let Some(since) = watched.since else { continue };
             let lasted = now - since;
+            workers.note_handler(number, seen.handled, since);
             if watched.reported {
                 workers.hand_over(number);
                 continue;

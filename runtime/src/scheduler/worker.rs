@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_deque::{Injector, Steal, Worker as Deque};
 use parking_lot::Mutex;
@@ -19,14 +19,15 @@ use super::park::Parker;
 use super::run_queue::{RunQueue, Shared};
 use super::strict::Strict;
 use super::ticker::Ticker;
-use crate::clock::Clock;
+use crate::clock::{AtomicMoment, Clock, Moment};
 use crate::config::{HANDED_OVER, MAX_SPARES, TURNS_BETWEEN_LOOKS};
 use crate::memory::Pool;
 use crate::node::WeakNode;
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::turn::{After, Board, Seen, Turn};
-use crate::process::{Class, Ready};
+use crate::process::turn::{After, Board, Seen, Turn, handler_on};
+use crate::process::{Class, Header, Ready};
+use crate::stats::{RuntimeStats, WorkerStats};
 use crate::sync::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use crate::timer::Timers;
 
@@ -100,33 +101,13 @@ struct Seat {
     /// What the ticker wants of the worker, after the turn that it is in.
     notes: AtomicU32,
     thread_id: AtomicU32,
-    turns: AtomicU64,
     steals: AtomicU64,
     parks: AtomicU64,
-}
-
-/// What the workers of a runtime have done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RuntimeStats {
-    /// How often a handler was found to block its worker.
-    pub blocked: u64,
-    /// How many spare workers were ever needed at once.
-    pub spares: usize,
-    /// Each worker, spares last.
-    pub workers: Vec<WorkerStats>,
-}
-
-/// What one worker has done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WorkerStats {
-    /// Turns of processes. While the worker is awake, the last few dozen are not counted yet.
-    pub turns: u64,
-    /// Processes that it took from others.
-    pub steals: u64,
-    /// How often it went to sleep.
-    pub parks: u64,
+    /// In nanoseconds. Only the ticker writes it.
+    longest_turn: AtomicU64,
+    /// Since when the worker is in the handler that it began when it had handled so much. Only the ticker writes it.
+    since: AtomicMoment,
+    since_handled: AtomicU64,
 }
 
 impl Workers {
@@ -303,15 +284,28 @@ impl Workers {
         RuntimeStats {
             blocked: self.blocked.load(Ordering::Relaxed),
             spares: seats.len().saturating_sub(self.count),
+            timers: self.timers.len(),
             workers: seats
                 .iter()
                 .map(|seat| WorkerStats {
-                    turns: seat.turns.load(Ordering::Relaxed),
+                    turns: seat.board.turns(),
                     steals: seat.steals.load(Ordering::Relaxed),
                     parks: seat.parks.load(Ordering::Relaxed),
+                    longest_turn: Duration::from_nanos(seat.longest_turn.load(Ordering::Relaxed)),
                 })
                 .collect(),
         }
+    }
+
+    /// The handler that a worker runs of the process at `header`, and since when, if that was seen.
+    pub(crate) fn running(&self, header: &Header) -> (Option<&'static str>, Option<Instant>) {
+        let found = |seat: &Seat| {
+            let (handler, handled) = handler_on(&seat.board, header)?;
+            let is_it = seat.since_handled.load(Ordering::Acquire) == handled;
+            let since = (is_it && handled == seat.board.handled()).then(|| seat.since.get());
+            Some((handler, since.filter(|since| *since != Moment::NEVER).map(|since| self.clock.instant(since))))
+        };
+        self.seated().iter().find_map(found).unwrap_or_default()
     }
 
     /// Whether there is work for one more worker. What is alone in the queue of another is not.
@@ -359,6 +353,18 @@ impl Workers {
         if is_due || !self.injector.is_empty() {
             self.seats[number].notes.fetch_or(LOOK, Ordering::Relaxed);
         }
+    }
+
+    /// The handler that this worker runs is the one that it ran at the tick before.
+    pub(super) fn note_handler(&self, number: usize, handled: u64, since: Instant) {
+        let seat = &self.seats[number];
+        seat.since.set(self.clock.moment(since));
+        seat.since_handled.store(handled, Ordering::Release);
+    }
+
+    /// A turn of this worker has lasted so long, and goes on.
+    pub(super) fn note_turn(&self, number: usize, lasted: Duration) {
+        self.seats[number].longest_turn.fetch_max(lasted.as_nanos() as u64, Ordering::Relaxed);
     }
 
     /// Whether something waits in this worker's queue.
@@ -449,9 +455,11 @@ impl Seat {
             owned: Mutex::new(Some(owned)),
             notes: AtomicU32::new(0),
             thread_id: AtomicU32::new(0),
-            turns: AtomicU64::new(0),
             steals: AtomicU64::new(0),
             parks: AtomicU64::new(0),
+            longest_turn: AtomicU64::new(0),
+            since: AtomicMoment::default(),
+            since_handled: AtomicU64::new(0),
         }
     }
 }
@@ -488,12 +496,10 @@ impl Worker<'_> {
             }
             if until_look == 0 {
                 until_look = TURNS_BETWEEN_LOOKS;
-                self.seat.turns.fetch_add(u64::from(TURNS_BETWEEN_LOOKS), Ordering::Relaxed);
                 self.look_around();
                 outside_first = true;
             }
             let Some(ready) = self.pick(&mut outside_first, &mut searching) else {
-                self.seat.turns.fetch_add(u64::from(TURNS_BETWEEN_LOOKS - until_look), Ordering::Relaxed);
                 until_look = TURNS_BETWEEN_LOOKS;
                 searching = self.sleep(turn, searching);
                 continue;

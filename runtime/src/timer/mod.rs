@@ -75,6 +75,11 @@ impl Timers {
         let _ = self.added.set(Box::new(added));
     }
 
+    /// How many are set. An interval counts once.
+    pub(crate) fn len(&self) -> usize {
+        self.state.lock().wheel.len()
+    }
+
     /// Sets a timer that belongs to nobody.
     pub(crate) fn at(&self, deadline: Instant, action: Action) -> TimerRef {
         let key = self.state.lock().wheel.insert(deadline, action);

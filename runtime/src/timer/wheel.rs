@@ -220,7 +220,7 @@ impl<T> Wheel<T> {
         (timer.generation == key.generation && timer.value.is_some()).then_some(timer.deadline)
     }
 
-    #[cfg(test)]
+    /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.len
     }

@@ -11,6 +11,7 @@ mod order;
 mod probe;
 mod replay;
 mod runtimes;
+mod seen;
 mod timers;
 mod waits;
 

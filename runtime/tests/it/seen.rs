@@ -1,0 +1,388 @@
+//! What can be seen of a running system.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use biotope_runtime::{
+    Actor, ActorRef, Address, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Node, Pid, Process, ReplyTo,
+    Runtime, Status, Traced, TracesLost, VisitError, node, process, spawn, spawn_process, time,
+};
+
+use crate::everywhere;
+
+// ---- in numbers
+
+#[test]
+fn a_node_counts_who_came_and_who_went() {
+    everywhere("a_node_counts_who_came_and_who_went", || async {
+        let before = node().stats();
+        let waits = || spawn_process(async |mut me: Process<()>| Ok(me.receive().await?));
+        let falls = || {
+            spawn_process(async |mut me: Process<()>| {
+                me.receive().await?;
+                panic!("as it should")
+            })
+        };
+        let (stays, goes, crashes) = (waits(), waits(), falls());
+        for told in [&goes, &crashes] {
+            let end = node().ended(told);
+            told.cast(());
+            end.await;
+            told.cast(());
+        }
+        let after = node().stats();
+        assert_eq!(after.crashed, before.crashed + 1);
+        // The watchers of `ended` come and go too; they end after they have told.
+        assert!((2..=4).contains(&(after.ended - before.ended)), "{before:?} {after:?}");
+        assert_eq!(after.spawned, before.spawned + 5);
+        assert_eq!(after.spawned, after.ended + after.processes as u64);
+        let lost = |stats: &biotope_runtime::NodeStats| {
+            stats.dead_letters.iter().find(|(why, _)| *why == DeadLetter::NoProc).map(|(_, count)| *count)
+        };
+        assert_eq!(lost(&after).unwrap(), lost(&before).unwrap() + 2);
+        assert!(node().is_alive(&stays));
+        Ok(())
+    });
+}
+
+#[test]
+fn turns_and_timers_are_counted() {
+    everywhere("turns_and_timers_are_counted", || async {
+        let stats = || node().runtime().stats();
+        let turns =
+            |stats: &biotope_runtime::RuntimeStats| stats.workers.iter().map(|worker| worker.turns).sum::<u64>();
+        let before = stats();
+        for _ in 0..100 {
+            time::yield_now().await;
+        }
+        let timer = node().send_after(Duration::from_secs(1000), &spawn_waiting(), ());
+        let after = stats();
+        assert!(turns(&after) >= turns(&before) + 100, "{before:?} {after:?}");
+        assert_eq!(after.timers, before.timers + 1);
+        node().cancel_timer(timer);
+        assert_eq!(stats().timers, before.timers);
+        Ok(())
+    });
+}
+
+fn spawn_waiting() -> biotope_runtime::Address<()> {
+    spawn_process(async |mut me: Process<()>| Ok(me.receive().await?))
+}
+
+/// The handler goes on until it is seen; how long it took to be seen is no matter.
+#[test]
+fn a_long_turn_is_seen_while_it_lasts() {
+    let runtime = Runtime::builder().workers(1);
+    biotope_testkit::once(runtime, async {
+        let runtime = node().runtime().clone();
+        while runtime.stats().workers.iter().all(|worker| worker.longest_turn < Duration::from_millis(3)) {
+            std::thread::yield_now();
+        }
+    })
+    .unwrap();
+}
+
+// ---- who is looked at
+
+/// Keeps what it is told; waits, or works, on request.
+#[derive(Clone, Debug, PartialEq)]
+struct Till {
+    sold: Vec<u32>,
+}
+
+enum Told {
+    Sell(u32),
+    Ask(Address<()>),
+    Wait(tokio::sync::oneshot::Receiver<()>),
+    Work(Arc<AtomicBool>, ReplyTo<()>),
+}
+
+impl Actor for Till {
+    type Msg = Told;
+    type Client = Address<Told>;
+    const NAME: &'static str = "Till";
+    const HANDLERS: &'static [&'static str] = &["sell", "ask", "wait", "work"];
+
+    fn handler_of(message: &Told) -> u32 {
+        match message {
+            Told::Sell(_) => 0,
+            Told::Ask(_) => 1,
+            Told::Wait(_) => 2,
+            Told::Work(..) => 3,
+        }
+    }
+}
+
+impl Handle for Till {
+    async fn handle(&mut self, message: Told, _cx: &mut Context<Self>) {
+        match message {
+            Told::Sell(n) => self.sold.push(n),
+            Told::Ask(other) => other.cast(()),
+            Told::Wait(gate) => drop(gate.await),
+            Told::Work(seen, reply) => {
+                while !seen.load(Ordering::Relaxed) {
+                    std::thread::yield_now();
+                }
+                reply.send(());
+            }
+        }
+    }
+}
+
+fn till() -> ActorRef<Till> {
+    spawn(Till { sold: Vec::new() })
+}
+
+#[test]
+fn a_look_at_a_state_takes_its_turn_and_finds_a_suspended_one_too() {
+    everywhere("a_look_at_a_state_takes_its_turn_and_finds_a_suspended_one_too", || async {
+        let till = till();
+        till.cast(Told::Sell(1));
+        till.cast(Told::Sell(2));
+        let first = till.with_state(|till| till.sold.clone()).await;
+        assert_eq!(first, Ok(vec![1, 2]), "it came behind both");
+        node().suspend(&till);
+        till.cast(Told::Sell(3));
+        assert_eq!(till.clone_state().await.unwrap().sold, [1, 2], "a suspended one handles nothing");
+        let before = till.replace_state(Till { sold: vec![9] }).await;
+        assert_eq!(before, Ok(Till { sold: vec![1, 2] }));
+        assert_eq!(till.show_state().await.unwrap(), "Till { sold: [9] }");
+        assert_eq!(node().process_info(&till).await.unwrap().status, Status::Suspended);
+        node().resume(&till);
+        assert_eq!(till.with_state(|till| till.sold.clone()).await, Ok(vec![9, 3]));
+        Ok(())
+    });
+}
+
+/// What wakes a suspended process is seen to, and it waits again; it kept its worker for ever.
+#[test]
+fn a_suspended_process_that_is_woken_waits_again() {
+    everywhere("a_suspended_process_that_is_woken_waits_again", || async {
+        let till = till();
+        node().suspend(&till);
+        till.with_state(|_| ()).await?;
+        till.cast(Told::Sell(1));
+        till.cast(Told::Sell(2));
+        assert_eq!(till.with_state(|till| till.sold.len()).await, Ok(0));
+        node().resume(&till);
+        assert_eq!(till.with_state(|till| till.sold.len()).await, Ok(2));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_look_that_panics_ends_nobody() {
+    everywhere("a_look_that_panics_ends_nobody", || async {
+        let till = till();
+        let failed = till.with_state(|till| {
+            till.sold.push(1);
+            assert!(till.sold.is_empty(), "it is not");
+        });
+        let Err(VisitError::Panicked(reason)) = failed.await else { panic!("it panics") };
+        assert!(reason.to_string().contains("it is not"), "{reason}");
+        assert_eq!(till.with_state(|till| till.sold.len()).await, Ok(1), "it goes on, as it was left");
+        // What has no such state says so, and goes on too.
+        let (sender, told) = tokio::sync::oneshot::channel();
+        let other = ActorRef::<Till>::new(spawn_process(async move |mut me: Process<Told>| {
+            if let Told::Sell(n) = me.receive().await? {
+                let _ = sender.send(n);
+            }
+            Ok(())
+        }));
+        assert_eq!(other.clone_state().await, Err(VisitError::OtherActor));
+        other.cast(Told::Sell(5));
+        assert_eq!(told.await, Ok(5));
+        let end = node().ended(&till);
+        till.stop();
+        end.await;
+        assert_eq!(till.clone_state().await, Err(VisitError::Failed(CallFailed::NoProc)));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_traced_process_tells_what_it_does_in_order_and_others_nothing() {
+    everywhere("a_traced_process_tells_what_it_does_in_order_and_others_nothing", || async {
+        let mut traces = node().traces();
+        let (seen, unseen, other) = (till(), till(), spawn_waiting());
+        assert!(node().trace(&seen, true));
+        for till in [&seen, &unseen] {
+            till.cast(Told::Sell(1));
+            till.cast(Told::Ask(other.clone()));
+        }
+        let (open, gate) = tokio::sync::oneshot::channel();
+        seen.cast(Told::Wait(gate));
+        let _ = open.send(());
+        let end = node().ended(&seen);
+        seen.stop();
+        end.await;
+        let mut told = Vec::new();
+        while let Some(event) = traces.try_next()? {
+            assert_eq!(event.pid, seen.pid());
+            told.push(event.what);
+        }
+        let expected = [
+            Traced::Received("sell"),
+            Traced::Handled("sell"),
+            Traced::Received("ask"),
+            Traced::Sent(other.pid()),
+            Traced::Handled("ask"),
+            Traced::Received("wait"),
+            Traced::Handled("wait"),
+            Traced::Exited(ExitReason::Normal),
+        ];
+        assert_eq!(told, expected);
+        assert!(!node().trace(&seen, true), "nobody is there");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_traced_process_tells_whom_it_spawns_and_links_until_it_is_told_not_to() {
+    everywhere("a_traced_process_tells_whom_it_spawns_and_links_until_it_is_told_not_to", || async {
+        let mut traces = node().traces();
+        let friend = spawn_waiting().pid();
+        let parent = spawn_process(async move |mut me: Process<ReplyTo<Pid>>| {
+            for _ in 0..2 {
+                let reply = me.receive().await?;
+                me.link(friend);
+                me.unlink(friend);
+                let child = me.spawn_link(process(async |mut me: Process<()>| Ok(me.receive().await?)));
+                reply.send(child.pid());
+            }
+            Ok(())
+        });
+        node().trace(&parent, true);
+        let child = Call::new(&parent, |reply| reply).await?;
+        node().trace(&parent, false);
+        Call::new(&parent, |reply| reply).await?;
+        let mut told = Vec::new();
+        while let Some(event) = traces.try_next()? {
+            told.push(event.what);
+        }
+        assert!(matches!(told.first(), Some(Traced::Received(_))), "{told:?}");
+        let expected =
+            [Traced::Linked(friend), Traced::Unlinked(friend), Traced::Spawned(child), Traced::Linked(child)];
+        assert_eq!(told[1..], expected);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_slow_reader_of_traces_is_told_how_many_it_lost() {
+    everywhere("a_slow_reader_of_traces_is_told_how_many_it_lost", || async {
+        let mut traces = node().traces();
+        let seen = till();
+        node().trace(&seen, true);
+        for n in 0..1_000 {
+            seen.cast(Told::Sell(n));
+        }
+        seen.with_state(|_| ()).await?;
+        // Two for each: received, handled. As many as fit are there.
+        assert_eq!(traces.next().await, Err(TracesLost::TooSlow(2_000 - 1_024)));
+        let mut left = 0;
+        while traces.try_next()?.is_some() {
+            left += 1;
+        }
+        assert_eq!(left, 1_024);
+        Ok(())
+    });
+}
+
+#[test]
+fn messages_are_counted_while_that_is_on() {
+    everywhere("messages_are_counted_while_that_is_on", || async {
+        let (before, other) = (till(), spawn_waiting());
+        assert_eq!(node().process_info(&before).await.unwrap().counts, None);
+        node().statistics(true);
+        let after = till();
+        for till in [&before, &after] {
+            till.cast(Told::Sell(1));
+            till.cast(Told::Ask(other.clone()));
+            till.with_state(|_| ()).await?;
+            let counts = node().peek(till).unwrap().counts.unwrap();
+            assert_eq!((counts.received, counts.sent), (2, 1));
+        }
+        // Also what comes another way than most.
+        let straight = spawn_process(async |mut me: Process<()>| {
+            let (alias, urgent) = (me.alias(), me.priority_alias());
+            alias.cast(());
+            urgent.cast_urgent(());
+            me.address().cast(());
+            for _ in 0..3 {
+                me.receive().await?;
+            }
+            let counts = node().peek(me.pid()).unwrap().counts.unwrap();
+            assert_eq!(counts.received, 3);
+            Ok(())
+        });
+        let end = node().ended(&straight).await;
+        assert!(matches!(end, ExitReason::Normal | ExitReason::NoProc), "{end}");
+        node().statistics(false);
+        after.cast(Told::Sell(1));
+        after.with_state(|_| ()).await?;
+        assert_eq!(node().peek(&after).unwrap().counts, None);
+        node().statistics_of(&after, true);
+        assert_eq!(node().peek(&after).unwrap().counts.unwrap().received, 2, "what was not counted is not there");
+        Ok(())
+    });
+}
+
+#[test]
+fn it_is_known_when_a_process_was_spawned_and_since_when_it_awaits() {
+    for seed in 0..200 {
+        biotope_testkit::once(Runtime::builder().seeded(seed), async {
+            let unknown = till();
+            node().statistics(true);
+            let first = till();
+            time::sleep(Duration::from_secs(60)).await;
+            let second = till();
+            let spawned = |till: &ActorRef<Till>| node().peek(till).unwrap().spawned.unwrap();
+            let apart = spawned(&second) - spawned(&first);
+            assert_eq!(apart, Duration::from_secs(60));
+            assert_eq!(spawned(&second), time::now());
+            assert_eq!(node().peek(&unknown).unwrap().spawned, None);
+
+            let (open, gate) = tokio::sync::oneshot::channel();
+            first.cast(Told::Wait(gate));
+            let began = time::now();
+            time::sleep(Duration::from_secs(3)).await;
+            let info = node().peek(&first).unwrap();
+            assert_eq!((info.status, info.activity), (Status::Awaiting, Some("wait")));
+            let began = info.since.unwrap().duration_since(began);
+            assert!(began < Duration::from_millis(1), "{began:?}");
+            let asked = node().process_info(&first).await.unwrap();
+            assert_eq!((asked.activity, asked.since), (info.activity, info.since));
+            let _ = open.send(());
+            first.with_state(|_| ()).await?;
+            assert_eq!(node().peek(&first).unwrap().activity, None);
+            Ok::<(), biotope_runtime::Error>(())
+        })
+        .unwrap();
+    }
+}
+
+/// The handler goes on until it is seen.
+#[test]
+fn the_handler_that_runs_is_seen_from_outside_and_since_when() {
+    let runtime = Runtime::builder().workers(2).build().unwrap();
+    let node = runtime.block_on(Node::builder("seen").runtime(runtime.clone()).start()).unwrap();
+    let till = node.spawn(Till { sold: Vec::new() });
+    let seen = Arc::new(AtomicBool::new(false));
+    let begun = runtime.now();
+    let done = Call::new(&till, |reply| Told::Work(seen.clone(), reply)).send();
+    let info = loop {
+        let info = node.peek(&till).unwrap();
+        if info.since.is_some() {
+            break info;
+        }
+        std::thread::yield_now();
+    };
+    assert_eq!((info.status, info.activity), (Status::Running, Some("work")));
+    assert!(info.since.unwrap() >= begun && info.since.unwrap() <= runtime.now());
+    assert!(node.processes().iter().any(|info| info.activity == Some("work")));
+    seen.store(true, Ordering::Relaxed);
+    runtime.block_on(done).unwrap();
+    runtime.block_on(node.shutdown());
+}
