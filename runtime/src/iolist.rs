@@ -339,7 +339,7 @@ mod tests {
         fn any_tree_of_segments_gives_the_bytes_of_joining_them(tree in trees(), reads in proptest::collection::vec(1_usize..30, 1..20)) {
             let (mut list, joined) = (tree.list(), tree.joined());
             prop_assert_eq!(list.len(), joined.len());
-            prop_assert_eq!(list.slices().collect::<Vec<_>>().concat(), joined.clone());
+            prop_assert_eq!(&list.slices().collect::<Vec<_>>().concat(), &joined);
             prop_assert!(list.slices().all(|slice| !slice.is_empty()));
 
             // What is read takes from the front, by whatever way.

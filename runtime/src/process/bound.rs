@@ -45,6 +45,9 @@ pub(crate) struct Bound {
     shelf: Option<Box<dyn Any + Send + Sync>>,
 }
 
+/// So many wait before those are looked for who have given up.
+const MANY_WAITERS: usize = 256;
+
 /// Who waits for room.
 enum Waiter {
     Process(AnyRef),
@@ -151,11 +154,8 @@ impl Bound {
 
     fn wait_for_room(&self, waiter: Waiter) {
         let mut waiters = self.waiters.lock();
-        // Those who gave up meanwhile must not pile up.
-        if waiters.len().is_power_of_two() {
-            waiters.retain(|waiter| !matches!(waiter, Waiter::Process(process) if process.has_ended()));
-        }
         let is_there = |other: &Waiter| match (other, &waiter) {
+            (Waiter::Process(one), Waiter::Process(other)) => std::ptr::eq::<Header>(&**one, &**other),
             (Waiter::Task(one), Waiter::Task(other)) => one.will_wake(other),
             _ => false,
         };
@@ -163,6 +163,12 @@ impl Bound {
             waiters.push(waiter);
         }
         self.is_awaited.store(1, Ordering::SeqCst);
+        // Those who gave up meanwhile must not pile up. Who has not is woken, looks again, and comes back.
+        let are_many = waiters.len() >= MANY_WAITERS && waiters.len().is_power_of_two();
+        drop(waiters);
+        if are_many {
+            self.wake_all();
+        }
     }
 
     /// Whether whoever has `waker` must wait; it is woken when it may look again.
