@@ -47,6 +47,9 @@ pub(crate) const SCRATCH_KEPT: usize = 256 * 1_024;
 /// How long a node that shuts down waits for its processes to end before it kills them.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
+/// How many messages wait in a mailbox that is long.
+pub(crate) const LONG_MAILBOX: usize = 10_000;
+
 /// How long a process is stalled because of a mailbox that is full. Then it goes on, and what it sends is taken or lost as if
 /// it had been stalled just now.
 pub(crate) const STALLED_AT_MOST: Duration = Duration::from_secs(5);

@@ -42,6 +42,7 @@ mod inspect;
 mod iolist;
 mod keys;
 mod lease;
+mod lints;
 mod mailbox;
 pub mod memory;
 mod message;
@@ -83,6 +84,7 @@ pub use gateway::{
 pub use inspect::{MessageCounts, ProcessInfo, Status};
 pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
+pub use lints::{Lint, LintEvent, LintEvents};
 pub use message::{Accepts, Envelope, Message, Recipient};
 pub use names::{NotRegistered, RegisterError};
 pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, Stalls, WeakNode};

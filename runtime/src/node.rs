@@ -25,6 +25,7 @@ use crate::gateway::{
 };
 use crate::inspect::ProcessInfo;
 use crate::lease;
+use crate::lints::{LintEvent, LintEvents, Lints};
 use crate::mailbox::Notice;
 use crate::memory::Pool;
 use crate::names::NotRegistered;
@@ -79,6 +80,7 @@ struct Inner {
     counting: AtomicU8,
     /// Where what traced processes tell goes, once somebody has asked for it.
     traces: OnceLock<Traces>,
+    lints: OnceLock<Lints>,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
     /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)).
@@ -584,6 +586,43 @@ impl Node {
         self.0.dead_letters.subscribe(self.runtime())
     }
 
+    /// Tells what is amiss with processes from now on, once for each process and kind. All of it is in the log too.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::{Lint, node};
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Selfish;
+    ///
+    /// #[handlers]
+    /// impl Selfish {
+    ///     async fn ask(&mut self, cx: &mut Context<Self>) -> bool {
+    ///         cx.myself().ask().await == Err(CallFailed::SelfCall)
+    ///     }
+    /// }
+    ///
+    /// # #[biotope::main]
+    /// # async fn main() -> biotope::Result<()> {
+    /// let mut lints = node().lints();
+    /// let selfish = spawn(Selfish);
+    /// assert!(selfish.ask().await?);
+    /// let event = lints.next().await.expect("the node lives");
+    /// assert_eq!((event.pid, event.lint), (selfish.pid(), Lint::SelfCall));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lints(&self) -> LintEvents {
+        self.0.lints.get_or_init(Lints::default).subscribe()
+    }
+
+    pub(crate) fn tell_lint(&self, event: LintEvent) {
+        if let Some(lints) = self.0.lints.get() {
+            lints.tell(event);
+        }
+    }
+
     /// How often processes were suspended because of a full mailbox.
     pub fn stalls(&self) -> Stalls {
         let of = |what| self.0.stalls.of(what);
@@ -1036,6 +1075,7 @@ impl NodeBuilder {
             crashed: AtomicU64::new(0),
             counting: AtomicU8::new(0),
             traces: OnceLock::new(),
+            lints: OnceLock::new(),
             node_monitors: Mutex::default(),
             leases: AtomicUsize::new(0),
         };

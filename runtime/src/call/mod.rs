@@ -33,6 +33,7 @@ use crate::config::{COARSE, DEFAULT_CALL_TIMEOUT};
 use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
+use crate::lints::Lint;
 use crate::memory::relocate;
 use crate::process::{AnyRef, turn};
 use crate::runtime::Runtime;
@@ -421,6 +422,11 @@ impl<R: Send + 'static> Waiting<R> {
     #[inline]
     unsafe fn start<M: Send + 'static>(&mut self, address: &Address<M>, message: *const M, deadline: Deadline) {
         if address.is_current() {
+            turn::with_process(|running| {
+                if let Some((_, process)) = running {
+                    process.lint(Lint::SelfCall);
+                }
+            });
             // SAFETY: the caller's promise.
             return ambient::abandoning(CallFailed::SelfCall, || drop(unsafe { message.read() }));
         }

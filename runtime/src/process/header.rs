@@ -12,9 +12,11 @@ use super::reference::Ready;
 use super::state::{Cause, State};
 use super::turn::{self, Turn};
 use crate::clock::Moment;
+use crate::config::LONG_MAILBOX;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::MessageCounts;
 use crate::lease::Lease;
+use crate::lints::{Lint, LintEvent};
 use crate::mailbox::{Held, Notice, Position};
 use crate::memory::{self, Account};
 use crate::node::Node;
@@ -657,6 +659,26 @@ impl Header {
     /// Whose mailbox has no room for what it has sent.
     pub(crate) fn stalled_by(&self) -> Option<Pid> {
         self.extra_if_any()?.stall.lock().as_ref().map(Stall::by)
+    }
+
+    /// Tells what is amiss with it, if that was not told before.
+    #[cold]
+    pub(crate) fn lint(&self, lint: Lint) {
+        if self.extra().linted.fetch_or(lint.bit(), Ordering::Relaxed) & lint.bit() != 0 {
+            return;
+        }
+        let (pid, process) = (self.pid(), self.describe());
+        tracing::warn!(node = self.node.name(), %pid, process, "{lint}");
+        self.node.tell_lint(LintEvent { pid, process, lint });
+    }
+
+    /// Looks at the mailbox after a turn that did not come to an end. For whoever runs it.
+    #[inline]
+    pub(crate) fn look_at_mailbox(&self) {
+        let messages = self.mailbox_len();
+        if messages >= LONG_MAILBOX {
+            self.lint(Lint::LongMailbox { messages });
+        }
     }
 
     /// What lists and reports call it.

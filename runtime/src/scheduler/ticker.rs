@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::worker::Workers;
 use crate::config::{BLOCKED_AFTER, TICK};
+use crate::lints::Lint;
 use crate::process::turn::Seen;
 use crate::sync::{AtomicU32, Ordering};
 
@@ -31,6 +32,8 @@ struct Watched {
     /// How long its thread had waited for a core then.
     starved: Duration,
     reported: bool,
+    /// That it takes long was told.
+    linted: bool,
     /// The worker ran no process, and something waited in its queue: how much it had handled then.
     waited: Option<u64>,
 }
@@ -132,6 +135,10 @@ impl Ticker {
             workers.share(number);
             if lasted < BLOCKED_AFTER / 2 {
                 continue;
+            }
+            let handler = class.handler(seen.handler);
+            if !std::mem::replace(&mut watched.linted, true) {
+                workers.lint(seen, Lint::LongTurn { handler, lasted });
             }
             if watched.starved.is_zero() {
                 watched.starved = workers.starved(number).max(Duration::from_nanos(1));

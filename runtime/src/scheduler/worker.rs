@@ -21,6 +21,7 @@ use super::strict::Strict;
 use super::ticker::Ticker;
 use crate::clock::{AtomicMoment, Clock, Moment};
 use crate::config::{HANDED_OVER, MAX_SPARES, TURNS_BETWEEN_LOOKS};
+use crate::lints::Lint;
 use crate::memory::Pool;
 use crate::node::WeakNode;
 use crate::pid::Pid;
@@ -393,6 +394,15 @@ impl Workers {
         Duration::from_nanos(nanos.unwrap_or(0))
     }
 
+    /// Tells what is amiss with the process that a worker was seen to run.
+    pub(super) fn lint(&self, seen: Seen, lint: Lint) {
+        if let Some(node) = self.nodes.get(seen.node)
+            && let Some(process) = node.process(Pid::new(node.id(), seen.slot, seen.generation))
+        {
+            process.lint(lint);
+        }
+    }
+
     /// A worker is stuck in a handler: it is reported, and replaced until it comes back.
     pub(super) fn on_blocked(&self, number: usize, seen: Seen, class: &'static Class, lasted: Duration) {
         let seat = &self.seats[number];
@@ -402,12 +412,14 @@ impl Workers {
         let node = self.nodes.get(seen.node);
         let pid = node.as_ref().map(|node| Pid::new(node.id(), seen.slot, seen.generation));
         let name = node.as_ref().zip(pid).and_then(|(node, pid)| node.peek(pid)).and_then(|info| info.name);
+        let handler = class.handler(seen.handler);
+        self.lint(seen, Lint::BlockedWorker { handler, lasted });
         tracing::warn!(
             node = node.as_ref().map(crate::Node::name),
             pid = pid.map(tracing::field::display),
             name = name.as_deref(),
             actor = class.actor(),
-            handler = class.handler(seen.handler),
+            handler,
             for_ms = lasted.as_millis() as u64,
             "a handler blocks its worker: use `blocking`, or `yield_now` in long loops"
         );
@@ -513,6 +525,7 @@ impl Worker<'_> {
             }
             // SAFETY: it was picked from a queue, where it was once.
             if unsafe { ready.run(turn) } == After::Again {
+                ready.header().look_at_mailbox();
                 self.requeue(ready);
             }
         }

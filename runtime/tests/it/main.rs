@@ -5,6 +5,7 @@ mod calls;
 mod exits;
 mod kreg;
 mod lifetimes;
+mod lints;
 mod memory;
 mod names;
 mod order;

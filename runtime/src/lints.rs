@@ -1,0 +1,121 @@
+//! What is amiss with a process that runs: told once for each process and kind, to whoever asks and to the log.
+//!
+//! Nothing goes looking for it: a long mailbox is seen at the end of a turn that did not empty it, a handler that takes
+//! long by the ticker, which watches workers anyway, a call to itself where it is made. So an idle system pays nothing.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::pid::Pid;
+
+/// How many are kept for a subscriber that does not read them. Of more, the oldest are lost.
+const KEPT: usize = 256;
+
+/// What is amiss with a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Lint {
+    /// So many messages wait in its mailbox: more come than it handles, or it leaves them there.
+    LongMailbox {
+        /// How many.
+        messages: usize,
+    },
+    /// A handler takes long, and still runs: everything else that would run on its worker waits. At twice this it counts as
+    /// [blocked](Self::BlockedWorker).
+    LongTurn {
+        /// Which one.
+        handler: &'static str,
+        /// How long it has taken so far.
+        lasted: Duration,
+    },
+    /// A handler has blocked its worker, which was replaced.
+    BlockedWorker {
+        /// Which one.
+        handler: &'static str,
+        /// How long it has taken so far.
+        lasted: Duration,
+    },
+    /// It called itself. The call has failed: it would have waited for ever.
+    SelfCall,
+}
+
+impl Lint {
+    /// A bit for each kind.
+    pub(crate) fn bit(&self) -> u8 {
+        match self {
+            Self::LongMailbox { .. } => 1,
+            Self::LongTurn { .. } => 1 << 1,
+            Self::BlockedWorker { .. } => 1 << 2,
+            Self::SelfCall => 1 << 3,
+        }
+    }
+}
+
+/// What is amiss with one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LintEvent {
+    /// The process.
+    pub pid: Pid,
+    /// What it is called: its name, or else what it runs, and its pid.
+    pub process: String,
+    /// What.
+    pub lint: Lint,
+}
+
+/// What is amiss with the processes of a node, for one reader; made by [`Node::lints`](crate::Node::lints).
+#[derive(Debug)]
+pub struct LintEvents(broadcast::Receiver<LintEvent>);
+
+impl LintEvents {
+    /// The next one. If the reader was too slow, those that are lost are skipped: all of them are in the log too.
+    /// `None` when the node is gone.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, it has taken nothing.
+    pub async fn next(&mut self) -> Option<LintEvent> {
+        loop {
+            match self.0.recv().await {
+                Ok(event) => return Some(event),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+/// The readers of a node's lints.
+pub(crate) struct Lints(broadcast::Sender<LintEvent>);
+
+impl Lints {
+    pub(crate) fn subscribe(&self) -> LintEvents {
+        LintEvents(self.0.subscribe())
+    }
+
+    pub(crate) fn tell(&self, event: LintEvent) {
+        // Without a reader it goes to the log alone.
+        let _ = self.0.send(event);
+    }
+}
+
+impl Default for Lints {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(KEPT))
+    }
+}
+
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LongMailbox { messages } => write!(f, "{messages} messages wait in its mailbox"),
+            Self::LongTurn { handler, lasted } => write!(f, "`{handler}` has run for {} ms", lasted.as_millis()),
+            Self::BlockedWorker { handler, lasted } => {
+                write!(f, "`{handler}` has blocked its worker for {} ms", lasted.as_millis())
+            }
+            Self::SelfCall => f.write_str("it called itself"),
+        }
+    }
+}
