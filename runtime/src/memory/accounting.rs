@@ -36,6 +36,7 @@ pub(crate) fn is_installed() -> bool {
 ///
 /// # Examples
 /// ```
+/// use biotope::Info;
 /// use biotope::memory::Accounting;
 /// use biotope::prelude::*;
 ///
@@ -56,9 +57,19 @@ pub(crate) fn is_installed() -> bool {
 ///
 /// #[biotope::main]
 /// async fn main() -> biotope::Result<()> {
-///     let hoard = spawn(Hoard(Vec::new()));
-///     hoard.keep(2 * 1024 * 1024);
-///     let ExitReason::MemoryLimit { limit, used } = node().ended(&hoard).await else { panic!() };
+///     let watcher = spawn_process(async |mut me: Process<ReplyTo<ExitReason>>| {
+///         let asker = me.receive().await?;
+///         let (hoard, _) = me.spawn_monitor(Hoard(Vec::new()));
+///         hoard.keep(2 * 1024 * 1024);
+///         let down = me.receive_info(|info| match info {
+///             Info::Down(down) => Ok(down),
+///             other => Err(other),
+///         });
+///         asker.send(down.await?.reason);
+///         Ok(())
+///     });
+///     let reason = Call::new(&watcher, |asker| asker).await?;
+///     let ExitReason::MemoryLimit { limit, used } = reason else { panic!("{reason}") };
 ///     assert_eq!(limit, 1024 * 1024);
 ///     assert!(used > limit);
 ///     Ok(())

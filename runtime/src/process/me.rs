@@ -86,18 +86,17 @@ impl Me {
     ///
     /// #[biotope::main]
     /// async fn main() -> biotope::Result<()> {
-    ///     let process = spawn_process(async |mut me: Process<Vec<u32>>| {
-    ///         let numbers = me.receive().await?;
-    ///         let median = me.scratch(|scratch| {
+    ///     let process = spawn_process(async |mut me: Process<(Vec<u32>, ReplyTo<u32>)>| {
+    ///         let (numbers, reply) = me.receive().await?;
+    ///         reply.send(me.scratch(|scratch| {
     ///             let sorted = scratch.slice(&numbers);
     ///             sorted.sort_unstable();
     ///             sorted[sorted.len() / 2]
-    ///         });
-    ///         assert_eq!(median, 7);
+    ///         }));
     ///         Ok(())
     ///     });
-    ///     process.cast(vec![9, 1, 7]);
-    ///     assert_eq!(node().ended(&process).await, ExitReason::Normal);
+    ///     let median = Call::new(&process, |reply| (vec![9, 1, 7], reply)).await?;
+    ///     assert_eq!(median, 7);
     ///     Ok(())
     /// }
     /// ```
