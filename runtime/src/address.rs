@@ -429,7 +429,7 @@ impl<A: Actor> ActorRef<A> {
     ///
     /// #[handlers]
     /// impl Till {
-    ///     #[message]
+    ///     #[cast]
     ///     fn sell(&mut self) {
     ///         self.sold += 1;
     ///     }
