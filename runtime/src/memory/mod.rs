@@ -1,8 +1,8 @@
 //! Memory: the allocator that charges processes for what they allocate, and what the runtime has of its own.
 //!
 //! # For processes and the blocks of their mailboxes
-//! Both come and go by the million in few sizes. A [`Pool`] belongs to a runtime; each of its workers has
-//! a [`Magazine`] of free pieces by size, so that most pieces are had and given back without a lock:
+//! Both come and go by the million in few sizes. A `Pool` belongs to a runtime; each of its workers has
+//! a `Magazine` of free pieces by size, so that most pieces are had and given back without a lock:
 //!
 //! ```text
 //!   allocate ──▶ magazine of this worker ──▶ pool: batches of free pieces ──▶ chunk, cut in order
