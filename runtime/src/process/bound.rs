@@ -216,7 +216,7 @@ pub(super) fn stall(turn: &Turn<'_>, receiver: &Header) {
         let process = AnyRef::of(sender);
         let wake = Box::new(move |_| process.note(Cause::Wake));
         let timer = runtime.timers().at(runtime.now_and(STALLED_AT_MOST), Action::Fire(None, wake));
-        *stalled = Some(Stall { by: AnyRef::of(receiver), since: runtime.now(), timer });
+        *stalled = Some(Box::new(Stall { by: AnyRef::of(receiver), since: runtime.now(), timer }));
     }
     if let Some(circle) = circle_of(sender, receiver) {
         let circle: Vec<String> = circle.iter().map(|process| process.describe()).collect();
@@ -261,7 +261,7 @@ pub(super) fn is_stalled_still(header: &Header) -> bool {
     header.state.take_woken();
     let waited = {
         let stalled = header.extra().stall.lock();
-        let Some(Stall { by, since, .. }) = &*stalled else { return false };
+        let Some(Stall { by, since, .. }) = stalled.as_deref() else { return false };
         let has_room = by.is_gone() || by.bound().is_none_or(Bound::has_room);
         let waited = header.node().runtime().now().saturating_duration_since(*since);
         if !has_room && waited < STALLED_AT_MOST {

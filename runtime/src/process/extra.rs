@@ -42,7 +42,7 @@ pub(crate) struct Extra {
     /// Which lints were told of it.
     pub(super) linted: AtomicU8,
     /// Whose mailbox has no room for what it has sent.
-    pub(super) stall: Mutex<Option<Stall>>,
+    pub(super) stall: Mutex<Option<Box<Stall>>>,
     pub(super) reductions_high: AtomicU32,
     /// The number of the handler that awaits something, and since when it does. The owner writes them.
     pub(crate) handler: AtomicU32,

@@ -658,7 +658,7 @@ impl Header {
 
     /// Whose mailbox has no room for what it has sent.
     pub(crate) fn stalled_by(&self) -> Option<Pid> {
-        self.extra_if_any()?.stall.lock().as_ref().map(Stall::by)
+        self.extra_if_any()?.stall.lock().as_deref().map(Stall::by)
     }
 
     /// Tells what is amiss with it, if that was not told before.
