@@ -24,7 +24,6 @@ use super::turn::Turn;
 use crate::actor::{Bounded, Overflow};
 use crate::config::STALLED_AT_MOST;
 use crate::mailbox::Shelf;
-use crate::node::Node;
 use crate::pid::Pid;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::timer::{Action, TimerRef};
@@ -176,13 +175,18 @@ impl Bound {
         if self.limit.overflow != Overflow::Suspend || self.has_room() || header.is_gone() {
             return false;
         }
-        self.wait_for_room(Waiter::Task(waker.clone()));
-        if self.has_room() || header.is_gone() {
-            // Who is woken for nothing looks again.
+        self.enter(Waiter::Task(waker.clone()), header)
+    }
+
+    /// Lets `waiter` wait for room in the mailbox of `owner`, whose limit this is. Returns whether it must: there may be
+    /// room by now, and then all who wait look again.
+    fn enter(&self, waiter: Waiter, owner: &Header) -> bool {
+        self.wait_for_room(waiter);
+        let must = !self.has_room() && !owner.is_gone();
+        if !must {
             self.wake_all();
-            return false;
         }
-        true
+        must
     }
 }
 
@@ -200,12 +204,10 @@ impl Stall {
     }
 }
 
-/// The process that runs in `turn` has sent more to `receiver` than fitted. It is not run again, after its handler, until
+/// `sender`, which runs in `turn`, has sent more to `receiver` than fitted. It is not run again, after its handler, until
 /// there is room.
 #[cold]
-pub(super) fn stall(turn: &Turn<'_>, receiver: &Header) {
-    let Some(sender) = turn.process() else { return };
-    let Some(bound) = receiver.bound() else { return };
+pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: &Bound) {
     {
         let mut stalled = sender.extra().stall.lock();
         if stalled.is_some() {
@@ -225,16 +227,14 @@ pub(super) fn stall(turn: &Turn<'_>, receiver: &Header) {
             circle = circle.join(" -> "),
             "processes wait for room in each other's mailboxes; the last of them goes on"
         );
-        sender.node().count_stall(StallEvent::InCircle);
+        sender.node().stall_counts().count(StallEvent::InCircle);
         return release(sender);
     }
-    sender.node().count_stall(StallEvent::Begun);
+    sender.node().stall_counts().count(StallEvent::Begun);
     sender.state.stall();
     turn.end();
-    bound.wait_for_room(Waiter::Process(AnyRef::of(sender)));
-    if bound.has_room() || receiver.is_gone() {
-        bound.wake_all();
-    }
+    // If it need not wait, it is woken, and goes on when it has looked.
+    bound.enter(Waiter::Process(AnyRef::of(sender)), receiver);
 }
 
 /// The processes that are stalled by one another, if `sender` is among those whom `receiver` waits for. Each says whom it waits
@@ -259,27 +259,21 @@ fn circle_of(sender: &Header, receiver: &Header) -> Option<Vec<AnyRef>> {
 pub(super) fn is_stalled_still(header: &Header) -> bool {
     // What else woke it is polled when it goes on.
     header.state.take_woken();
-    let waited = {
-        let stalled = header.extra().stall.lock();
-        let Some(Stall { by, since, .. }) = stalled.as_deref() else { return false };
-        let has_room = by.is_gone() || by.bound().is_none_or(Bound::has_room);
-        let waited = header.node().runtime().now().saturating_duration_since(*since);
-        if !has_room && waited < STALLED_AT_MOST {
-            // It may have been woken for room that another took.
-            if let Some(bound) = by.bound() {
-                bound.wait_for_room(Waiter::Process(AnyRef::of(header)));
-                if !by.is_gone() && !bound.has_room() {
-                    return true;
-                }
-            }
-        }
-        (!has_room).then(|| (waited, by.describe()))
-    };
-    if let Some((waited, by)) = waited
-        && waited >= STALLED_AT_MOST
+    let stalled = header.extra().stall.lock().as_deref().map(|stalled| (stalled.by.clone(), stalled.since));
+    let Some((by, since)) = stalled else { return false };
+    if let Some(bound) = by.bound()
+        && !bound.has_room()
+        && !by.is_gone()
     {
-        tracing::warn!(pid = %header.pid(), by, ?waited, "there was no room in a mailbox for too long; its sender goes on");
-        header.node().count_stall(StallEvent::TooLong);
+        let waited = header.node().runtime().now().saturating_duration_since(since);
+        if waited >= STALLED_AT_MOST {
+            let (pid, by) = (header.pid(), by.describe());
+            tracing::warn!(%pid, by, ?waited, "there was no room in a mailbox for too long; its sender goes on");
+            header.node().stall_counts().count(StallEvent::TooLong);
+        } else if bound.enter(Waiter::Process(AnyRef::of(header)), &by) {
+            // It was woken for room that another took.
+            return true;
+        }
     }
     release(header);
     false
@@ -314,11 +308,5 @@ impl StallCounts {
 
     pub(crate) fn of(&self, what: StallEvent) -> u64 {
         self.0[what as usize].load(Ordering::Relaxed)
-    }
-}
-
-impl Node {
-    pub(super) fn count_stall(&self, what: StallEvent) {
-        self.stall_counts().count(what);
     }
 }

@@ -358,14 +358,11 @@ impl<M: Send + 'static> Local<M> {
         };
         turn::with_worker_of(header.node(), |worker| {
             // Who sends to itself can make no room while it waits for it. Who is no process cannot be stalled.
-            let sender = worker.filter(|turn| turn.process().is_some());
-            let is_self = sender.is_some_and(|turn| turn.process().is_some_and(|sender| ptr::eq(sender, header)));
+            let sender = worker.and_then(|turn| Some((turn, turn.process()?)));
             let admitted = bound.admit(if sender.is_some() { excess } else { Excess::None });
-            if admitted == Admitted::No && header.is_gone() {
-                return Err(SendFailed::Closed);
-            }
             if admitted == Admitted::No {
                 return Err(match bound.overflow() {
+                    _ if header.is_gone() => SendFailed::Closed,
                     Overflow::DropNewest => SendFailed::Dropped,
                     _ => SendFailed::Full,
                 });
@@ -374,11 +371,11 @@ impl<M: Send + 'static> Local<M> {
             let pushed = unsafe { self.push_counted(message) };
             if pushed.is_err() {
                 bound.leave();
-            } else if let Some(turn) = sender
+            } else if let Some((turn, sender)) = sender
                 && admitted == Admitted::InExcess
-                && !is_self
+                && !ptr::eq(sender, header)
             {
-                bound::stall(turn, header);
+                bound::stall(turn, sender, header, bound);
             }
             pushed
         })

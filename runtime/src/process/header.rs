@@ -661,15 +661,21 @@ impl Header {
         self.extra_if_any()?.stall.lock().as_deref().map(Stall::by)
     }
 
-    /// Tells what is amiss with it, if that was not told before.
+    /// Tells and logs what is amiss with it, if that was not told before.
     #[cold]
     pub(crate) fn lint(&self, lint: Lint) {
-        if self.extra().linted.fetch_or(lint.bit(), Ordering::Relaxed) & lint.bit() != 0 {
-            return;
+        if self.tell_lint(&lint) {
+            tracing::warn!(node = self.node.name(), pid = %self.pid(), process = self.describe(), "{lint}");
         }
-        let (pid, process) = (self.pid(), self.describe());
-        tracing::warn!(node = self.node.name(), %pid, process, "{lint}");
-        self.node.tell_lint(LintEvent { pid, process, lint });
+    }
+
+    /// Tells what is amiss with it, and is in the log otherwise. Returns whether it was not told before.
+    pub(crate) fn tell_lint(&self, lint: &Lint) -> bool {
+        let is_new = self.extra().linted.fetch_or(lint.bit(), Ordering::Relaxed) & lint.bit() == 0;
+        if is_new {
+            self.node.tell_lint(LintEvent { pid: self.pid(), process: self.describe(), lint: lint.clone() });
+        }
+        is_new
     }
 
     /// Looks at the mailbox after a turn that did not come to an end. For whoever runs it.

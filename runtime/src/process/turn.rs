@@ -24,6 +24,7 @@ use crate::exit::Ending;
 use crate::mailbox::Position;
 use crate::memory::{Arena, Magazine, Pool, Stock};
 use crate::node::{Node, SpawnOptions};
+use crate::pid::Pid;
 use crate::scheduler::RunQueue;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use crate::trace::Traced;
@@ -65,6 +66,13 @@ pub(crate) struct Seen {
     pub(crate) node: u32,
     pub(crate) slot: u32,
     pub(crate) generation: u32,
+}
+
+impl Seen {
+    /// The pid of the process, which is one of `node`.
+    pub(crate) fn pid_on(&self, node: &Node) -> Pid {
+        Pid::new(node.id(), self.slot, self.generation)
+    }
 }
 
 impl Board {

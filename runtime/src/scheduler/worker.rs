@@ -24,7 +24,6 @@ use crate::config::{HANDED_OVER, MAX_SPARES, TURNS_BETWEEN_LOOKS};
 use crate::lints::Lint;
 use crate::memory::Pool;
 use crate::node::WeakNode;
-use crate::pid::Pid;
 use crate::priority::Priority;
 use crate::process::turn::{After, Board, Seen, Turn, handler_on};
 use crate::process::{Class, Header, Ready};
@@ -396,9 +395,7 @@ impl Workers {
 
     /// Tells what is amiss with the process that a worker was seen to run.
     pub(super) fn lint(&self, seen: Seen, lint: Lint) {
-        if let Some(node) = self.nodes.get(seen.node)
-            && let Some(process) = node.process(Pid::new(node.id(), seen.slot, seen.generation))
-        {
+        if let Some(process) = self.nodes.get(seen.node).and_then(|node| node.process(seen.pid_on(&node))) {
             process.lint(lint);
         }
     }
@@ -410,10 +407,12 @@ impl Workers {
         seat.notes.fetch_or(STUCK, Ordering::SeqCst);
         self.blocked.fetch_add(1, Ordering::Relaxed);
         let node = self.nodes.get(seen.node);
-        let pid = node.as_ref().map(|node| Pid::new(node.id(), seen.slot, seen.generation));
+        let pid = node.as_ref().map(|node| seen.pid_on(node));
         let name = node.as_ref().zip(pid).and_then(|(node, pid)| node.peek(pid)).and_then(|info| info.name);
         let handler = class.handler(seen.handler);
-        self.lint(seen, Lint::BlockedWorker { handler, lasted });
+        if let Some(process) = node.as_ref().zip(pid).and_then(|(node, pid)| node.process(pid)) {
+            process.tell_lint(&Lint::BlockedWorker { handler, lasted });
+        }
         tracing::warn!(
             node = node.as_ref().map(crate::Node::name),
             pid = pid.map(tracing::field::display),
