@@ -44,6 +44,10 @@ pub(crate) const BLOCKING_THREADS: usize = 512;
 /// global allocator.
 pub(crate) const SCRATCH_KEPT: usize = 256 * 1_024;
 
+/// How long memory of the runtime's that nobody needs is kept, before it goes back to the operating system; twice as long at
+/// most.
+pub(crate) const MEMORY_KEPT: Duration = Duration::from_secs(1);
+
 /// How long a node that shuts down waits for its processes to end before it kills them.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -83,8 +84,9 @@ struct Inner {
     lints: OnceLock<Lints>,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
-    /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)).
-    leases: AtomicUsize,
+    /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)), and lie apart from
+    /// what everybody reads.
+    leases: CachePadded<AtomicUsize>,
 }
 
 /// How a process begins: whose child it is, and whom it is tied to from its first instruction.
@@ -1077,7 +1079,7 @@ impl NodeBuilder {
             traces: OnceLock::new(),
             lints: OnceLock::new(),
             node_monitors: Mutex::default(),
-            leases: AtomicUsize::new(0),
+            leases: CachePadded::default(),
         };
         let node = Node(Arc::new(inner));
         node.runtime().enter_node(number, node.downgrade());

@@ -15,7 +15,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::clock::Clock;
 use crate::config::BLOCKING_THREADS;
-use crate::memory::Pool;
+use crate::memory::{Pool, Unneeded};
 use crate::node::WeakNode;
 use crate::observe::Chosen;
 use crate::process::turn::{After, Turn, handler_on};
@@ -236,6 +236,25 @@ impl Runtime {
             Executor::Workers(workers) => workers.count(),
             Executor::Seeded(_) => 1,
         }
+    }
+
+    /// Gives memory back to the operating system, as far as no process needs it now: what processes and mailboxes
+    /// lay in that are gone. It takes about 50 ns for each of them, on this thread.
+    ///
+    /// The runtime does that by itself with what nobody has needed for a second or two. This is for whoever wants it now,
+    /// and for seeded runs, which give nothing back by themselves. What a worker has at hand it keeps: of each size up to
+    /// 128 pieces. On systems other than Linux it does nothing.
+    ///
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// let runtime = Runtime::builder().workers(2).build()?;
+    /// // … after a million processes have ended …
+    /// runtime.trim_memory();
+    /// # Ok::<(), biotope::Error>(())
+    /// ```
+    pub fn trim_memory(&self) {
+        self.0.memory.all_free().into_iter().for_each(Unneeded::trim);
     }
 
     /// What the workers have done so far. A seeded run has one, of which the turns are counted.

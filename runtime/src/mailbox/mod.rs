@@ -35,6 +35,7 @@ use crate::memory::{Memory, relocate};
 use crate::signal::{Info, Request, Signal};
 
 /// The intake of one process.
+#[repr(transparent)]
 pub(crate) struct Mailbox<M>(Queue<Place<M>>);
 
 /// What is in a place: its kind says which.
@@ -159,6 +160,12 @@ impl<M> Mailbox<M> {
     /// An empty mailbox whose owner is not waiting.
     pub(crate) fn new() -> Self {
         Self(Queue::new())
+    }
+
+    /// Asks for the memory of what came last.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        self.0.prefetch();
     }
 
     /// Puts the message at `message` at the back. It is moved to its place and not before: a message that

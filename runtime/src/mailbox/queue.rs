@@ -36,7 +36,7 @@ use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 
-use crate::memory::Memory;
+use crate::memory::{Memory, prefetch};
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence, spin_loop, yield_thread};
 
 /// The owner has looked at everything and is to be scheduled by whoever pushes next.
@@ -78,6 +78,7 @@ impl Kind {
     pub(crate) const APART: Self = Self(5);
 }
 
+#[repr(C)]
 pub(crate) struct Queue<T> {
     word: AtomicU64,
     head: AtomicU64,
@@ -316,6 +317,14 @@ impl<T> Queue<T> {
     /// An empty queue whose owner is not waiting.
     pub(crate) fn new() -> Self {
         Self { word: AtomicU64::new(0), head: AtomicU64::new(0), before: AtomicU32::new(0), values: PhantomData }
+    }
+
+    /// Asks for the newest block, which of a short queue is the oldest too.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        if let Some(newest) = NonNull::new(block::<T>(self.word.load(Ordering::Relaxed))) {
+            prefetch(newest.cast());
+        }
     }
 
     /// Puts `value` at the back.

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 /// Asks for the cache line at `at`, which is about to be used. It need not be there.
-#[inline]
+#[inline(always)]
 pub(crate) fn prefetch(at: NonNull<u8>) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint, which reads nothing.
@@ -14,6 +14,19 @@ pub(crate) fn prefetch(at: NonNull<u8>) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = at;
+}
+
+/// Asks for the cache line at `at`, which is about to be written and which nobody else uses: a line that came to be
+/// read has to be asked for once more, from whoever used it last.
+#[inline(always)]
+pub(crate) fn prefetch_for_writing(at: NonNull<u8>) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a hint, which touches nothing; a processor that does not know it does nothing.
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) at.as_ptr(), options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    prefetch(at);
 }
 
 /// Moves the value at `from` to `to`; if it is made of words, word by word.

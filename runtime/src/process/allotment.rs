@@ -37,7 +37,11 @@ impl Allotment {
         if self.slots.is_empty() {
             self.slots = node.table().take_free(BATCH);
         }
-        self.slots.pop()
+        let slot = self.slots.pop();
+        if let Some(next) = self.slots.last() {
+            node.table().prefetch(*next);
+        }
+        slot
     }
 
     /// A slot of the node's table has become free.

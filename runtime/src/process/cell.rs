@@ -43,7 +43,7 @@ use crate::clock::Moment;
 use crate::dead_letters::DeadLetter;
 use crate::inspect::Status;
 use crate::mailbox::{Mailbox, Notice, Position, Pushed, Shelf, Shelved, Special, Taken};
-use crate::memory::Memory;
+use crate::memory::{Memory, prefetch_for_writing};
 use crate::observe;
 use crate::panics::Unwound;
 use crate::signal::{Info, MonitorRef};
@@ -303,6 +303,9 @@ impl<M: Send + 'static> Local<M> {
     #[inline]
     pub(crate) unsafe fn push(&self, message: *const M, excess: Excess) -> Result<(), SendFailed> {
         let header = &self.header;
+        // What is looked at is on the line of the mailbox's word, which will be written. If another sends too, it comes over
+        // once for both.
+        prefetch_for_writing(header.ready_ptr().cast());
         if header.is_bounded() {
             // SAFETY: the caller's promise.
             return unsafe { self.push_bounded(message, excess) };

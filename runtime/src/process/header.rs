@@ -352,6 +352,16 @@ impl Header {
         }
     }
 
+    /// Asks for the memory of that.
+    #[cold]
+    pub(super) fn prefetch_extra(&self) {
+        if let Some(extra) = NonNull::new(self.extra.load(Ordering::Relaxed)) {
+            for line in (0..size_of::<Extra>()).step_by(64) {
+                memory::prefetch(extra.cast::<u8>().map_addr(|address| address.saturating_add(line)));
+            }
+        }
+    }
+
     #[inline]
     pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
         // SeqCst: see `extra_at_end`.

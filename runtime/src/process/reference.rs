@@ -11,6 +11,7 @@ use super::cell::Local;
 use super::header::Header;
 use super::state::Cause;
 use super::turn::{After, Turn};
+use crate::memory::prefetch;
 
 /// A process on a run queue. It is alive: it ends in a turn of its own only.
 #[derive(Clone, Copy)]
@@ -48,9 +49,27 @@ impl Ready {
     /// Asks for its memory, which others may have used last.
     #[inline]
     pub(crate) fn prefetch(self) {
+        Self::prefetch_at(self.0);
+    }
+
+    /// Asks for the memory at `process`. There need be none.
+    #[inline]
+    pub(super) fn prefetch_at(process: NonNull<Header>) {
         // Header, mailbox, and the beginning of the body.
-        crate::memory::prefetch(self.0.cast());
-        crate::memory::prefetch(self.0.cast::<u8>().map_addr(|address| address.saturating_add(64)));
+        prefetch(process.cast());
+        prefetch(process.cast::<u8>().map_addr(|address| address.saturating_add(64)));
+    }
+
+    /// Asks for what its turn will find in other places: its messages, and what it needs seldom, if there is something to be
+    /// received. Its own memory must be there.
+    #[inline]
+    pub(crate) fn prefetch_rest(self) {
+        // SAFETY: the process is alive, and where its mailbox begins does not depend on what its messages are.
+        let local = unsafe { self.0.cast::<Local<()>>().as_ref() };
+        local.mailbox.prefetch();
+        if local.header().state.has_notes() {
+            local.header().prefetch_extra();
+        }
     }
 
     /// What is known of it.

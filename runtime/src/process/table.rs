@@ -18,13 +18,14 @@
 use std::ptr::{self, NonNull};
 use std::task::{Poll, Waker};
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::accounts::Accounts;
 use super::header::Header;
-use super::reference::AnyRef;
+use super::reference::{AnyRef, Ready};
 use super::turn::{Turn, uncharged};
-use crate::memory::{Account, prefetch};
+use crate::memory::{Account, prefetch_for_writing};
 use crate::node::Node;
 use crate::pid::{NodeId, Pid};
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, spin_loop, yield_thread};
@@ -44,7 +45,8 @@ pub(crate) struct Table {
     chunks: [AtomicPtr<Group>; CHUNKS],
     /// How many slots were ever used.
     used: AtomicU32,
-    free: Mutex<Free>,
+    /// Apart from what everybody reads.
+    free: CachePadded<Mutex<Free>>,
     closed: AtomicU32,
     accounts: Accounts,
 }
@@ -91,7 +93,7 @@ impl Table {
             node,
             chunks: [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS],
             used: AtomicU32::new(0),
-            free: Mutex::default(),
+            free: CachePadded::default(),
             closed: AtomicU32::new(0),
             accounts: Accounts::new(),
         }
@@ -102,6 +104,25 @@ impl Table {
         let slot = number.and_then(|number| Some((number, self.slot(number)?)));
         let Some((number, slot)) = slot else { unreachable!("a slot that was used has a chunk") };
         Entry { pid: Pid::new(self.node, number, slot.generation()), slot }
+    }
+
+    /// Asks for the memory of a slot that is about to be used.
+    #[inline]
+    pub(crate) fn prefetch(&self, number: u32) {
+        if let Some(slot) = self.slot(number) {
+            prefetch_for_writing(NonNull::from(slot.word).cast());
+        }
+    }
+
+    /// Asks for the memory of the process that `pid` names, or of another one in its slot.
+    #[inline]
+    pub(super) fn prefetch_process(&self, pid: Pid) {
+        if pid.node() == self.node
+            && let Some(slot) = self.slot(pid.slot())
+            && let Some(process) = NonNull::new(slot.process.load(Ordering::Relaxed))
+        {
+            Ready::prefetch_at(process);
+        }
     }
 
     /// Takes as many free slots as there are, up to `count`; new ones if there are none.
@@ -142,7 +163,7 @@ impl Table {
     #[inline]
     pub(crate) fn find(&self, pid: Pid) -> Option<Entry<'_>> {
         let slot = self.slot(pid.slot())?;
-        prefetch(NonNull::from(slot.word).cast());
+        prefetch_for_writing(NonNull::from(slot.word).cast());
         Some(Entry { pid, slot })
     }
 

@@ -31,6 +31,7 @@ mod run_queue;
 mod seeded;
 mod strict;
 mod ticker;
+mod trimming;
 mod worker;
 
 pub(crate) use io::Io;

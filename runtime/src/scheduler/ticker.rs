@@ -1,12 +1,14 @@
 //! Once a millisecond, while any worker is awake: timers, turns that are too long, workers that are stuck.
 //!
-//! The ticker is a thread of its own. When all workers are asleep it sleeps until the next timer, or for
-//! ever: an idle runtime uses no CPU. Whoever wakes the first worker, or sets an earlier timer, wakes it.
+//! The ticker is a thread of its own. When all workers are asleep it sleeps until the next timer, or, once memory that
+//! nobody needs has been given back, for ever: an idle runtime uses no CPU. Whoever wakes the first worker, or sets
+//! an earlier timer, wakes it.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::trimming::Trimming;
 use super::worker::Workers;
 use crate::config::{BLOCKED_AFTER, TICK};
 use crate::lints::Lint;
@@ -67,10 +69,14 @@ impl Ticker {
     /// Ticks, until the workers are closed. The body of the ticker's thread.
     pub(crate) fn run(&self, workers: &Workers) {
         let mut watched = vec![Watched::default(); workers.seats()];
+        let mut trimming = Trimming::new(workers.clock().refresh());
         while !workers.is_closed() {
             let now = workers.clock().refresh();
             workers.timers().fire_until(now);
             let is_anybody_awake = workers.is_anybody_awake();
+            if trimming.is_due(now, !is_anybody_awake) {
+                workers.trim_memory();
+            }
             if is_anybody_awake {
                 self.watch(workers, now, &mut watched);
                 let mut told = self.told.lock();
@@ -84,7 +90,7 @@ impl Ticker {
             let mut told = self.told.lock();
             // Looked at again: who woke a worker before `dormant` was set did not tell.
             if !*told && !workers.is_anybody_awake() && !workers.is_closed() {
-                match workers.timers().next_deadline() {
+                match workers.timers().next_deadline().into_iter().chain(trimming.next()).min() {
                     Some(deadline) => {
                         self.changed.wait_until(&mut told, deadline);
                     }

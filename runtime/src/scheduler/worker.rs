@@ -324,6 +324,13 @@ impl Workers {
         self.closed.load(Ordering::SeqCst) != 0
     }
 
+    /// Gives memory of the runtime's back that nobody has needed since the time before; where it may take a while.
+    pub(super) fn trim_memory(&self) {
+        for unneeded in self.pool.unneeded() {
+            self.io.handle().spawn_blocking(|| unneeded.trim());
+        }
+    }
+
     pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -546,6 +553,7 @@ impl Worker<'_> {
             self.queue.push(ready);
         }
         while let Some(ready) = self.queue.pop() {
+            ready.prefetch_rest();
             let header = ready.header();
             if header.priority() == Priority::Low && header.is_passed_over() {
                 self.queue.push(ready);
