@@ -49,7 +49,7 @@ fn install(place: &OnceLock<&'static Countdown>, count: u64) -> oneshot::Receive
     done
 }
 
-/// Two figures: after they have started, and after each has had a message.
+/// Three figures: after they have started, after each has had a message, all of them at once, and some time after that.
 pub(crate) fn bytes_on_biotope(count: u64) -> Vec<f64> {
     let all_started = install(&STARTED, count);
     let all_touched = install(&TOUCHED, count);
@@ -66,7 +66,9 @@ pub(crate) fn bytes_on_biotope(count: u64) -> Vec<f64> {
             idler.touch();
         }
         all_touched.await?;
-        Ok(vec![each(before, started, count), each(before, resident_bytes(), count)])
+        let used = resident_bytes();
+        time::sleep(WINDOW).await;
+        Ok([started, used, resident_bytes()].map(|resident| each(before, resident, count)).to_vec())
     })
 }
 
@@ -95,7 +97,9 @@ pub(crate) fn bytes_on_tokio(count: u64) -> Vec<f64> {
             let _ = idler.send(());
         }
         all_touched.await.expect("all are sent a message");
-        vec![each(before, started, count), each(before, resident_bytes(), count)]
+        let used = resident_bytes();
+        tokio::time::sleep(WINDOW).await;
+        [started, used, resident_bytes()].map(|resident| each(before, resident, count)).to_vec()
     });
     let figures = runtime.block_on(task).expect("it does not panic");
     std::mem::forget(runtime);

@@ -75,7 +75,7 @@ pub(crate) fn all() -> Vec<Row> {
         Row::new("links", "ns per watcher", (100_000, 50_000), |n| biotope(n, watching::links_on_biotope)),
         Row::new("idle_bytes", "bytes per process", (1_000_000, 200_000), idle::bytes_on_biotope)
             .against(idle::bytes_on_tokio)
-            .figures(&["idle_bytes", "idle_bytes_used"])
+            .figures(&["idle_bytes", "idle_bytes_used", "idle_bytes_rested"])
             .at_most(3),
         Row::new("idle_cpu", "CPU ms per second", (1_000_000, 200_000), idle::cpu_on_biotope).at_most(3),
         Row::new("allocs", "per million", (500_000, 100_000), allocations::on_biotope).figures(&[
