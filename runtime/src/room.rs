@@ -39,26 +39,26 @@ pub trait Hold {
     /// What holds a `T` in a message.
     type Held<T>;
     /// What is in the process while `F` runs.
-    type Running<F: Future + Send>: Future<Output = F::Output> + Send;
+    type Running<F: Future>: Future<Output = F::Output>;
     /// Runs `future`.
-    fn run<F: Future + Send>(self, future: F) -> Self::Running<F>;
+    fn run<F: Future>(self, future: F) -> Self::Running<F>;
 }
 
 impl Hold for Room<true> {
     type Held<T> = T;
-    type Running<F: Future + Send> = F;
+    type Running<F: Future> = F;
 
     #[inline]
-    fn run<F: Future + Send>(self, future: F) -> F {
+    fn run<F: Future>(self, future: F) -> F {
         future
     }
 }
 
 impl Hold for Room<false> {
     type Held<T> = Box<T>;
-    type Running<F: Future + Send> = Pin<Box<F>>;
+    type Running<F: Future> = Pin<Box<F>>;
 
-    fn run<F: Future + Send>(self, future: F) -> Pin<Box<F>> {
+    fn run<F: Future>(self, future: F) -> Pin<Box<F>> {
         Box::pin(future)
     }
 }

@@ -229,6 +229,55 @@ fn an_idle_process_with_a_word_of_state_takes_112_bytes() {
     assert_eq!((sizes.state, sizes.handlers[0].name, sizes.handlers[0].message), (8, "touch", 0));
 }
 
+/// Has a handler of each sort.
+#[derive(Actor)]
+struct Gallery {
+    pictures: Vec<[u64; 20]>,
+}
+
+#[handlers]
+impl Gallery {
+    fn count(&self) -> usize {
+        self.pictures.len()
+    }
+
+    #[cast]
+    fn hang(&mut self, picture: [u64; 20]) {
+        self.pictures.push(picture);
+    }
+
+    #[cast]
+    async fn compare(&mut self, rows: [u64; 10]) {
+        time::yield_now().await;
+        self.pictures.retain(|picture| picture.starts_with(&rows));
+    }
+
+    async fn paint(&mut self, picture: [u64; 20]) -> usize {
+        time::yield_now().await;
+        self.hang(picture);
+        self.count()
+    }
+}
+
+#[test]
+fn sizes_are_listed_with_what_makes_them_large() {
+    let listing = "\
+Gallery: 416 bytes for a process, of which most is the future of compare
+  header                         56
+  mailbox                        24
+  state                          24
+  future of handle              304
+  alignment                       0
+  rounded up by                   8
+Gallery: 88 bytes for a message, as compare needs
+  count                          16
+  hang                            8 and 160 in a box
+  compare                        80, its future 200
+  paint                          24 and 160 in a box, its future 360 in a box
+";
+    assert_eq!(biotope::sizes::<Gallery>().to_string(), listing);
+}
+
 /// Takes arguments that have room in a message, and such that have none.
 #[derive(Actor)]
 struct Scales {

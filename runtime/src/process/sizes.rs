@@ -12,54 +12,58 @@ use crate::memory::piece_of;
 
 /// Tells what a process of `A` takes in memory, and what makes it so much.
 ///
-/// Arguments that have no room in a message lie in a box. Those below do, for there are few of them:
+/// It prints as a table. A process is as large as its largest future makes it, and a message as its largest arguments, so
+/// the table says whose these are:
+///
+/// ```text
+/// Gallery: 416 bytes for a process, of which most is the future of compare
+///   header                         56
+///   mailbox                        24
+///   state                          24
+///   future of handle              304
+///   alignment                       0
+///   rounded up by                   8
+/// Gallery: 88 bytes for a message, as compare needs
+///   count                          16
+///   hang                            8 and 160 in a box
+///   compare                        80, its future 200
+///   paint                          24 and 160 in a box, its future 360 in a box
+/// ```
+///
+/// Arguments of more than 96 bytes lie in a box, and so does the future of an async handler that has such arguments. Where
+/// a type parameter is among them, and where a future is large with small arguments, `#[boxed]` on the handler says it.
+///
+/// # Examples
+///
+/// In a test, to see it with `cargo test -- --nocapture`, or to hold it where it is:
 ///
 /// ```
 /// use biotope::prelude::*;
 ///
 /// #[derive(Actor)]
-/// struct Counter(u64);
+/// struct Gallery {
+///     pictures: Vec<[u64; 20]>,
+/// }
 ///
 /// #[handlers]
-/// impl Counter {
-///     fn total(&self) -> u64 {
-///         self.0
+/// impl Gallery {
+///     #[cast]
+///     fn hang(&mut self, picture: [u64; 20]) {
+///         self.pictures.push(picture);
 ///     }
 ///
-///     #[cast]
-///     async fn add(&mut self, numbers: [u64; 12]) {
-///         time::yield_now().await;
-///         self.0 += numbers.iter().sum::<u64>();
+///     fn count(&self) -> usize {
+///         self.pictures.len()
 ///     }
 /// }
 ///
-/// let sizes = biotope::sizes::<Counter>();
+/// let sizes = biotope::sizes::<Gallery>();
 /// println!("{sizes}");
-/// assert_eq!(sizes.state, 8);
-/// assert_eq!(sizes.largest_future().0, "handle");
-/// let add = sizes.largest_handler().unwrap();
-/// assert_eq!((add.name, add.message, add.boxed), ("add", 96, None));
+/// assert_eq!(sizes.state, 24);
+/// assert_eq!(sizes.largest_handler().unwrap().name, "count");
+/// assert_eq!(sizes.handlers[0].boxed, Some(160));
+/// assert!(sizes.piece <= 128 && sizes.message <= 24);
 /// ```
-///
-/// It prints as a table, whose last lines say what there is most of:
-///
-/// ```text
-/// Counter: 320 bytes for a process
-///   header                           80
-///   mailbox                          24
-///   state                             8
-///   future of handle                200
-///   alignment                         0
-///   rounded up by                     8
-///   most of it                             the future of add
-/// Counter: 104 bytes for a message
-///                               message    in a box      future
-///   total                            16           0           0
-///   add                              96           0         200
-///   most of it                             the arguments of add
-/// ```
-///
-/// A test that prints it is enough to see it: `cargo test sizes -- --nocapture`.
 pub fn sizes<A: Handle>() -> Sizes {
     measure(futures::<A>())
 }
@@ -98,29 +102,30 @@ impl Sizes {
 
     /// The handler that messages are made large enough for.
     pub fn largest_handler(&self) -> Option<&HandlerSizes> {
-        self.handlers.iter().max_by_key(|handler| handler.message)
+        self.handlers.iter().rev().max_by_key(|handler| handler.message)
     }
 
     /// What there is most of in a process.
-    fn most_of_process(&self) -> String {
-        let (future, size) = self.largest_future();
-        let parts = [("its header", self.header), ("its mailbox", self.mailbox), ("its state", self.state)];
-        match parts.into_iter().find(|part| part.1 >= size && parts.iter().all(|other| other.1 <= part.1)) {
-            Some((part, _)) => part.to_owned(),
-            None if future != "handle" => format!("the future of {future}"),
-            None => {
-                let handler = self.handlers.iter().max_by_key(|handler| handler.future);
-                format!("the future of {}", handler.map_or(future, |handler| handler.name))
+    fn largest_part(&self) -> String {
+        let mut largest = ("its header", self.header);
+        for part in [("its mailbox", self.mailbox), ("its state", self.state)] {
+            if part.1 > largest.1 {
+                largest = part;
             }
         }
+        let (future, size) = self.largest_future();
+        if largest.1 >= size {
+            return largest.0.to_owned();
+        }
+        let handler = self.handlers.iter().rev().max_by_key(|handler| handler.future).filter(|_| future == "handle");
+        format!("the future of {}", handler.map_or(future, |handler| handler.name))
     }
 }
 
 impl fmt::Display for Sizes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line = |f: &mut fmt::Formatter<'_>, what: &str, size: usize| writeln!(f, "  {what:<24} {size:>8}");
-        let most = |f: &mut fmt::Formatter<'_>, what: &str| writeln!(f, "  {:<38} {what}", "most of it");
-        writeln!(f, "{}: {} bytes for a process", self.actor, self.piece)?;
+        writeln!(f, "{}: {} bytes for a process, of which most is {}", self.actor, self.piece, self.largest_part())?;
         line(f, "header", self.header)?;
         line(f, "mailbox", self.mailbox)?;
         line(f, "state", self.state)?;
@@ -128,20 +133,12 @@ impl fmt::Display for Sizes {
         line(f, &format!("future of {name}"), size)?;
         line(f, "alignment", self.cell - self.header - self.mailbox - self.state - size)?;
         line(f, "rounded up by", self.piece - self.cell)?;
-        most(f, &self.most_of_process())?;
-        writeln!(f, "{}: {} bytes for a message", self.actor, self.message)?;
-        let Some(largest) = self.largest_handler() else { return Ok(()) };
-        writeln!(f, "  {:<24} {:>8} {:>9} {:>9} {:>9}", "", "message", "in a box", "future", "in a box")?;
-        for HandlerSizes { name, message, boxed, future, boxed_future } in &self.handlers {
-            let [boxed, boxed_future] =
-                [boxed, boxed_future].map(|size| size.map_or(String::new(), |size| size.to_string()));
-            writeln!(
-                f,
-                "{}",
-                format!("  {name:<24} {message:>8} {boxed:>9} {future:>9} {boxed_future:>9}").trim_end()
-            )?;
+        write!(f, "{}: {} bytes for a message", self.actor, self.message)?;
+        match self.largest_handler() {
+            Some(largest) if largest.message > 0 => writeln!(f, ", as {} needs", largest.name)?,
+            _ => writeln!(f)?,
         }
-        most(f, &format!("the arguments of {}", largest.name))
+        self.handlers.iter().try_for_each(|handler| writeln!(f, "  {handler}"))
     }
 }
 
@@ -178,6 +175,21 @@ impl HandlerSizes {
         match self.boxed {
             None => Self { future: size_of::<F>(), ..self },
             Some(_) => Self { future: size_of::<Box<F>>(), boxed_future: Some(size_of::<F>()), ..self },
+        }
+    }
+}
+
+impl fmt::Display for HandlerSizes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, message, boxed, future, boxed_future } = self;
+        write!(f, "{name:<24} {message:>8}")?;
+        if let Some(boxed) = boxed {
+            write!(f, " and {boxed} in a box")?;
+        }
+        match (future, boxed_future) {
+            (_, Some(boxed)) => write!(f, ", its future {boxed} in a box"),
+            (0, None) => Ok(()),
+            (future, None) => write!(f, ", its future {future}"),
         }
     }
 }
