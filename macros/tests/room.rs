@@ -175,7 +175,7 @@ struct Holder;
 impl Holder {
     #[cast]
     async fn hold(&mut self, _: ([u64; 20], Arc<()>)) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
