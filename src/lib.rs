@@ -4,7 +4,7 @@
 pub use biotope_distribution as distribution;
 #[cfg(feature = "test")]
 pub use biotope_macros::test;
-pub use biotope_macros::{Actor, Message, cast, handlers, info, init, main, message, start, terminate, wire};
+pub use biotope_macros::{Actor, Message, boxed, cast, handlers, info, init, main, message, start, terminate, wire};
 pub use biotope_runtime as runtime;
 pub use biotope_runtime::*;
 pub use biotope_supervision as supervision;
@@ -16,7 +16,7 @@ pub mod prelude;
 /// What the macros' expansions name. Not for anybody else.
 #[doc(hidden)]
 pub mod __private {
-    pub use biotope_runtime::{Declared, MainOptions, main};
+    pub use biotope_runtime::{Declared, Held, Hold, MainOptions, Packed, Room, any, fits, main};
     #[cfg(feature = "test")]
     pub use biotope_testkit::{TestOptions, test};
 }

@@ -98,6 +98,12 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// makes a call that fails with `CallError<E>`. An alias with one parameter (`io::Result<T>`) is a reply
 /// like any other: awaiting it gives a `Result` in a `Result`.
 ///
+/// # Room
+/// Arguments of more than 96 bytes in all lie in a box, so that messages stay small; the future of an async handler with
+/// such arguments as well. The compiler decides it by the types, except where a type parameter of the actor is among them:
+/// there, `#[boxed]` on the handler says it. It also gives a box to the future of a handler whose arguments are small.
+/// What lies in a box costs whoever sends it an allocation. `biotope::sizes` tells what has a box, and what is large.
+///
 /// # Remote
 /// `#[handlers(remote)]` lets the messages travel: every argument and reply must be serialisable.
 /// `#[wire(name = "add", version = 2)]` on a handler says what it is called between nodes.
@@ -206,6 +212,7 @@ macro_rules! forgotten {
 }
 
 forgotten! {
+    boxed: "its arguments, and its future if it is async, lie in a box";
     cast: "a message without a reply";
     info: "takes what the runtime tells, like a `Down`";
     init: "the first thing the process does";

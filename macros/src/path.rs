@@ -6,9 +6,9 @@
 //!
 //! ```text
 //!   biotope::{Accepts, Actor, Address, Call, CallError, Client, Context, DecodeError, Envelope, ExitReason,
-//!             Handle, Incoming, Info, Message, MethodId, Options, Outcome, Outgoing, Refused, Remote,
+//!             Handle, HandlerSizes, Incoming, Info, Message, MethodId, Options, Outcome, Outgoing, Refused, Remote,
 //!             ReplyTo, Start, Step, Wire}
-//!   biotope::__private::{Declared, main, MainOptions, test, TestOptions}
+//!   biotope::__private::{any, Declared, fits, Held, Hold, main, MainOptions, Packed, Room, test, TestOptions}
 //! ```
 
 use proc_macro2::TokenStream;

@@ -21,6 +21,12 @@ struct Count {
     at_least: u32,
 }
 
+#[derive(Message, Serialize, Deserialize)]
+#[message(reply = bool)]
+struct Audit {
+    expected: [u32; 30],
+}
+
 #[derive(Actor, Default)]
 struct Store {
     items: Vec<Item>,
@@ -41,6 +47,22 @@ impl Store {
     #[cast]
     fn clear(&mut self) {
         self.items.clear();
+    }
+
+    #[cast]
+    async fn add_many(&mut self, prices: [u32; 30]) {
+        self.items.extend(prices.map(|price| Item { name: String::new(), price }));
+    }
+
+    #[boxed]
+    fn compare(&self, prices: [u32; 30]) -> Result<bool, TooDear> {
+        let dear = prices.iter().find(|price| **price > 100);
+        dear.map_or(Ok(self.items.iter().map(|item| item.price).eq(prices)), |price| Err(TooDear(*price)))
+    }
+
+    #[message]
+    async fn audit(&self, Audit { expected }: Audit) -> bool {
+        self.items.iter().map(|item| item.price).eq(expected)
     }
 
     async fn names(&self) -> Vec<String> {
@@ -113,6 +135,19 @@ async fn every_form_of_handler_works_from_afar() {
     assert_eq!(store.count(Count { at_least: 3 }).await.unwrap(), 3);
     store.clear();
     assert!(store.names().await.unwrap().is_empty());
+}
+
+#[biotope::test(seeds = 3)]
+async fn arguments_that_lie_in_a_box_travel_like_others() {
+    let (store, text) = behind_text();
+
+    store.add_many([7; 30]);
+    assert_eq!(store.compare([7; 30]).await, Ok(true));
+    assert_eq!(store.compare([101; 30]).await, Err(CallError::Reply(TooDear(101))));
+    assert!(store.audit(Audit { expected: [7; 30] }).await.unwrap());
+
+    let names = ["add_many", "compare", "compare", "audit"];
+    assert_eq!(*text.carried.lock().unwrap(), names.map(|name| MethodId::of(name, 1)));
 }
 
 #[biotope::test(seeds = 3)]

@@ -42,6 +42,7 @@ use std::future::Future;
 use crate::address::Address;
 use crate::context::Context;
 use crate::exit::{Error, ExitReason};
+use crate::process::HandlerSizes;
 use crate::signal::Info;
 use crate::spec::Spec;
 
@@ -61,9 +62,11 @@ pub trait Actor: Sized + 'static {
     const OPTIONS: Options = Options::DEFAULT;
     /// The names of its handlers, for lists and reports.
     const HANDLERS: &'static [&'static str] = &[];
-    /// What the arguments of each of [`HANDLERS`](Self::HANDLERS) take in a message, in bytes, for
-    /// [`sizes`](crate::sizes).
-    const ARGUMENTS: &'static [usize] = &[];
+
+    /// What each of [`HANDLERS`](Self::HANDLERS) takes, for [`sizes`](crate::sizes).
+    fn handler_sizes() -> Vec<HandlerSizes> {
+        Vec::new()
+    }
 
     /// Which of [`HANDLERS`](Self::HANDLERS) handles `message`.
     fn handler_of(message: &Self::Msg) -> u32 {

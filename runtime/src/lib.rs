@@ -3,6 +3,7 @@
 //! ```text
 //!   actor, context, spec        what a user's type is; what its handlers may do; how to start it
 //!   address, call, message      references, calls, free-standing messages
+//!   room                        what of a message lies in a box
 //!   signal, exit, pid           what processes send each other; why they end; what they are called
 //!   process/                    one process: cell, turn, body, end
 //!   mailbox/                    everything that is sent to it, in order of arrival
@@ -55,6 +56,7 @@ mod priority;
 mod process;
 mod registry;
 mod report;
+mod room;
 mod runtime;
 mod scheduler;
 mod signal;
@@ -92,9 +94,15 @@ pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions
 pub use observe::{Observed, Observer};
 pub use pid::{NodeId, Pid};
 pub use priority::Priority;
-pub use process::{Alias, AliasEnd, Me, PriorityAlias, Process, Receive, ReceiveError, Received, Sizes, sizes};
+#[doc(hidden)]
+pub use process::any;
+pub use process::{
+    Alias, AliasEnd, HandlerSizes, Me, PriorityAlias, Process, Receive, ReceiveError, Received, Sizes, sizes,
+};
 pub use registry::{RemoteActors, StartableActors};
 pub use report::CrashReport;
+#[doc(hidden)]
+pub use room::{Held, Hold, Packed, Room, fits};
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
 pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
 pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};

@@ -9,6 +9,7 @@
 //!   sanitize  the runtime's tests under the address and the thread sanitizer
 //!   bugs      known bugs, put back on purpose: each must be caught
 //!   trial     one test, and how it ended
+//!   sizes     what processes of the examples' and benches' actors take
 //! ```
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ mod bugs;
 mod loom;
 mod programs;
 mod sanitize;
+mod sizes;
 mod step;
 mod trial;
 
@@ -32,6 +34,7 @@ cargo xtask verify            what CI runs; changes no file
 cargo xtask fix               formats, and lets clippy mend what it can
 cargo xtask examples          runs every example and checks its result
 cargo xtask atlas-soak [N]    runs the atlas N times (10) in each topology, and prints a table
+cargo xtask sizes             lists what processes of the examples' and benches' actors take in memory
 cargo xtask loom              tries every interleaving of the runtime's models
 cargo xtask sanitize [WHICH]  runs the runtime's tests under the sanitizer `address` or `thread`, or both
 cargo xtask bugs [NAME]       puts known bugs back, or this one: each must be caught. `--quick` without sanitizers";
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         ["fix"] => fix(),
         ["examples"] => programs::check_all(&mut Steps::new()),
         ["atlas-soak"] => atlas::soak(10),
+        ["sizes"] => sizes::list(),
         ["loom"] => loom::check(&mut Steps::new()),
         ["sanitize"] => sanitize(&Sanitizer::ALL),
         ["sanitize", name] => match Sanitizer::from_name(name) {
@@ -90,6 +94,7 @@ fn verify() -> Result<(), Failure> {
     docs.env("RUSTDOCFLAGS", "-D warnings");
     steps.run("docs", docs)?;
     programs::check_all(&mut steps)?;
+    steps.time("sizes of all actors", sizes::list)?;
     // Advisories come from a database in a repository of its own; CI has no way to it.
     steps.run("dependencies", cargo(["deny", "check", "licenses", "bans", "sources"]))?;
     steps.print();

@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::Attribute;
 
+use super::messages;
 use super::model::{Does, Handler, Model, local};
 
 /// The struct, its methods, and `Client` for it.
@@ -49,21 +50,17 @@ fn method(model: &Model, handler: &Handler) -> TokenStream {
     let parameters = handler.values().map(|value| value.parameter());
     let signature = quote!(#documentation #(#attributes)* #visibility fn #name(&self, #(#parameters),*));
 
-    let (msg_name, variant, place) = (model.msg_name(), handler.variant(), local("reply"));
-    let values = handler.values().map(|value| value.packed());
+    let place = local("reply");
+    let message = |reply| messages::build(model, handler, handler.values().map(|value| value.packed()), reply);
     let taken = handler.values().next().map(|value| &value.ty);
     let (call, fallible, message) = match &handler.does {
-        Does::Call(reply) => {
-            let message = quote!(#msg_name::#variant(#(#values,)* #place));
-            (reply.call(root, &model.msg(), None), reply.fallible.is_some(), message)
-        }
+        Does::Call(reply) => (reply.call(root, &model.msg(), None), reply.fallible.is_some(), message(quote!(#place))),
         Does::Message(reply) => {
             let some = quote!(::core::option::Option::Some(#place));
-            let envelope = quote!(#root::Envelope { #(message: #values,)* reply: #some });
-            (reply.call(root, &model.msg(), taken), reply.fallible.is_some(), quote!(#msg_name::#variant(#envelope)))
+            (reply.call(root, &model.msg(), taken), reply.fallible.is_some(), message(some))
         }
         _ => {
-            let message = quote!(#msg_name::#variant(#(#values),*));
+            let message = message(TokenStream::new());
             let try_form = try_form(model, handler, &message);
             return quote!(#signature { self.0.cast(#message) } #try_form);
         }

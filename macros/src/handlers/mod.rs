@@ -11,8 +11,9 @@
 //!   the client's methods away from the editor, and costs no parsing.
 //! - [`role`], [`argument`], [`reply`] and [`model`] turn each method into a [`model::Handler`]; [`types`] is what
 //!   they know of types, which is only how they are written.
+//! - [`room`] decides which arguments may need a box.
 //! - [`checks`] refuses what one handler cannot see: names taken twice or reserved.
-//! - [`messages`], [`client`], [`serve`] and [`remote`] write the items; none of them can fail.
+//! - [`messages`], [`client`], [`serve`], [`sizes`] and [`remote`] write the items; none of them can fail.
 //!
 //! A handler with a mistake in it is left out and reported; all others are expanded.
 
@@ -25,7 +26,9 @@ mod model;
 mod remote;
 mod reply;
 mod role;
+mod room;
 mod serve;
+mod sizes;
 mod types;
 
 use proc_macro2::TokenStream;

@@ -8,7 +8,8 @@ use syn::{Attribute, Error, Generics, Result, Signature, Type, Visibility};
 use super::argument::{self, Argument, Value};
 use super::block::{Block, Method};
 use super::reply::{Outcome, Reply};
-use super::role::{self, Role, Wire};
+use super::role::{self, Marks, Role, Wire};
+use super::room::{self, Room};
 use super::{Mistakes, Settings, types};
 use crate::path::Root;
 
@@ -34,6 +35,7 @@ pub(super) struct Handler {
     pub(super) visibility: Visibility,
     pub(super) is_async: bool,
     pub(super) arguments: Vec<Argument>,
+    pub(super) room: Room,
     pub(super) does: Does,
     pub(super) wire: Option<Wire>,
 }
@@ -67,9 +69,9 @@ impl Model {
         }
         let self_type = block.self_type.clone();
         let name = mistakes.note(actor_name(&self_type, &block.generics));
-        let mut handlers = Vec::new();
+        let (mut handlers, parameters) = (Vec::new(), block.generics.clone());
         for method in block.methods() {
-            handlers.extend(mistakes.note(Handler::of(method, &self_type)));
+            handlers.extend(mistakes.note(Handler::of(method, &self_type, &parameters)));
         }
         let generics = mistakes.note(spelt(&block.generics, &self_type))?;
         Some(Self { root: settings.root, remote: settings.remote, generics, self_type, name: name?, handlers })
@@ -106,12 +108,17 @@ impl Model {
 }
 
 impl Handler {
-    fn of(method: &mut Method, self_type: &Type) -> Result<Self> {
+    fn of(method: &mut Method, self_type: &Type, generics: &Generics) -> Result<Self> {
         let signature = &method.signature;
-        let (role, wire) = role::take(&mut method.attributes, signature)?;
+        let Marks { role, wire, boxed } = role::take(&mut method.attributes, signature)?;
         check_signature(signature)?;
         let arguments = argument::read(signature.inputs.iter(), self_type)?;
         check_arguments(role, &arguments, signature)?;
+        let room = match role.is_on_client() {
+            true => Room::of(&arguments, boxed, generics),
+            // What is called by the runtime comes in no message of the actor's.
+            false => Room::Enough,
+        };
         let output = &signature.output;
         let promised = arguments.iter().find_map(|argument| match argument {
             Argument::Reply(ty) => Some(ty.clone()),
@@ -140,6 +147,7 @@ impl Handler {
             visibility: method.visibility.clone(),
             is_async: signature.asyncness.is_some(),
             arguments,
+            room,
             does,
             wire,
         })
@@ -191,7 +199,7 @@ impl Handler {
     }
 
     /// The call of the user's method, in a scope with `self`, the arguments' names, `reply` and `cx`.
-    pub(super) fn invoke(&self) -> TokenStream {
+    pub(super) fn invoke(&self, model: &Model) -> TokenStream {
         let (reply, cx, reason) = (local("reply"), local("cx"), local("reason"));
         let arguments = self.arguments.iter().map(|argument| match argument {
             Argument::Context => quote!(#cx),
@@ -201,8 +209,12 @@ impl Handler {
         });
         let name = &self.name;
         let this = (self.role() != Role::Start).then(|| quote!(self,));
-        let wait = self.is_async.then(|| quote!(.await));
-        quote!(Self::#name(#this #(#arguments),*) #wait)
+        let call = quote!(Self::#name(#this #(#arguments),*));
+        if !self.is_async {
+            return call;
+        }
+        let future = room::run(model, self, call);
+        quote!(#future.await)
     }
 }
 

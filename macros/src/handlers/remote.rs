@@ -176,18 +176,21 @@ impl<'a> Route<'a> {
     /// The arm that sends the message.
     fn encode(&self, model: &Model) -> TokenStream {
         let Self { handler, names, .. } = self;
-        let (cfgs, route, message) = (&handler.cfgs, self.instance(), self.message(model));
+        let (cfgs, route) = (&handler.cfgs, self.instance());
         let (out, reply) = (local("out"), local("reply"));
         let reply = self.replies().then(|| quote!(#reply,));
-        quote!(#(#cfgs)* #message => #route.0((#(#names,)*), #reply #out),)
+        let (message, sent) =
+            messages::take_apart(model, handler, quote!(_), quote!(#route.0((#(#names,)*), #reply #out)));
+        quote!(#(#cfgs)* #message => #sent,)
     }
 
     /// The arm that makes the message of what arrived.
     fn decode(&self, model: &Model) -> TokenStream {
         let Self { handler, names, .. } = self;
-        let (cfgs, route, message) = (&handler.cfgs, self.instance(), self.message(model));
+        let (cfgs, route) = (&handler.cfgs, self.instance());
         let ids = Id::of(handler).into_iter().map(|id| id.constant);
         let (incoming, reply) = (local("incoming"), local("reply"));
+        let message = messages::build(model, handler, names.iter().map(|name| quote!(#name)), quote!(#reply));
         let values = match self.replies() {
             true => quote!(((#(#names,)*), #reply)),
             false => quote!((#(#names,)*)),
@@ -209,17 +212,6 @@ impl<'a> Route<'a> {
     fn instance(&self) -> TokenStream {
         let (name, types) = (self.name(), self.types.iter().chain(&self.reply));
         quote!(#name::<#(#types),*>())
-    }
-
-    /// The message, as a pattern and as an expression.
-    fn message(&self, model: &Model) -> TokenStream {
-        let (root, name, variant) = (&model.root, model.msg_name(), self.handler.variant());
-        let (names, reply) = (&self.names, local("reply"));
-        match self.handler.does {
-            Does::Call(_) => quote!(#name::#variant(#(#names,)* #reply)),
-            Does::Message(_) => quote!(#name::#variant(#root::Envelope { #(message: #names,)* #reply })),
-            _ => quote!(#name::#variant(#(#names),*)),
-        }
     }
 
     fn replies(&self) -> bool {

@@ -47,16 +47,25 @@ pub(super) struct Wire {
     pub(super) version: Option<LitInt>,
 }
 
+/// What our attributes on a method say.
+pub(super) struct Marks {
+    pub(super) role: Role,
+    pub(super) wire: Option<Wire>,
+    pub(super) boxed: bool,
+}
+
 /// Takes our attributes away from a method, and tells what they say.
-pub(super) fn take(attributes: &mut Vec<Attribute>, signature: &Signature) -> Result<(Role, Option<Wire>)> {
+pub(super) fn take(attributes: &mut Vec<Attribute>, signature: &Signature) -> Result<Marks> {
     let mut role: Option<(&str, Role)> = None;
     let mut wire = None;
+    let mut boxed = None;
     let mut mistake = None;
     // All of ours go, also after a mistake: left in place, each would report that `#[handlers]` is missing.
     for attribute in attributes.extract_if(.., |attribute| ours(attribute).is_some()) {
         let Some(name) = ours(&attribute) else { continue };
         let read = match Role::MARKED.iter().find(|(marker, _)| *marker == name) {
             Some(marked) => mark(&mut role, *marked, &attribute),
+            None if name == "boxed" => read_boxed(&mut boxed, attribute),
             None => read_wire(attribute).map(|read| wire = Some(read)),
         };
         mistake = mistake.or(read.err());
@@ -71,8 +80,11 @@ pub(super) fn take(attributes: &mut Vec<Attribute>, signature: &Signature) -> Re
     {
         return Err(Error::new_spanned(&wire.attribute, "this never travels to another node: remove `#[wire]`"));
     }
+    if let Some(boxed) = &boxed {
+        check_boxed(role, boxed, signature)?;
+    }
     check_receiver(role, signature)?;
-    Ok((role, wire))
+    Ok(Marks { role, wire, boxed: boxed.is_some() })
 }
 
 /// The name of the attribute, if it is one of ours: `cast` of `#[cast]` and of `#[biotope::cast]`.
@@ -83,7 +95,7 @@ fn ours(attribute: &Attribute) -> Option<&'static str> {
         return None;
     }
     let markers = Role::MARKED.iter().map(|(marker, _)| *marker);
-    markers.chain(["wire"]).find(|marker| last == marker)
+    markers.chain(["wire", "boxed"]).find(|marker| last == marker)
 }
 
 fn mark<'a>(role: &mut Option<(&'a str, Role)>, marked: (&'a str, Role), attribute: &Attribute) -> Result<()> {
@@ -92,9 +104,38 @@ fn mark<'a>(role: &mut Option<(&'a str, Role)>, marked: (&'a str, Role), attribu
         return Err(Error::new_spanned(attribute, message));
     }
     *role = Some(marked);
+    check_plain(marked.0, attribute)
+}
+
+/// An attribute that is its name and nothing else.
+fn check_plain(name: &str, attribute: &Attribute) -> Result<()> {
     match &attribute.meta {
         Meta::Path(_) => Ok(()),
-        _ => Err(Error::new_spanned(attribute, format!("this has no options: write `#[{}]`", marked.0))),
+        _ => Err(Error::new_spanned(attribute, format!("this has no options: write `#[{name}]`"))),
+    }
+}
+
+fn read_boxed(boxed: &mut Option<Attribute>, attribute: Attribute) -> Result<()> {
+    check_plain("boxed", &attribute)?;
+    match boxed {
+        Some(_) => Err(Error::new_spanned(attribute, "this is said twice: remove one `#[boxed]`")),
+        None => {
+            *boxed = Some(attribute);
+            Ok(())
+        }
+    }
+}
+
+/// What has a box is in a message, or is the future of its handler.
+fn check_boxed(role: Role, attribute: &Attribute, signature: &Signature) -> Result<()> {
+    let refuse = |message: &str| Err(Error::new_spanned(attribute, message));
+    let takes_nothing = signature.inputs.len() < 2;
+    match role.is_on_client() {
+        false => refuse("only what callers send has a box: remove `#[boxed]`"),
+        true if takes_nothing && signature.asyncness.is_none() => {
+            refuse("this has neither arguments nor a future to put into a box: remove `#[boxed]`")
+        }
+        true => Ok(()),
     }
 }
 

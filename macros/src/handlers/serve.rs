@@ -11,6 +11,7 @@ use super::messages;
 use super::model::{Does, Handler, Kind, Model, local};
 use super::reply::{Outcome, Reply};
 use super::role::Role;
+use super::sizes;
 
 /// The three implementations.
 pub(super) fn expand(model: &Model) -> TokenStream {
@@ -18,7 +19,7 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     let (parameters, _, bounds) = generics.split_for_impl();
     let (msg, client) = (model.msg(), model.client());
     let parts = [init(model), Some(handle(model)), info(model), terminate(model)];
-    let (names, start) = (names(model), start(model));
+    let (names, sizes, start) = (names(model), sizes::expand(model), start(model));
     quote! {
         impl #parameters #root::Actor for #self_type #bounds {
             type Msg = #msg;
@@ -26,6 +27,7 @@ pub(super) fn expand(model: &Model) -> TokenStream {
             const NAME: &'static str = <#self_type as #root::__private::Declared>::NAME;
             const OPTIONS: #root::Options = <#self_type as #root::__private::Declared>::OPTIONS;
             #names
+            #sizes
         }
 
         impl #parameters #root::Handle for #self_type #bounds {
@@ -44,10 +46,6 @@ fn names(model: &Model) -> Option<TokenStream> {
         let (cfgs, name) = (&handler.cfgs, handler.name.unraw().to_string());
         quote!(#(#cfgs)* #name)
     });
-    let sizes = model.messages().map(|handler| {
-        let (cfgs, fields) = (&handler.cfgs, messages::fields(model, handler));
-        quote!(#(#cfgs)* ::core::mem::size_of::<(#fields)>())
-    });
     // A handler's number is how many stand before it; those with `cfg`s count where these hold.
     let (mut always, mut sometimes) = (0, TokenStream::new());
     let arms: TokenStream = model
@@ -65,7 +63,6 @@ fn names(model: &Model) -> Option<TokenStream> {
     let never = messages::never_arm(model);
     Some(quote! {
         const HANDLERS: &'static [&'static str] = &[#(#names),*];
-        const ARGUMENTS: &'static [usize] = &[#(#sizes),*];
 
         #[inline]
         fn handler_of(#message: &#msg) -> u32 {
@@ -75,12 +72,12 @@ fn names(model: &Model) -> Option<TokenStream> {
 }
 
 fn handle(model: &Model) -> TokenStream {
-    let name = model.msg_name();
     let mut arms = Arms::default();
     for handler in model.messages() {
-        let (cfgs, variant) = (&handler.cfgs, handler.variant());
-        let (fields, answer) = answer(model, handler);
-        arms.add(handler, quote!(#(#cfgs)* #name::#variant(#fields) => #answer,));
+        let cfgs = &handler.cfgs;
+        let room = if handler.is_async { local("room").into_token_stream() } else { quote!(_) };
+        let (message, answer) = messages::take_apart(model, handler, room, answer(model, handler));
+        arms.add(handler, quote!(#(#cfgs)* #message => #answer,));
     }
     match arms.are_mixed() {
         true => arms.later.extend(quote!(_ => ::core::unreachable!("plain handlers run at once"),)),
@@ -159,33 +156,30 @@ impl Arms {
     }
 }
 
-/// The fields of a handler's variant, and what is done with them.
-fn answer(model: &Model, handler: &Handler) -> (TokenStream, TokenStream) {
+/// What is done with a handler's arguments.
+fn answer(model: &Model, handler: &Handler) -> TokenStream {
     let root = &model.root;
-    let (reply, call) = (local("reply"), handler.invoke());
-    let names = handler.values().map(|value| &value.name);
+    let (reply, call) = (local("reply"), handler.invoke(model));
     match &handler.does {
-        Does::Call(Reply { deferred: true, .. }) => (quote!(#(#names,)* #reply), call),
-        Does::Call(_) => (quote!(#(#names,)* #reply), quote!(#reply.send(#call))),
+        Does::Call(Reply { deferred: true, .. }) => call,
+        Does::Call(_) => quote!(#reply.send(#call)),
         Does::Message(Reply { deferred: true, .. }) => {
             // Nobody waits for the reply to a cast; the handler replies all the same.
             let nobody = quote!(#root::ReplyTo::from_fn(|_| ()));
-            let fields = quote!(#root::Envelope { #(message: #names,)* #reply });
-            (fields, quote!({ let #reply = #reply.unwrap_or_else(|| #nobody); #call }))
+            quote!({ let #reply = #reply.unwrap_or_else(|| #nobody); #call })
         }
         Does::Message(Reply { ty, .. }) => {
             // Located at the handler's return type: that is where a type other than the message's is wrong.
             let answer = Ident::new("answer", Span::mixed_site().located_at(ty.span()));
-            let send = quote! {{
+            quote! {{
                 let #answer = #call;
                 if let ::core::option::Option::Some(#reply) = #reply {
                     #reply.send(#answer)
                 }
-            }};
-            (quote!(#root::Envelope { #(message: #names,)* #reply }), send)
+            }}
         }
-        Does::Cast(outcome) => (quote!(#(#names),*), until_failure(model, *outcome, call)),
-        Does::Info(..) | Does::Start(_) | Does::Init(_) | Does::Terminate => Default::default(),
+        Does::Cast(outcome) => until_failure(model, *outcome, call),
+        Does::Info(..) | Does::Start(_) | Does::Init(_) | Does::Terminate => TokenStream::new(),
     }
 }
 
@@ -220,7 +214,7 @@ fn info(model: &Model) -> Option<TokenStream> {
             Kind::Node => quote!(#root::Info::Node(#fields)),
             Kind::Others => fields,
         };
-        let call = until_failure(model, outcome, handler.invoke());
+        let call = until_failure(model, outcome, handler.invoke(model));
         covered |= kind == Kind::Others && cfgs.is_empty();
         let arm = quote!(#(#cfgs)* #pattern => #call,);
         match kind {
@@ -245,7 +239,7 @@ fn init(model: &Model) -> Option<TokenStream> {
     let root = &model.root;
     let mut handlers = model.handlers.iter().filter(|handler| handler.role() == Role::Init).peekable();
     handlers.peek()?;
-    let statements: Vec<_> = handlers.map(|handler| statement(handler, quote!(;))).collect();
+    let statements: Vec<_> = handlers.map(|handler| statement(model, handler, quote!(;))).collect();
     let cx = cx(model.handlers.iter().filter(|handler| handler.role() == Role::Init));
     Some(quote! {
         async fn init(
@@ -262,7 +256,7 @@ fn terminate(model: &Model) -> Option<TokenStream> {
     let root = &model.root;
     let handlers = || model.handlers.iter().filter(|handler| handler.role() == Role::Terminate);
     handlers().next()?;
-    let statements = handlers().map(|handler| statement(handler, quote!(;)));
+    let statements = handlers().map(|handler| statement(model, handler, quote!(;)));
     let (reason, cx) = (local("reason"), cx(handlers()));
     Some(quote! {
         async fn terminate(&mut self, #reason: &#root::ExitReason, #cx: &mut #root::Context<Self>) {
@@ -272,8 +266,8 @@ fn terminate(model: &Model) -> Option<TokenStream> {
 }
 
 /// The call of a handler, its error handed on, with its `cfg`s.
-fn statement(handler: &Handler, end: TokenStream) -> TokenStream {
-    let (cfgs, call) = (&handler.cfgs, handler.invoke());
+fn statement(model: &Model, handler: &Handler, end: TokenStream) -> TokenStream {
+    let (cfgs, call) = (&handler.cfgs, handler.invoke(model));
     let question = matches!(handler.does, Does::Init(Outcome::Fallible) | Does::Start(Outcome::Fallible));
     let question = question.then(|| quote!(?));
     quote!(#(#cfgs)* { #call #question #end })
@@ -311,7 +305,7 @@ fn start(model: &Model) -> TokenStream {
             Some(value) => (value.name.to_token_stream(), value.ty.to_token_stream()),
             None => (quote!(()), quote!(())),
         };
-        let call = handler.invoke();
+        let call = handler.invoke(model);
         let made = match handler.does {
             Does::Start(Outcome::Fallible) => quote!(#call?),
             _ => call,

@@ -25,7 +25,10 @@ impl Cart {
 #[doc(hidden)]
 #[allow(private_interfaces, private_bounds, dead_code)]
 pub enum CartMsg {
-    Add(Item, ::biotope::ReplyTo<usize>),
+    Add(
+        ::biotope::__private::Held<(Item,), { ::biotope::__private::fits::<(Item,)>() }>,
+        ::biotope::ReplyTo<usize>,
+    ),
     Clear(),
 }
 /// The methods by which callers reach a [`Cart`].
@@ -35,7 +38,13 @@ pub struct CartClient(::biotope::Address<CartMsg>);
 impl CartClient {
     /// Adds `item`; returns how many there are.
     pub fn add(&self, item: Item) -> ::biotope::Call<'_, CartMsg, usize> {
-        ::biotope::Call::new(&self.0, move |reply| CartMsg::Add(item, reply))
+        ::biotope::Call::new(
+            &self.0,
+            move |reply| CartMsg::Add(
+                ::biotope::__private::Packed::<(Item,)>::pack((item,)),
+                reply,
+            ),
+        )
     }
     /// Sends the message that [`Cart::clear`] handles.
     pub fn clear(&self) {
@@ -63,16 +72,26 @@ impl ::biotope::Actor for Cart {
     const NAME: &'static str = <Cart as ::biotope::__private::Declared>::NAME;
     const OPTIONS: ::biotope::Options = <Cart as ::biotope::__private::Declared>::OPTIONS;
     const HANDLERS: &'static [&'static str] = &["add", "clear"];
-    const ARGUMENTS: &'static [usize] = &[
-        ::core::mem::size_of::<(Item, ::biotope::ReplyTo<usize>)>(),
-        ::core::mem::size_of::<()>(),
-    ];
     #[inline]
     fn handler_of(message: &CartMsg) -> u32 {
         match *message {
             CartMsg::Add(..) => 0,
             CartMsg::Clear(..) => 1,
         }
+    }
+    #[inline]
+    fn handler_sizes() -> ::std::vec::Vec<::biotope::HandlerSizes> {
+        ::std::vec::Vec::from([
+            ::biotope::HandlerSizes::of::<
+                (Item,),
+                ::biotope::ReplyTo<usize>,
+            >("add", ::biotope::__private::fits::<(Item,)>())
+                .with_future(|| Self::add(
+                    ::biotope::__private::any(),
+                    ::biotope::__private::any(),
+                )),
+            ::biotope::HandlerSizes::of::<(), ()>("clear", true),
+        ])
     }
 }
 impl ::biotope::Handle for Cart {
@@ -98,8 +117,15 @@ impl ::biotope::Handle for Cart {
             message => {
                 return ::biotope::Step::Async(async move {
                     match message {
-                        CartMsg::Add(item, reply) => {
-                            reply.send(Self::add(self, item).await)
+                        CartMsg::Add(packed, reply) => {
+                            let ((item,), room) = ::biotope::__private::Packed::<
+                                (Item,),
+                            >::unpack(packed);
+                            reply
+                                .send(
+                                    ::biotope::__private::Hold::run(room, Self::add(self, item))
+                                        .await,
+                                )
                         }
                         _ => ::core::unreachable!("plain handlers run at once"),
                     }

@@ -50,7 +50,7 @@ pub(crate) use header::{Activity, Header};
 pub use me::Me;
 pub(crate) use me::{alias, me_at, monitor_as, unalias};
 pub(crate) use reference::{AnyRef, CellRef, Ready};
-pub use sizes::{Sizes, sizes};
+pub use sizes::{HandlerSizes, Sizes, any, sizes};
 pub(crate) use spawn::{launch_actor, launch_spec, launch_straight};
 pub use straight::{Process, Receive, ReceiveError, Received};
 pub(crate) use table::Table;

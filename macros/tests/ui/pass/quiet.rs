@@ -97,6 +97,36 @@ pub mod shop {
         async fn later(&mut self) {}
     }
 
+    /// Handlers whose arguments lie in a box, of every sort.
+    #[derive(Actor, Default)]
+    pub struct Gallery;
+
+    type Picture = [u64; 30];
+
+    #[handlers(remote)]
+    impl Gallery {
+        #[cast]
+        fn hang(&mut self, _: Picture) {}
+
+        /// Hangs it later.
+        pub async fn hang_later(&mut self, picture: Picture, note: &str) -> usize {
+            picture.len() + note.len()
+        }
+
+        #[cfg(any())]
+        #[boxed]
+        async fn absent(&mut self, picture: Picture) {}
+
+        #[boxed]
+        #[cast]
+        async fn sleep(&mut self) {}
+
+        #[biotope::boxed]
+        async fn forget(&mut self, pictures: usize, reply: ReplyTo<usize>) {
+            reply.send(pictures);
+        }
+    }
+
     /// An async one that is there, a plain one that is not.
     #[derive(Actor, Default)]
     pub struct OtherHalf;
@@ -118,6 +148,11 @@ pub mod shop {
         spawn(Stone::<u8>(std::marker::PhantomData));
         spawn(Plain);
         spawn(Half).plain();
+        let gallery = spawn(Gallery);
+        gallery.hang([0; 30]);
+        gallery.sleep();
+        gallery.hang_later([1; 30], "").await?;
+        gallery.forget(1).await?;
         spawn(OtherHalf).later().await?;
         Ok(())
     }
