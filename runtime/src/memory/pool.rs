@@ -2,8 +2,8 @@
 //!
 //! The free pieces of a size lie on a stack. What lies deep enough that nobody came down to it for a while was not
 //! needed: the pages that are covered by such pieces go back to the operating system, which gives others for them when they
-//! are used again. The pieces stay where they are. That is the working set of the magazine allocator, J. Bonwick and
-//! J. Adams, "Magazines and Vmem", USENIX 2001, section 3.
+//! are used again. What was such pieces is cut anew then, like a chunk. That is the working set of the magazine allocator,
+//! J. Bonwick and J. Adams, "Magazines and Vmem", USENIX 2001, section 3.
 #![expect(unsafe_code, reason = "raw memory, handed out and taken back")]
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
@@ -35,12 +35,17 @@ struct Shelf {
     free: Vec<*mut u8>,
     /// How many were left when there were fewest, since [`unneeded`](Pool::unneeded) looked last.
     fewest: usize,
-    /// How many at the bottom have been trimmed already.
-    trimmed: usize,
-    /// What is left of the newest chunk.
-    cut: *mut u8,
-    left: usize,
+    /// How many at the bottom are known to cover no page.
+    scattered: usize,
+    /// What pieces are cut from, the last first.
+    uncut: Vec<Uncut>,
     chunks: Vec<NonNull<u8>>,
+}
+
+/// Memory that is not cut into pieces, or not any more.
+struct Uncut {
+    first: *mut u8,
+    len: usize,
 }
 
 // SAFETY: what the pointers of a shelf lead to is free memory that belongs to the pool; it is
@@ -97,12 +102,19 @@ impl Unneeded {
     /// Gives their pages back to the operating system, and the pieces to the pool. It takes a while: 50 ms for a million.
     pub(crate) fn trim(self) {
         let Self { pool, class, mut pieces } = self;
+        let size = size_of_class(class);
         pieces.sort_unstable();
-        // SAFETY: nobody else has the pieces, and what lies on them is nothing.
-        unsafe { pages::discard(&pieces, size_of_class(class)) };
-        // What is handed out first comes first in memory.
-        pieces.reverse();
-        pool.shelves[class].lock().put_below(pieces);
+        let (mut uncut, mut scattered) = (Vec::new(), Vec::new());
+        for run in pieces.chunk_by(|one, next| one.addr() + size == next.addr()) {
+            let (first, len) = (run[0], run.len() * size);
+            // SAFETY: nobody else has the pieces, and what lies on them is nothing.
+            if unsafe { pages::discard(first, len) } {
+                uncut.push(Uncut { first, len });
+            } else {
+                scattered.extend_from_slice(run);
+            }
+        }
+        pool.shelves[class].lock().put_below(scattered, uncut);
     }
 }
 
@@ -129,9 +141,8 @@ impl Shelf {
     const EMPTY: Self = Self {
         free: Vec::new(),
         fewest: 0,
-        trimmed: 0,
-        cut: ptr::null_mut(),
-        left: 0,
+        scattered: 0,
+        uncut: Vec::new(),
         chunks: Vec::new(),
     };
 
@@ -163,51 +174,55 @@ impl Shelf {
     #[inline]
     fn note_left(&mut self, left: usize) {
         self.fewest = self.fewest.min(left);
-        self.trimmed = self.trimmed.min(left);
+        self.scattered = self.scattered.min(left);
     }
 
     /// See [`Pool::unneeded`].
     fn unneeded(&mut self, size: usize) -> Vec<*mut u8> {
         let fewest = std::mem::replace(&mut self.fewest, usize::MAX).min(self.free.len());
-        if fewest.saturating_sub(self.trimmed) * size < WORTH_IT {
+        if fewest.saturating_sub(self.scattered) * size < WORTH_IT {
             return Vec::new();
         }
         let needed = self.free.split_off(fewest);
-        self.trimmed = 0;
+        self.scattered = 0;
         std::mem::replace(&mut self.free, needed)
     }
 
-    /// Puts pieces that were trimmed below all others.
-    fn put_below(&mut self, mut pieces: Vec<*mut u8>) {
-        let trimmed = pieces.len();
-        pieces.shrink_to(trimmed + self.free.len());
-        pieces.append(&mut self.free);
-        self.free = pieces;
-        self.trimmed += trimmed;
-        self.fewest = self.fewest.saturating_add(trimmed);
+    /// Puts what was trimmed below all else: it is handed out last.
+    fn put_below(&mut self, mut scattered: Vec<*mut u8>, mut uncut: Vec<Uncut>) {
+        self.scattered += scattered.len();
+        self.fewest = self.fewest.saturating_add(scattered.len());
+        scattered.append(&mut self.free);
+        self.free = scattered;
+        uncut.append(&mut self.uncut);
+        self.uncut = uncut;
     }
 
-    /// Cuts new pieces; returns how many. The last batch of a chunk has what is left of it. The last piece is the first to
-    /// be handed out: they go up in memory, which the hardware reads ahead.
+    /// Cuts new pieces; returns how many. The last is the first to be handed out: they go up in memory, which the hardware
+    /// reads ahead.
     #[cold]
     fn cut(&mut self, size: usize, into: &mut [*mut u8]) -> usize {
-        if self.left < size {
-            // SAFETY: the layout of a chunk has a size other than 0.
-            let chunk = unsafe { alloc(CHUNK) };
-            let Some(chunk) = NonNull::new(chunk) else { handle_alloc_error(CHUNK) };
-            self.chunks.push(chunk);
-            self.cut = chunk.as_ptr();
-            self.left = CHUNK.size();
-        }
-        let count = into.len().min(self.left / size);
+        let Uncut { first, len } = self.uncut.pop().unwrap_or_else(|| self.chunk());
+        let count = into.len().min(len / size);
         for (number, piece) in into[..count].iter_mut().rev().enumerate() {
-            // SAFETY: `size * count` bytes are left of the chunk from `cut` on.
-            *piece = unsafe { self.cut.add(number * size) };
+            // SAFETY: `size * count` bytes are left from `first` on.
+            *piece = unsafe { first.add(number * size) };
         }
         // SAFETY: as above.
-        self.cut = unsafe { self.cut.add(size * count) };
-        self.left -= size * count;
+        let rest = Uncut { first: unsafe { first.add(size * count) }, len: len - size * count };
+        // Of a chunk less than a piece is left over in the end.
+        if rest.len >= size {
+            self.uncut.push(rest);
+        }
         count
+    }
+
+    fn chunk(&mut self) -> Uncut {
+        // SAFETY: the layout of a chunk has a size other than 0.
+        let chunk = unsafe { alloc(CHUNK) };
+        let Some(chunk) = NonNull::new(chunk) else { handle_alloc_error(CHUNK) };
+        self.chunks.push(chunk);
+        Uncut { first: chunk.as_ptr(), len: CHUNK.size() }
     }
 }
 
