@@ -359,7 +359,10 @@ impl<M: Send + 'static> Local<M> {
         turn::with_worker_of(header.node(), |worker| {
             // Who sends to itself can make no room while it waits for it. Who is no process cannot be stalled.
             let sender = worker.and_then(|turn| Some((turn, turn.process()?)));
-            let admitted = bound.admit(if sender.is_some() { excess } else { Excess::None });
+            let admitted = bound.admit(match excess {
+                Excess::AsMuchAgain if sender.is_none() => Excess::None,
+                excess => excess,
+            });
             if admitted == Admitted::No {
                 return Err(match bound.overflow() {
                     _ if header.is_gone() => SendFailed::Closed,

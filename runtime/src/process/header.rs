@@ -3,9 +3,9 @@
 #![expect(unsafe_code, reason = "references are counted by hand, and cells know their type by a class")]
 
 use std::ptr::{self, NonNull};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
-use super::bound::{Bound, Stall};
+use super::bound::{Bound, Excess, Spot, Stall};
 use super::cell::Class;
 use super::extra::{Extra, Owned};
 use super::reference::Ready;
@@ -251,7 +251,7 @@ impl Header {
     }
 
     #[inline]
-    pub(super) fn is_bounded(&self) -> bool {
+    pub(crate) fn is_bounded(&self) -> bool {
         self.rank.load(Ordering::Relaxed) & BOUNDED != 0
     }
 
@@ -562,10 +562,9 @@ impl Header {
         self.extra_if_any()?.bound.as_deref()
     }
 
-    /// Whether whoever has `waker`, and awaits room in the mailbox, must wait.
-    #[inline]
-    pub(crate) fn must_wait(&self, waker: &Waker) -> bool {
-        self.is_bounded() && self.bound().is_some_and(|bound| bound.must_wait(self, waker))
+    /// Room in the mailbox, for a message of whoever has `waker`: see [`Bound::room`].
+    pub(crate) fn room(&self, waker: &Waker, spot: &mut Option<Spot>) -> Poll<Excess> {
+        self.bound().map_or(Poll::Ready(Excess::None), |bound| bound.room(self, waker, spot))
     }
 
     /// A message that counts was taken out of the mailbox, for this handler.

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use biotope_runtime::{
-    Address, Bounded, Call, CallFailed, DeadLetter, ExitReason, Info, Overflow, Process, ReplyTo, Runtime, SendError,
-    Status, TimerRef, node, options, process, spawn, spawn_process, time,
+    Actor, Address, Bounded, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Info, Options, Overflow,
+    Process, ReplyTo, Runtime, SendError, Status, TimerRef, blocking, node, options, process, spawn, spawn_process,
+    time,
 };
 use biotope_testkit::{once, repetitions};
 use tokio::sync::{mpsc, oneshot};
@@ -450,4 +451,143 @@ fn a_flood_of_dead_letters_is_one_event_a_second() {
         });
         once(Runtime::builder().seeded(seed), body).unwrap();
     }
+}
+
+/// Under a seed time stands still while anybody runs: that they come to their deadlines says that none is woken for nothing.
+#[test]
+fn however_many_wait_for_room_they_rest_meanwhile() {
+    for seed in 0..repetitions(5) {
+        let body = observe(async move |_| {
+            let (callee, go) = called(Bounded::to(1));
+            let first = Call::new(&callee, |reply| reply).send();
+            let mut outcomes = Vec::new();
+            for n in 0..600 {
+                let (told, outcome) = oneshot::channel();
+                let to = callee.clone();
+                spawn_process(async move |_: Process<()>| {
+                    let timeout = Duration::from_secs(if n < 300 { 1 } else { 3 });
+                    let _ = told.send(Call::new(&to, |reply| reply).timeout(timeout).await);
+                    Ok(())
+                });
+                outcomes.push(outcome);
+            }
+            time::sleep(Duration::from_secs(2)).await;
+            let _ = go.send(());
+            assert_eq!(first.await?, 0);
+            for (n, outcome) in outcomes.into_iter().enumerate() {
+                let outcome = outcome.await?;
+                assert_eq!(outcome.is_ok(), n >= 300, "{n}: {outcome:?}");
+            }
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+/// Threads and processes, many for one place, all at once.
+#[test]
+fn of_many_who_await_one_place_none_is_refused_or_stalled() {
+    for _ in 0..repetitions(5) {
+        let body = observe(async move |_| {
+            let (callee, go) = called(Bounded::to(1));
+            let _ = go.send(());
+            let call = |callee: Address<ReplyTo<u32>>| async move {
+                for _ in 0..200 {
+                    Call::new(&callee, |reply| reply).await?;
+                }
+                Ok::<_, CallFailed>(())
+            };
+            let runtime = node().runtime().clone();
+            let threads: Vec<_> = (0..3)
+                .map(|_| {
+                    let (callee, runtime) = (callee.clone(), runtime.clone());
+                    std::thread::spawn(move || runtime.block_on(call(callee)))
+                })
+                .collect();
+            let processes: Vec<_> = (0..3)
+                .map(|_| {
+                    let (callee, (told, tells)) = (callee.clone(), oneshot::channel());
+                    spawn_process(async move |_: Process<()>| {
+                        let _ = told.send(call(callee).await);
+                        Ok(())
+                    });
+                    tells
+                })
+                .collect();
+            for process in processes {
+                assert_eq!(process.await?, Ok(()));
+            }
+            let joined = blocking(|| threads.into_iter().map(|thread| thread.join().expect("no panic")).collect());
+            let joined: Vec<Result<(), CallFailed>> = joined.await;
+            assert_eq!(joined, [Ok(()), Ok(()), Ok(())]);
+            assert_eq!((node().dead_letters_of(DeadLetter::Full), node().stalls().begun), (0, 0));
+            Ok(())
+        });
+        once(Runtime::builder().workers(2), body).unwrap();
+    }
+}
+
+#[test]
+fn who_calls_itself_does_not_wait_for_room_first() {
+    everywhere("self", || {
+        observe(async move |_| {
+            let start = time::now();
+            let (told, tells) = oneshot::channel();
+            let body = process(async move |me: Process<ReplyTo<u32>>| {
+                let myself = me.address();
+                let held = Call::new(&myself, |reply| reply);
+                myself.cast(ReplyTo::from_fn(|_| ()));
+                drop(held);
+                let called = Call::new(&myself, |reply| reply).await;
+                let cast = myself.cast_async(ReplyTo::from_fn(|_| ())).await;
+                let _ = told.send((called, cast));
+                Ok(())
+            });
+            spawn(options(body).mailbox(Bounded::to(1)));
+            let (called, cast) = tells.await?;
+            assert_eq!(called, Err(CallFailed::SelfCall));
+            assert!(matches!(cast, Err(SendError::Full(_))));
+            assert!(is_at_once(start));
+            Ok(())
+        })
+    });
+}
+
+/// The caller looks after its deadline for the first time since there is room.
+#[test]
+fn a_call_whose_deadline_passed_before_it_saw_the_room_is_not_sent() {
+    for seed in 0..repetitions(50) {
+        let body = observe(async move |_| {
+            for from_outside in [false, true] {
+                let (callee, go) = called(Bounded::to(1));
+                let first = Call::new(&callee, |reply| reply).send();
+                let expired = node().dead_letters_of(DeadLetter::Expired);
+                let late = async {
+                    let mut call = std::pin::pin!(Call::new(&callee, |reply| reply).timeout(Duration::from_millis(1)));
+                    assert!(poll_once(call.as_mut()).await.is_none());
+                    let _ = go.send(());
+                    assert_eq!(first.await, Ok(0));
+                    time::sleep(Duration::from_millis(5)).await;
+                    assert_eq!(call.await, Err(CallFailed::Full));
+                };
+                let _other = from_outside.then(|| Call::new(&callee, |reply: ReplyTo<u32>| reply));
+                late.await;
+                assert_eq!(node().dead_letters_of(DeadLetter::Expired) - expired, 1);
+                assert_eq!(Call::new(&callee, |reply| reply).await, Ok(1), "it was delivered");
+            }
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+/// Polls it once.
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(match future.as_mut().poll(cx) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
 }
