@@ -225,6 +225,10 @@ impl Stall {
 /// there is room.
 #[cold]
 pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: &Bound) {
+    if sender.has_ended() {
+        // What it owned sends its last; nothing of it is run again.
+        return;
+    }
     let spot = Spot::new(receiver, bound);
     let number = spot.number;
     {
@@ -236,8 +240,10 @@ pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: 
         let runtime = sender.node().runtime();
         let process = AnyRef::of(sender);
         let wake = Box::new(move |_| process.note(Cause::Wake));
-        let timer = runtime.timers().at(runtime.now_and(STALLED_AT_MOST), Action::Fire(None, wake));
-        *stalled = Some(Box::new(Stall { spot, since: runtime.now(), timer }));
+        // From one look at the clock: it is woken once for the time, and must find then that it is up.
+        let since = runtime.now();
+        let timer = runtime.timers().at(since + STALLED_AT_MOST, Action::Fire(None, wake));
+        *stalled = Some(Box::new(Stall { spot, since, timer }));
     }
     if let Some(circle) = circle_of(sender, receiver) {
         let circle: Vec<String> = circle.iter().map(|process| process.describe()).collect();
