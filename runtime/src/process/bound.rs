@@ -97,6 +97,7 @@ pub(crate) enum Admitted {
 
 impl Bound {
     pub(crate) fn new<M: Send + 'static>(limit: Bounded) -> Self {
+        let limit = Bounded { messages: limit.messages.max(1), ..limit };
         let shelf = (limit.overflow == Overflow::DropOldest)
             .then(|| Box::new(Arc::new(Shelf::<M>::new(limit.messages))) as Box<dyn Any + Send + Sync>);
         Self {

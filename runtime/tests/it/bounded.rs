@@ -591,3 +591,17 @@ async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Ou
     })
     .await
 }
+
+#[test]
+fn a_mailbox_holds_at_least_one_message() {
+    everywhere("least", || {
+        observe(async move |_| {
+            for overflow in [Overflow::Suspend, Overflow::Reject, Overflow::DropNewest, Overflow::DropOldest] {
+                let receiver = gated(Bounded { messages: 0, overflow });
+                assert!(receiver.address.try_cast(7).is_ok(), "{overflow:?}");
+                assert_eq!(receiver.takes(1).await, [7]);
+            }
+            Ok(())
+        })
+    });
+}
