@@ -605,3 +605,30 @@ fn a_mailbox_holds_at_least_one_message() {
         })
     });
 }
+
+#[test]
+fn what_came_by_an_alias_and_was_left_is_a_dead_letter_too() {
+    everywhere("alias left", || {
+        observe(async move |mut me| {
+            let (say, alias) = oneshot::channel();
+            let receiver = spawn_process(async move |me: Process<u32>| {
+                let _ = say.send(me.alias());
+                std::future::pending::<()>().await;
+                Ok(())
+            });
+            let alias = alias.await?;
+            alias.cast(0);
+            receiver.cast(1);
+            // It is received, and stays.
+            node().process_info(receiver.pid()).await;
+            alias.cast(2);
+            let watch = me.monitor(&receiver);
+            me.exit(&receiver, ExitReason::Kill);
+            alias.cast(3);
+            down(&mut me, watch).await?;
+            let letters = node().stats().dead_letters;
+            assert_eq!(letters.iter().map(|(_, count)| count).sum::<u64>(), 4, "{letters:?}");
+            Ok(())
+        })
+    });
+}
