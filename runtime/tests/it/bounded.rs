@@ -632,3 +632,41 @@ fn what_came_by_an_alias_and_was_left_is_a_dead_letter_too() {
         })
     });
 }
+
+/// An actor that keeps what it is told, for which time passes while it handles the first.
+#[derive(Default)]
+struct Kept(Vec<u32>);
+
+impl Actor for Kept {
+    type Msg = u32;
+    type Client = Address<u32>;
+    const NAME: &'static str = "Kept";
+    const OPTIONS: Options = Options { mailbox: Some(Bounded::to(3).or(Overflow::DropOldest)), ..Options::DEFAULT };
+}
+
+impl Handle for Kept {
+    async fn handle(&mut self, message: u32, _: &mut Context<Self>) {
+        self.0.push(message);
+    }
+}
+
+#[test]
+fn who_is_suspended_and_drops_the_oldest_keeps_to_its_limit() {
+    everywhere("suspended", || {
+        observe(async move |_| {
+            let kept = spawn(Kept::default());
+            node().suspend(&kept);
+            while node().process_info(kept.pid()).await.expect("it lives").status != Status::Suspended {}
+            for n in 0..20 {
+                kept.address().cast(n);
+                let info = node().process_info(kept.pid()).await.expect("it lives");
+                assert_eq!((info.status, info.mailbox_len), (Status::Suspended, 3.min(n as usize + 1)));
+            }
+            assert_eq!(kept.with_state(|kept| kept.0.len()).await?, 0);
+            assert_eq!(node().dead_letters_of(DeadLetter::Dropped), 17);
+            node().resume(&kept);
+            assert_eq!(kept.with_state(|kept| kept.0.clone()).await?, [17, 18, 19]);
+            Ok(())
+        })
+    });
+}
