@@ -670,3 +670,18 @@ fn who_is_suspended_and_drops_the_oldest_keeps_to_its_limit() {
         })
     });
 }
+
+#[test]
+fn who_has_messages_on_its_shelf_waits_for_a_worker_and_not_for_a_message() {
+    for seed in 0..repetitions(50) {
+        let body = observe(async move |_| {
+            let kept = spawn(Kept::default());
+            while node().process_info(kept.pid()).await.expect("it lives").status != Status::Waiting {}
+            kept.address().cast(1);
+            let info = node().process_info(kept.pid()).await.expect("it lives");
+            assert_eq!((info.mailbox_len, info.status), (1, Status::Runnable));
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
