@@ -125,7 +125,8 @@ impl Bound {
         self.shelf.as_ref()?.downcast_ref()
     }
 
-    /// Something that is no message is about to be sent.
+    /// Something that is no message was sent just now: after it was, so that no message of the same sender comes between, and
+    /// whoever puts a message of that sender's on the shelf finds it counted.
     pub(crate) fn other_sent(&self) {
         self.others.fetch_add(1, Ordering::SeqCst);
     }

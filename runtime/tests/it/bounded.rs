@@ -685,3 +685,43 @@ fn who_has_messages_on_its_shelf_waits_for_a_worker_and_not_for_a_message() {
         once(Runtime::builder().seeded(seed), body).unwrap();
     }
 }
+
+/// Others keep the mailbox full, so that messages move up in it; they do not pass what is no message.
+#[test]
+fn what_one_sends_to_who_drops_the_oldest_stays_in_order() {
+    for _ in 0..repetitions(5) {
+        let body = observe(async move |_| {
+            let kept = spawn(Kept::default());
+            let is_over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let threads: Vec<_> = (0..2)
+                .map(|_| {
+                    let (kept, is_over) = (kept.clone(), is_over.clone());
+                    std::thread::spawn(move || {
+                        while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                            kept.address().cast(0);
+                        }
+                    })
+                })
+                .collect();
+            for n in 1..2_000 {
+                // What it looks at is sent before the message, and so finds only those before it.
+                let look = kept.with_state(move |kept| {
+                    kept.0.retain(|other| *other != 0);
+                    assert!(!kept.0.contains(&n), "{n} has passed what was sent before it");
+                });
+                let mut look = std::pin::pin!(look);
+                let early = poll_once(look.as_mut()).await;
+                kept.address().cast(n);
+                if early.is_none() {
+                    look.await?;
+                }
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            for thread in threads {
+                thread.join().expect("no panic");
+            }
+            Ok(())
+        });
+        once(Runtime::builder().workers(2), body).unwrap();
+    }
+}
