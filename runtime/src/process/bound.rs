@@ -24,6 +24,7 @@ use super::state::Cause;
 use super::turn::Turn;
 use crate::actor::{Bounded, Overflow};
 use crate::config::STALLED_AT_MOST;
+use crate::lints::Lint;
 use crate::mailbox::Shelf;
 use crate::pid::Pid;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -248,12 +249,15 @@ pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: 
         *stalled = Some(Box::new(Stall { spot, since, timer }));
     }
     if let Some(circle) = circle_of(sender, receiver) {
-        let circle: Vec<String> = circle.iter().map(|process| process.describe()).collect();
-        tracing::error!(
-            pid = %sender.pid(),
-            circle = circle.join(" -> "),
-            "processes wait for room in each other's mailboxes; the last of them goes on"
-        );
+        // It would be found again with each message that the handler goes on to send.
+        if sender.is_untold(Lint::IN_CIRCLE) {
+            let circle: Vec<String> = circle.iter().map(|process| process.describe()).collect();
+            tracing::error!(
+                pid = %sender.pid(),
+                circle = circle.join(" -> "),
+                "processes wait for room in each other's mailboxes; the last of them goes on"
+            );
+        }
         sender.node().stall_counts().count(StallEvent::InCircle);
         return release(sender);
     }

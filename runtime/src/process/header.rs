@@ -670,11 +670,16 @@ impl Header {
 
     /// Tells what is amiss with it, and is in the log otherwise. Returns whether it was not told before.
     pub(crate) fn tell_lint(&self, lint: &Lint) -> bool {
-        let is_new = self.extra().linted.fetch_or(lint.bit(), Ordering::Relaxed) & lint.bit() == 0;
+        let is_new = self.is_untold(lint.bit());
         if is_new {
             self.node.tell_lint(LintEvent { pid: self.pid(), process: self.describe(), lint: lint.clone() });
         }
         is_new
+    }
+
+    /// Whether what this bit stands for was not told of it before; it counts as told from now on.
+    pub(super) fn is_untold(&self, bit: u8) -> bool {
+        self.extra().linted.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
     /// Looks at the mailbox after a turn that did not come to an end. For whoever runs it.

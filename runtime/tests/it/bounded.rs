@@ -194,6 +194,7 @@ fn of_two_who_wait_for_each_other_one_goes_on() {
             }
             all.sort_unstable();
             assert_eq!(all, [0, 0, 1, 1]);
+            assert!((1..=2).contains(&node().stalls().in_circles), "who closes the circle sees it");
             assert_eq!(node().stalls().too_long, 0, "neither waited until it was too long");
             Ok(())
         })
