@@ -118,11 +118,14 @@ fn exits_and_questions_reach_who_is_stalled() {
     everywhere("kill", || {
         observe(async move |mut me| {
             let receiver = gated(Bounded::to(1));
+            let timers = || node().runtime().stats().timers;
+            let before = timers();
             let (sender, goes_on) = sender(&receiver.address, 0..2);
             stalled(&sender).await;
             let watch = me.monitor(&sender);
             me.exit(&sender, ExitReason::Shutdown);
             assert_eq!(down(&mut me, watch).await?, ExitReason::Shutdown);
+            assert_eq!(timers(), before, "it left the timer of its wait behind");
             assert!(goes_on.await.is_err());
             assert_eq!(receiver.takes(2).await, [0, 1]);
             Ok(())
