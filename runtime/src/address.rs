@@ -16,7 +16,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::actor::{Actor, Client, Overflow};
+use crate::actor::{Actor, Client};
 use crate::ambient;
 use crate::call::{self, CallFailed};
 use crate::dead_letters::DeadLetter;
@@ -25,7 +25,7 @@ use crate::gateway::{Carrier, DecodeError, Incoming, Outgoing, Remote};
 use crate::mailbox::Notice;
 use crate::node::Node;
 use crate::pid::Pid;
-use crate::process::{CellRef, Excess, SendFailed};
+use crate::process::{CellRef, Excess, SendFailed, Spot};
 use crate::signal::{Request, Signal};
 use crate::visit::{Visit, VisitError};
 
@@ -125,17 +125,17 @@ impl<M: Send + 'static> Address<M> {
     pub fn cast(&self, message: M) {
         let message = ManuallyDrop::new(message);
         // SAFETY: the message is there, and is not used here any more.
-        unsafe { self.send(&raw const *message) };
+        unsafe { self.send(&raw const *message, Excess::AsMuchAgain) };
     }
 
-    /// As [`cast`](Self::cast), with the message at `message`.
+    /// As [`cast`](Self::cast), with the message at `message`, and so much that may be sent to a full mailbox.
     ///
     /// # Safety
     /// There is a message, which is the caller's no more.
     #[inline]
-    pub(crate) unsafe fn send(&self, message: *const M) {
+    pub(crate) unsafe fn send(&self, message: *const M, excess: Excess) {
         // SAFETY: the caller's promise.
-        if let Err(failed) = unsafe { self.push(message, Excess::AsMuchAgain) } {
+        if let Err(failed) = unsafe { self.push(message, excess) } {
             let why = match failed {
                 SendFailed::Closed => DeadLetter::NoProc,
                 SendFailed::Full => DeadLetter::Full,
@@ -173,9 +173,13 @@ impl<M: Send + 'static> Address<M> {
     /// [`SendError`]. For a process of another node it is never an error: whether the message arrived
     /// is known there only.
     pub fn try_cast(&self, message: M) -> Result<(), SendError<M>> {
+        self.try_push(message, Excess::None)
+    }
+
+    fn try_push(&self, message: M, excess: Excess) -> Result<(), SendError<M>> {
         let message = ManuallyDrop::new(message);
         // SAFETY: the message is there, and is used again only if it was not taken.
-        match unsafe { self.push(&raw const *message, Excess::None) } {
+        match unsafe { self.push(&raw const *message, excess) } {
             Ok(()) => Ok(()),
             Err(SendFailed::Full | SendFailed::Dropped) => Err(SendError::Full(ManuallyDrop::into_inner(message))),
             Err(SendFailed::Closed) => Err(SendError::NoProc(ManuallyDrop::into_inner(message))),
@@ -187,7 +191,8 @@ impl<M: Send + 'static> Address<M> {
     ///
     /// # Errors
     /// [`SendError`], with the message. [`Full`](SendError::Full) only if the mailbox does not suspend its senders: then it is
-    /// said at once. For a process of another node it is never an error, and never waits.
+    /// said at once, as it is to a process that sends to itself and could make no room while it waits. For a process of
+    /// another node it is never an error, and never waits.
     ///
     /// # Cancel safety
     /// Dropped before it is done, it has sent nothing.
@@ -212,30 +217,24 @@ impl<M: Send + 'static> Address<M> {
     /// # }
     /// ```
     pub async fn cast_async(&self, message: M) -> Result<(), SendError<M>> {
-        let mut message = message;
-        loop {
-            poll_fn(|cx| if self.must_wait(cx) { Poll::Pending } else { Poll::Ready(()) }).await;
-            match self.try_cast(message) {
-                // Another was faster.
-                Err(SendError::Full(back)) if self.suspends() => message = back,
-                sent => return sent,
-            }
-        }
+        let mut spot = None;
+        let excess = poll_fn(|cx| self.room(cx, &mut spot)).await;
+        self.try_push(message, excess)
     }
 
-    /// Whether the mailbox suspends whoever sends more than fits.
-    fn suspends(&self) -> bool {
-        let bound = self.cell().and_then(|cell| cell.header().bound());
-        bound.is_some_and(|bound| bound.overflow() == Overflow::Suspend)
-    }
-
-    /// Whether whoever awaits room in the mailbox must wait; it is woken when it may look again.
+    /// Whether the mailbox has a limit, as far as that is known here.
     #[inline]
-    pub(crate) fn must_wait(&self, cx: &TaskContext<'_>) -> bool {
+    pub(crate) fn is_bounded(&self) -> bool {
         match self.route() {
-            Route::Local(cell) => cell.header().must_wait(cx.waker()),
+            Route::Local(cell) => cell.header().is_bounded(),
             Route::Far(_) => false,
         }
+    }
+
+    /// Room in the mailbox, for one message. If it is reserved, the message is to be sent at once. Who has to wait for it is
+    /// woken when it may look again, as long as it has its `spot`.
+    pub(crate) fn room(&self, cx: &TaskContext<'_>, spot: &mut Option<Spot>) -> Poll<Excess> {
+        self.cell().map_or(Poll::Ready(Excess::None), |cell| cell.header().room(cx.waker(), spot))
     }
 
     /// Asks the process to end with `reason` when it comes to this request in its mailbox.

@@ -43,6 +43,9 @@ pub enum Lint {
 }
 
 impl Lint {
+    /// The bit of something that is told in the log alone: it was in a circle of processes that wait for each other.
+    pub(crate) const IN_CIRCLE: u8 = 1 << 4;
+
     /// A bit for each kind.
     pub(crate) fn bit(&self) -> u8 {
         match self {

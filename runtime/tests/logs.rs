@@ -5,7 +5,10 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use biotope_runtime::{ExitReason, Process, Runtime, node, spawn_process, time};
+use biotope_runtime::{
+    Address, Bounded, ExitReason, Process, Runtime, node, options, process, spawn, spawn_process, time,
+};
+use tokio::sync::oneshot;
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -61,4 +64,46 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
     for part in ["panicked: boom", "logs.rs", "parent", "1 unhandled", "reductions  4"] {
         assert!(report.contains(part), "`{part}` is missing in: {report}");
     }
+}
+
+/// Each message to a mailbox that is full would close the circle again.
+#[test]
+fn a_circle_of_full_mailboxes_is_logged_once_with_all_who_are_in_it() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    // For this thread, which is where a seeded run takes place.
+    let _logged = tracing::subscriber::set_default(
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish(),
+    );
+    let body = async {
+        let start = |other: oneshot::Receiver<Address<u32>>| {
+            let body = process(async move |mut me: Process<u32>| {
+                let other = other.await?;
+                (0..8).for_each(|n| other.cast(n));
+                time::yield_now().await;
+                for n in 0..8 {
+                    assert_eq!(me.receive().await?, n);
+                }
+                Ok(())
+            });
+            spawn(options(body).mailbox(Bounded::to(4)))
+        };
+        let ((to_first, for_first), (to_second, for_second)) = (oneshot::channel(), oneshot::channel());
+        let (first, second) = (start(for_first), start(for_second));
+        node().register("first", &first)?;
+        let ended = (node().ended(&first), node().ended(&second));
+        let _ = to_first.send(second);
+        let _ = to_second.send(first);
+        ended.0.await;
+        ended.1.await;
+        let stalls = node().stalls();
+        assert_eq!((stalls.begun, stalls.in_circles, stalls.too_long), (1, 4, 0));
+        Ok::<(), biotope_runtime::Error>(())
+    };
+    biotope_testkit::once(Runtime::builder().seeded(0), body).unwrap();
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("wait for room")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert_eq!(told[0].matches(" -> ").count(), 2, "{log}");
+    assert!(told[0].contains("first <") && told[0].contains("ERROR"), "{log}");
 }

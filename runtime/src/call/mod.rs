@@ -35,7 +35,7 @@ use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
 use crate::lints::Lint;
 use crate::memory::relocate;
-use crate::process::{AnyRef, turn};
+use crate::process::{AnyRef, Excess, Spot, turn};
 use crate::runtime::Runtime;
 use crate::sync::{Ordering, UnsafeCell, yield_thread};
 use crate::time::{Sleep, sleep_on};
@@ -268,14 +268,40 @@ where
     pub fn send(mut self) -> Request<R, T, E> {
         if let Some(message) = self.message.take() {
             // SAFETY: the message is there, and was not taken before.
-            unsafe { self.waiting.start(self.address, message, self.deadline) };
+            unsafe { self.waiting.start(self.address, message, self.deadline, Excess::AsMuchAgain) };
         }
         Request { waiting: self.waiting, outcome: self.outcome }
     }
 
-    /// There is no room for the message: it is sent when there is, unless the deadline passes before.
+    /// Room for the message in a mailbox that has a limit. While there is none it waits, and the deadline runs; once that has
+    /// passed the message is not sent, even if there is room by then.
     #[cold]
-    fn wait_for_room(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<T, E>> {
+    fn room(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Excess, CallFailed>> {
+        let has_waited = self.waiting.spot().is_some();
+        if !has_waited {
+            let mut spot = None;
+            if let Poll::Ready(excess) = self.address.room(cx, &mut spot) {
+                return Poll::Ready(Ok(excess));
+            }
+            self.wait_for_room(spot);
+        }
+        if self.waiting.is_late(cx) {
+            self.waiting.wait_no_more();
+            if let Some(message) = self.message.take() {
+                self.address.node().count_dead_letter_to(DeadLetter::Expired, self.address.pid());
+                // SAFETY: the message is there, and was not taken before.
+                drop(unsafe { message.read() });
+            }
+            return Poll::Ready(Err(CallFailed::Full));
+        }
+        match self.waiting.spot() {
+            Some(spot) if has_waited => self.address.room(cx, spot).map(Ok),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// It waits for room at `spot`, until its deadline.
+    fn wait_for_room(&mut self, spot: Option<Spot>) {
         let runtime = match &self.waiting.by {
             By::Word { process, .. } => process.node().runtime().clone(),
             _ => self.address.node().runtime().clone(),
@@ -286,28 +312,14 @@ where
             Deadline::Default => runtime.now_and(DEFAULT_CALL_TIMEOUT),
         };
         self.deadline = Deadline::At(deadline);
-        let is_late = match &mut self.waiting.by {
-            By::Word { sleep, .. } => {
-                let sleep = sleep.get_or_insert_with(|| Box::new(sleep_on(&runtime, deadline)));
-                Pin::new(&mut **sleep).poll(cx).is_ready()
+        match &mut self.waiting.by {
+            By::Word { aside, .. } => *aside = Some(Box::new(Aside { timer: sleep_on(&runtime, deadline), spot })),
+            By::Slot { slot, aside } => {
+                let timer = time_out(&runtime, slot, runtime.clock().moment(deadline));
+                *aside = Some(Box::new(Aside { timer, spot }));
             }
-            By::Slot { slot, timer } => {
-                let moment = runtime.clock().moment(deadline);
-                timer.get_or_insert_with(|| time_out(&runtime, slot, moment));
-                slot.poll(cx).is_some()
-            }
-            By::Nothing => true,
-        };
-        if !is_late {
-            return Poll::Pending;
+            By::Nothing => {}
         }
-        if let Some(message) = self.message.take() {
-            self.address.node().count_dead_letter_to(DeadLetter::Expired, self.address.pid());
-            // SAFETY: the message is there, and was not taken before.
-            drop(unsafe { message.read() });
-        }
-        self.waiting.cancel_timer();
-        Poll::Ready((self.outcome)(Err(CallFailed::Full)))
     }
 
     /// The message itself, for something that delivers it by another way than the address.
@@ -334,13 +346,19 @@ where
         // SAFETY: the place is not moved; all else is not pinned.
         let this = unsafe { self.get_unchecked_mut() };
         if this.message.count == 1 {
-            if this.address.must_wait(cx) {
-                return this.wait_for_room(cx);
-            }
+            let excess = if this.address.is_bounded() {
+                match this.room(cx) {
+                    Poll::Ready(Ok(excess)) => excess,
+                    Poll::Ready(Err(failed)) => return Poll::Ready((this.outcome)(Err(failed))),
+                    Poll::Pending => return Poll::Pending,
+                }
+            } else {
+                Excess::None
+            };
             if let Some(message) = this.message.take() {
                 this.waiting.lend(&this.place);
                 // SAFETY: the message is there, and was not taken before.
-                unsafe { this.waiting.start(this.address, message, this.deadline) };
+                unsafe { this.waiting.start(this.address, message, this.deadline, excess) };
             }
         }
         this.waiting.poll(cx).map(this.outcome)
@@ -374,13 +392,21 @@ struct Waiting<R> {
 
 /// How the reply comes.
 enum By<R> {
-    /// By the word of the process that made the call. The timer is for a caller that is not the process
-    /// itself.
-    Word { process: AnyRef, claim: Claim, sleep: Option<Box<Sleep>> },
-    /// By a slot of its own; its timer.
-    Slot { slot: Arc<Slot<R>>, timer: Option<Box<(Runtime, TimerRef)>> },
+    /// By the word of the process that made the call. The timer is for a caller that is not the process itself, or that waits
+    /// for room.
+    Word { process: AnyRef, claim: Claim, aside: Option<Box<Aside<Sleep>>> },
+    /// By a slot of its own.
+    Slot { slot: Arc<Slot<R>>, aside: Option<Box<Aside<(Runtime, TimerRef)>>> },
     /// It came.
     Nothing,
+}
+
+/// What not every call needs.
+struct Aside<T> {
+    /// For its deadline.
+    timer: T,
+    /// Its spot among those who wait for room in the mailbox, if it does.
+    spot: Option<Spot>,
 }
 
 impl<R: Send + 'static> Waiting<R> {
@@ -395,11 +421,11 @@ impl<R: Send + 'static> Waiting<R> {
         });
         let (by, sink) = match claimed {
             Some(([ours, theirs], claim)) => {
-                (By::Word { process: ours, claim, sleep: None }, Sink::Word(theirs, claim))
+                (By::Word { process: ours, claim, aside: None }, Sink::Word(theirs, claim))
             }
             None => {
                 let (slot, other) = Other::slot();
-                (By::Slot { slot, timer: None }, Sink::Other(other))
+                (By::Slot { slot, aside: None }, Sink::Other(other))
             }
         };
         (Self { by, deadline: Moment::NEVER, looked: 0 }, ReplyTo(ManuallyDrop::new(sink)))
@@ -420,7 +446,13 @@ impl<R: Send + 'static> Waiting<R> {
     /// # Safety
     /// There is a message, which is the caller's no more.
     #[inline]
-    unsafe fn start<M: Send + 'static>(&mut self, address: &Address<M>, message: *const M, deadline: Deadline) {
+    unsafe fn start<M: Send + 'static>(
+        &mut self,
+        address: &Address<M>,
+        message: *const M,
+        deadline: Deadline,
+        excess: Excess,
+    ) {
         if address.is_current() {
             turn::with_process(|running| {
                 if let Some((_, process)) = running {
@@ -445,17 +477,18 @@ impl<R: Send + 'static> Waiting<R> {
             }
             Deadline::Default => clock.moment(runtime.now()).later(DEFAULT_CALL_TIMEOUT),
         };
-        if let By::Slot { slot, timer } = &mut self.by {
-            timer.get_or_insert_with(|| time_out(address.node().runtime(), slot, self.deadline));
+        if let By::Slot { slot, aside } = &mut self.by {
+            let timer = || time_out(address.node().runtime(), slot, self.deadline);
+            aside.get_or_insert_with(|| Box::new(Aside { timer: timer(), spot: None }));
         }
         // SAFETY: the caller's promise.
-        unsafe { address.send(message) };
+        unsafe { address.send(message, excess) };
     }
 }
 
 /// Sets the timer of a call whose reply comes by a slot.
 #[cold]
-fn time_out<R: Send + 'static>(runtime: &Runtime, slot: &Arc<Slot<R>>, deadline: Moment) -> Box<(Runtime, TimerRef)> {
+fn time_out<R: Send + 'static>(runtime: &Runtime, slot: &Arc<Slot<R>>, deadline: Moment) -> (Runtime, TimerRef) {
     let slot = Arc::downgrade(slot);
     let fire = Box::new(move |_| {
         if let Some(slot) = slot.upgrade() {
@@ -463,7 +496,7 @@ fn time_out<R: Send + 'static>(runtime: &Runtime, slot: &Arc<Slot<R>>, deadline:
         }
     });
     let timer = runtime.timers().at(runtime.clock().instant(deadline), Action::Fire(None, fire));
-    Box::new((runtime.clone(), timer))
+    (runtime.clone(), timer)
 }
 
 impl<R> Waiting<R> {
@@ -504,7 +537,7 @@ impl<R> Waiting<R> {
     /// The reply is not there yet. Returns the outcome if there is one now.
     #[cold]
     fn wait(&mut self, cx: &mut TaskContext<'_>) -> Option<Result<R, CallFailed>> {
-        let By::Word { process, claim, sleep } = &mut self.by else { return None };
+        let By::Word { process, claim, aside } = &mut self.by else { return None };
         let (extra, claim) = (process.extra(), *claim);
         let runtime = process.node().runtime();
         let deadline = self.deadline;
@@ -536,18 +569,47 @@ impl<R> Waiting<R> {
         }
         if has_deadline {
             let deadline = runtime.clock().instant(deadline);
-            let sleep = sleep.get_or_insert_with(|| Box::new(sleep_on(runtime, deadline)));
-            if Pin::new(&mut **sleep).poll(cx).is_ready() {
+            let sleep = || Aside { timer: sleep_on(runtime, deadline), spot: None };
+            let aside = aside.get_or_insert_with(|| Box::new(sleep()));
+            if Pin::new(&mut aside.timer).poll(cx).is_ready() {
                 cx.waker().wake_by_ref();
             }
         }
         None
     }
 
+    /// Where it keeps its spot among those who wait for room, once it has waited.
+    fn spot(&mut self) -> Option<&mut Option<Spot>> {
+        match &mut self.by {
+            By::Word { aside, .. } => aside.as_mut().map(|aside| &mut aside.spot),
+            By::Slot { aside, .. } => aside.as_mut().map(|aside| &mut aside.spot),
+            By::Nothing => None,
+        }
+    }
+
+    /// Whether its deadline has passed while it waited for room; if not, the task is woken when it has.
+    fn is_late(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        match &mut self.by {
+            By::Word { aside, .. } => {
+                aside.as_mut().is_some_and(|aside| Pin::new(&mut aside.timer).poll(cx).is_ready())
+            }
+            By::Slot { slot, .. } => slot.poll(cx).is_some(),
+            By::Nothing => true,
+        }
+    }
+
+    /// It waits for room no more, and is not sent.
+    fn wait_no_more(&mut self) {
+        self.cancel_timer();
+        if let By::Word { aside, .. } = &mut self.by {
+            *aside = None;
+        }
+    }
+
     #[inline]
     fn cancel_timer(&mut self) {
-        if let By::Slot { timer, .. } = &mut self.by
-            && let Some((runtime, timer)) = timer.take().map(|timer| *timer)
+        if let By::Slot { aside, .. } = &mut self.by
+            && let Some((runtime, timer)) = aside.take().map(|aside| aside.timer)
         {
             runtime.timers().cancel(timer);
         }

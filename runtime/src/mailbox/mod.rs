@@ -293,12 +293,43 @@ impl<M> Mailbox<M> {
         &self,
         from: &mut Position,
         memory: &impl Memory,
+        wants: impl FnMut(Taken<M>) -> Result<T, Taken<M>>,
+    ) -> Result<(T, bool), Walked> {
+        // SAFETY: the caller's promise.
+        unsafe { self.take_among(from, memory, |_| true, wants) }
+    }
+
+    /// Takes the first request, from `from` on. Messages stay where they are, and as they are.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    pub(crate) unsafe fn take_request(&self, from: &mut Position, memory: &impl Memory) -> Result<Request, Walked> {
+        let wants = |taken| match taken {
+            Taken::Request(request) => Ok(request),
+            other => Err(other),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { self.take_among(from, memory, |kind| kind == Kind::SYSTEM, wants) }.map(|(request, _)| request)
+    }
+
+    /// As [`take`](Self::take), of what is `among` those that are looked at.
+    ///
+    /// # Safety
+    /// As for [`take`](Self::take).
+    unsafe fn take_among<T>(
+        &self,
+        from: &mut Position,
+        memory: &impl Memory,
+        among: impl Fn(Kind) -> bool,
         mut wants: impl FnMut(Taken<M>) -> Result<T, Taken<M>>,
     ) -> Result<(T, bool), Walked> {
         let mut found = None;
         let visit = |kind: Kind, place: &mut MaybeUninit<Place<M>>| {
             if kind == Kind::URGENT {
                 return Visit::Stop;
+            }
+            if !among(kind) {
+                return Visit::Keep(kind);
             }
             // SAFETY: the place is written, and the kind says with what. It counts as used up until it is
             // written again below.

@@ -25,7 +25,7 @@ struct Inner<M> {
     limit: usize,
     /// So many of the oldest tickets lead to nothing.
     void: usize,
-    /// Oldest first; each with how many other things had been sent before it.
+    /// Oldest first; each with how many other things had been sent when it was put here.
     messages: VecDeque<(u64, M)>,
 }
 
@@ -43,10 +43,11 @@ impl<M> Shelf<M> {
         Self(Mutex::new(Inner { limit, void: 0, messages: VecDeque::new() }))
     }
 
-    /// Puts `message` on the shelf. `others` is how many other things have been sent, and `ticket` puts a ticket into the
-    /// intake; it returns whether that was taken.
-    pub(crate) fn put(&self, message: M, others: u64, ticket: impl FnOnce() -> bool) -> Shelved<M> {
+    /// Puts `message` on the shelf. `others` says how many other things have been sent: it is asked when the messages of all
+    /// others are on the shelf or will come later. `ticket` puts a ticket into the intake; it returns whether that was taken.
+    pub(crate) fn put(&self, message: M, others: impl FnOnce() -> u64, ticket: impl FnOnce() -> bool) -> Shelved<M> {
         let mut inner = self.0.lock();
+        let others = others();
         let Inner { limit, void, messages } = &mut *inner;
         let dropped = if messages.len() < *limit { None } else { messages.pop_front() };
         let moves_up = dropped.as_ref().is_some_and(|(before, _)| *before == others);
@@ -140,7 +141,7 @@ mod tests {
                     }
                     Step::Message => {
                         sent += 1;
-                        let put = shelf.put(sent, others, || { intake.push_back(InIntake::Ticket); true });
+                        let put = shelf.put(sent, || others, || { intake.push_back(InIntake::Ticket); true });
                         let oldest = waiting.iter().position(|(is_message, _)| *is_message);
                         let is_full = waiting.iter().filter(|(is_message, _)| *is_message).count() == limit;
                         let Shelved::There(dropped) = put else { panic!("it was taken") };
@@ -164,8 +165,8 @@ mod tests {
     #[test]
     fn a_refused_message_is_handed_back_and_drops_nothing() {
         let shelf = Shelf::new(1);
-        assert!(matches!(shelf.put('a', 0, || true), Shelved::There(None)));
-        assert!(matches!(shelf.put('b', 1, || false), Shelved::Refused('b')));
+        assert!(matches!(shelf.put('a', || 0, || true), Shelved::There(None)));
+        assert!(matches!(shelf.put('b', || 1, || false), Shelved::Refused('b')));
         assert_eq!(shelf.take(), Some('a'));
         assert_eq!(shelf.take(), None);
     }

@@ -554,15 +554,11 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
     #[cold]
     unsafe fn wait_for_requests(&self) -> Option<Flow> {
         let mut position = Position::HEAD;
-        let wants = |taken| match taken {
-            Taken::Request(request) => Ok(request),
-            other => Err(other),
-        };
         // SAFETY: the caller's promise; the position is new.
         unsafe {
             self.local.mailbox.trim(self.turn.memory(), || self.header().held(None));
-            match self.local.mailbox.take(&mut position, self.turn.memory(), wants) {
-                Ok((request, _)) => {
+            match self.local.mailbox.take_request(&mut position, self.turn.memory()) {
+                Ok(request) => {
                     self.do_request(request);
                     None
                 }

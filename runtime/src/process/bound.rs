@@ -11,8 +11,9 @@
 //! alias, requests.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -23,6 +24,7 @@ use super::state::Cause;
 use super::turn::Turn;
 use crate::actor::{Bounded, Overflow};
 use crate::config::STALLED_AT_MOST;
+use crate::lints::Lint;
 use crate::mailbox::Shelf;
 use crate::pid::Pid;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
@@ -37,15 +39,15 @@ pub(crate) struct Bound {
     high_water: AtomicU64,
     /// What else was sent, for the order on the shelf.
     others: AtomicU64,
+    /// The number of the next who waits.
+    next: AtomicU64,
     /// Whether there are `waiters`.
     is_awaited: AtomicU32,
-    waiters: Mutex<Vec<Waiter>>,
+    /// Who waits for room, by number: who came first looks first.
+    waiters: Mutex<BTreeMap<u64, Waiter>>,
     /// An `Arc<Shelf<M>>`, of a mailbox that drops the oldest.
     shelf: Option<Box<dyn Any + Send + Sync>>,
 }
-
-/// So many wait before those are looked for who have given up.
-const MANY_WAITERS: usize = 256;
 
 /// Who waits for room.
 enum Waiter {
@@ -53,11 +55,33 @@ enum Waiter {
     Task(Waker),
 }
 
+/// A spot among those who wait for room in a mailbox, given up when it is dropped: who waits no more leaves nothing behind.
+pub(crate) struct Spot {
+    owner: AnyRef,
+    number: u64,
+}
+
+impl Spot {
+    fn new(owner: &Header, bound: &Bound) -> Self {
+        Self { owner: AnyRef::of(owner), number: bound.next.fetch_add(1, Ordering::Relaxed) }
+    }
+}
+
+impl Drop for Spot {
+    fn drop(&mut self) {
+        let waiter = self.owner.bound().and_then(|bound| bound.waiters.lock().remove(&self.number));
+        // A waker, or the last reference to a process: not under the lock.
+        drop(waiter);
+    }
+}
+
 /// How much a sender may put into a full mailbox.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Excess {
     /// Nothing.
     None,
+    /// Nothing, and its message is counted already.
+    Reserved,
     /// As much again as the limit: it is stalled for it, and cannot stop half-way.
     AsMuchAgain,
 }
@@ -74,6 +98,7 @@ pub(crate) enum Admitted {
 
 impl Bound {
     pub(crate) fn new<M: Send + 'static>(limit: Bounded) -> Self {
+        let limit = Bounded { messages: limit.messages.max(1), ..limit };
         let shelf = (limit.overflow == Overflow::DropOldest)
             .then(|| Box::new(Arc::new(Shelf::<M>::new(limit.messages))) as Box<dyn Any + Send + Sync>);
         Self {
@@ -81,6 +106,7 @@ impl Bound {
             messages: AtomicU64::new(0),
             high_water: AtomicU64::new(0),
             others: AtomicU64::new(0),
+            next: AtomicU64::new(0),
             is_awaited: AtomicU32::new(0),
             waiters: Mutex::default(),
             shelf,
@@ -100,7 +126,8 @@ impl Bound {
         self.shelf.as_ref()?.downcast_ref()
     }
 
-    /// Something that is no message is about to be sent.
+    /// Something that is no message was sent just now: after it was, so that no message of the same sender comes between, and
+    /// whoever puts a message of that sender's on the shelf finds it counted.
     pub(crate) fn other_sent(&self) {
         self.others.fetch_add(1, Ordering::SeqCst);
     }
@@ -117,7 +144,11 @@ impl Bound {
     /// Counts one more message, if it may come in.
     pub(crate) fn admit(&self, excess: Excess) -> Admitted {
         let limit = self.limit.messages as u64;
-        let most = if excess == Excess::None { limit } else { limit.saturating_mul(2) };
+        let most = match excess {
+            Excess::Reserved => return Admitted::Yes,
+            Excess::None => limit,
+            Excess::AsMuchAgain => limit.saturating_mul(2),
+        };
         let more = |messages: u64| (messages < most).then(|| messages + 1);
         let Ok(before) = self.messages.fetch_update(Ordering::SeqCst, Ordering::Relaxed, more) else {
             return Admitted::No;
@@ -128,7 +159,7 @@ impl Bound {
 
     /// One message less: whoever waits for room may go on.
     pub(crate) fn leave(&self) {
-        // SeqCst, here and in `admit` and `wait_for_room`: either who waits sees the room, or this sees who waits.
+        // SeqCst, here and in `admit` and `enter`: either who waits sees the room, or this sees who waits.
         self.messages.fetch_sub(1, Ordering::SeqCst);
         if self.is_awaited.load(Ordering::SeqCst) != 0 && self.has_room() {
             self.wake_all();
@@ -143,7 +174,7 @@ impl Bound {
     pub(crate) fn wake_all(&self) {
         self.is_awaited.store(0, Ordering::SeqCst);
         let waiters = std::mem::take(&mut *self.waiters.lock());
-        for waiter in waiters {
+        for waiter in waiters.into_values() {
             match waiter {
                 Waiter::Process(process) => process.note(Cause::Wake),
                 Waiter::Task(waker) => waker.wake(),
@@ -151,48 +182,37 @@ impl Bound {
         }
     }
 
-    fn wait_for_room(&self, waiter: Waiter) {
-        let mut waiters = self.waiters.lock();
-        let is_there = |other: &Waiter| match (other, &waiter) {
-            (Waiter::Process(one), Waiter::Process(other)) => std::ptr::eq::<Header>(&**one, &**other),
-            (Waiter::Task(one), Waiter::Task(other)) => one.will_wake(other),
-            _ => false,
-        };
-        if !waiters.iter().any(is_there) {
-            waiters.push(waiter);
+    /// Reserves room for a message of whoever has `waker`. If there is none, that is woken when it may look again, as long as
+    /// it has its `spot`. For a mailbox that suspends nobody, or is nobody's any more, nothing is reserved: it takes or
+    /// refuses the message at once.
+    pub(crate) fn room(&self, owner: &Header, waker: &Waker, spot: &mut Option<Spot>) -> Poll<Excess> {
+        // Who waits for room in its own mailbox can make none meanwhile.
+        let may_wait = self.limit.overflow == Overflow::Suspend && !owner.is_gone() && !owner.is_running_here();
+        if may_wait && self.admit(Excess::None) == Admitted::No {
+            let spot = spot.get_or_insert_with(|| Spot::new(owner, self));
+            self.enter(spot.number, Waiter::Task(waker.clone()), owner);
+            return Poll::Pending;
         }
+        *spot = None;
+        Poll::Ready(if may_wait { Excess::Reserved } else { Excess::None })
+    }
+
+    /// Lets `waiter` wait for room in the mailbox of `owner`, whose limit this is. If there is room by now, it is woken, and
+    /// looks again.
+    fn enter(&self, number: u64, waiter: Waiter, owner: &Header) {
+        let before = self.waiters.lock().insert(number, waiter);
+        drop(before);
         self.is_awaited.store(1, Ordering::SeqCst);
-        // Those who gave up meanwhile must not pile up. Who has not is woken, looks again, and comes back.
-        let are_many = waiters.len() >= MANY_WAITERS && waiters.len().is_power_of_two();
-        drop(waiters);
-        if are_many {
+        if self.has_room() || owner.is_gone() {
             self.wake_all();
         }
-    }
-
-    /// Whether whoever has `waker` must wait; it is woken when it may look again.
-    pub(crate) fn must_wait(&self, header: &Header, waker: &Waker) -> bool {
-        if self.limit.overflow != Overflow::Suspend || self.has_room() || header.is_gone() {
-            return false;
-        }
-        self.enter(Waiter::Task(waker.clone()), header)
-    }
-
-    /// Lets `waiter` wait for room in the mailbox of `owner`, whose limit this is. Returns whether it must: there may be
-    /// room by now, and then all who wait look again.
-    fn enter(&self, waiter: Waiter, owner: &Header) -> bool {
-        self.wait_for_room(waiter);
-        let must = !self.has_room() && !owner.is_gone();
-        if !must {
-            self.wake_all();
-        }
-        must
     }
 }
 
 /// A process that has sent more than fitted, and waits for room.
 pub(crate) struct Stall {
-    by: AnyRef,
+    /// Among those who wait for room in the mailbox that it is stalled by.
+    spot: Spot,
     since: Instant,
     timer: TimerRef,
 }
@@ -200,7 +220,7 @@ pub(crate) struct Stall {
 impl Stall {
     /// By which process's mailbox it is stalled.
     pub(crate) fn by(&self) -> Pid {
-        self.by.pid()
+        self.spot.owner.pid()
     }
 }
 
@@ -208,6 +228,12 @@ impl Stall {
 /// there is room.
 #[cold]
 pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: &Bound) {
+    if sender.has_ended() {
+        // What it owned sends its last; nothing of it is run again.
+        return;
+    }
+    let spot = Spot::new(receiver, bound);
+    let number = spot.number;
     {
         let mut stalled = sender.extra().stall.lock();
         if stalled.is_some() {
@@ -217,24 +243,28 @@ pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: 
         let runtime = sender.node().runtime();
         let process = AnyRef::of(sender);
         let wake = Box::new(move |_| process.note(Cause::Wake));
-        let timer = runtime.timers().at(runtime.now_and(STALLED_AT_MOST), Action::Fire(None, wake));
-        *stalled = Some(Box::new(Stall { by: AnyRef::of(receiver), since: runtime.now(), timer }));
+        // From one look at the clock: it is woken once for the time, and must find then that it is up.
+        let since = runtime.now();
+        let timer = runtime.timers().at(since + STALLED_AT_MOST, Action::Fire(None, wake));
+        *stalled = Some(Box::new(Stall { spot, since, timer }));
     }
     if let Some(circle) = circle_of(sender, receiver) {
-        let circle: Vec<String> = circle.iter().map(|process| process.describe()).collect();
-        tracing::error!(
-            pid = %sender.pid(),
-            circle = circle.join(" -> "),
-            "processes wait for room in each other's mailboxes; the last of them goes on"
-        );
+        // It would be found again with each message that the handler goes on to send.
+        if sender.is_untold(Lint::IN_CIRCLE) {
+            let circle: Vec<String> = circle.iter().map(|process| process.describe()).collect();
+            tracing::error!(
+                pid = %sender.pid(),
+                circle = circle.join(" -> "),
+                "processes wait for room in each other's mailboxes; the last of them goes on"
+            );
+        }
         sender.node().stall_counts().count(StallEvent::InCircle);
         return release(sender);
     }
     sender.node().stall_counts().count(StallEvent::Begun);
     sender.state.stall();
     turn.end();
-    // If it need not wait, it is woken, and goes on when it has looked.
-    bound.enter(Waiter::Process(AnyRef::of(sender)), receiver);
+    bound.enter(number, Waiter::Process(AnyRef::of(sender)), receiver);
 }
 
 /// The processes that are stalled by one another, if `sender` is among those whom `receiver` waits for. Each says whom it waits
@@ -244,7 +274,7 @@ fn circle_of(sender: &Header, receiver: &Header) -> Option<Vec<AnyRef>> {
     const LONGEST: usize = 64;
     let mut circle = vec![AnyRef::of(sender), AnyRef::of(receiver)];
     while circle.len() < LONGEST {
-        let next = circle.last()?.extra_if_any()?.stall.lock().as_ref().map(|stalled| stalled.by.clone())?;
+        let next = circle.last()?.extra_if_any()?.stall.lock().as_ref().map(|stalled| stalled.spot.owner.clone())?;
         let is_closed = std::ptr::eq::<Header>(&*next, sender);
         circle.push(next);
         if is_closed {
@@ -259,8 +289,8 @@ fn circle_of(sender: &Header, receiver: &Header) -> Option<Vec<AnyRef>> {
 pub(super) fn is_stalled_still(header: &Header) -> bool {
     // What else woke it is polled when it goes on.
     header.state.take_woken();
-    let stalled = header.extra().stall.lock().as_deref().map(|stalled| (stalled.by.clone(), stalled.since));
-    let Some((by, since)) = stalled else { return false };
+    let look = |stalled: &Stall| (stalled.spot.owner.clone(), stalled.spot.number, stalled.since);
+    let Some((by, number, since)) = header.extra().stall.lock().as_deref().map(look) else { return false };
     if let Some(bound) = by.bound()
         && !bound.has_room()
         && !by.is_gone()
@@ -270,8 +300,9 @@ pub(super) fn is_stalled_still(header: &Header) -> bool {
             let (pid, by) = (header.pid(), by.describe());
             tracing::warn!(%pid, by, ?waited, "there was no room in a mailbox for too long; its sender goes on");
             header.node().stall_counts().count(StallEvent::TooLong);
-        } else if bound.enter(Waiter::Process(AnyRef::of(header)), &by) {
+        } else {
             // It was woken for room that another took.
+            bound.enter(number, Waiter::Process(AnyRef::of(header)), &by);
             return true;
         }
     }

@@ -362,7 +362,10 @@ impl<M: Send + 'static> Local<M> {
         turn::with_worker_of(header.node(), |worker| {
             // Who sends to itself can make no room while it waits for it. Who is no process cannot be stalled.
             let sender = worker.and_then(|turn| Some((turn, turn.process()?)));
-            let admitted = bound.admit(if sender.is_some() { excess } else { Excess::None });
+            let admitted = bound.admit(match excess {
+                Excess::AsMuchAgain if sender.is_none() => Excess::None,
+                excess => excess,
+            });
             if admitted == Admitted::No {
                 return Err(match bound.overflow() {
                     _ if header.is_gone() => SendFailed::Closed,
@@ -390,7 +393,7 @@ impl<M: Send + 'static> Local<M> {
         observe::message_sent(&self.header);
         let ticket = || self.push_special(Special::Ticket(shelf.clone())).is_ok();
         // SAFETY: the caller's promise. If it was not taken, it is the caller's as before.
-        let dropped = match shelf.put(unsafe { message.read() }, bound.others_sent(), ticket) {
+        let dropped = match shelf.put(unsafe { message.read() }, || bound.others_sent(), ticket) {
             Shelved::There(dropped) => dropped,
             Shelved::Refused(message) => {
                 std::mem::forget(message);
@@ -408,17 +411,16 @@ impl<M: Send + 'static> Local<M> {
     /// Sends something else.
     pub(crate) fn push_special(&self, special: Special<M>) -> Result<(), Special<M>> {
         let is_received = special.is_received();
-        if let Some(bound) = self.header.bound()
-            && !matches!(special, Special::Ticket(_))
-        {
-            bound.other_sent();
-        }
+        let is_ticket = matches!(special, Special::Ticket(_));
         if matches!(special, Special::ByAlias { .. } | Special::Apart(_)) {
             observe::message_sent(&self.header);
         }
         let node = self.header.node();
         let pushed =
             turn::with_worker_of(node, |worker| self.mailbox.push_special(special, &turn::stock(worker, node)));
+        if !is_ticket && let Some(bound) = self.header.bound() {
+            bound.other_sent();
+        }
         match pushed {
             Pushed::Closed(special) => return Err(special),
             Pushed::Queued if is_received => self.header.note(Cause::Receive),

@@ -3,9 +3,9 @@
 #![expect(unsafe_code, reason = "references are counted by hand, and cells know their type by a class")]
 
 use std::ptr::{self, NonNull};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
-use super::bound::{Bound, Stall};
+use super::bound::{Bound, Excess, Spot, Stall};
 use super::cell::Class;
 use super::extra::{Extra, Owned};
 use super::reference::Ready;
@@ -251,7 +251,7 @@ impl Header {
     }
 
     #[inline]
-    pub(super) fn is_bounded(&self) -> bool {
+    pub(crate) fn is_bounded(&self) -> bool {
         self.rank.load(Ordering::Relaxed) & BOUNDED != 0
     }
 
@@ -572,10 +572,9 @@ impl Header {
         self.extra_if_any()?.bound.as_deref()
     }
 
-    /// Whether whoever has `waker`, and awaits room in the mailbox, must wait.
-    #[inline]
-    pub(crate) fn must_wait(&self, waker: &Waker) -> bool {
-        self.is_bounded() && self.bound().is_some_and(|bound| bound.must_wait(self, waker))
+    /// Room in the mailbox, for a message of whoever has `waker`: see [`Bound::room`].
+    pub(crate) fn room(&self, waker: &Waker, spot: &mut Option<Spot>) -> Poll<Excess> {
+        self.bound().map_or(Poll::Ready(Excess::None), |bound| bound.room(self, waker, spot))
     }
 
     /// A message that counts was taken out of the mailbox, for this handler.
@@ -681,11 +680,16 @@ impl Header {
 
     /// Tells what is amiss with it, and is in the log otherwise. Returns whether it was not told before.
     pub(crate) fn tell_lint(&self, lint: &Lint) -> bool {
-        let is_new = self.extra().linted.fetch_or(lint.bit(), Ordering::Relaxed) & lint.bit() == 0;
+        let is_new = self.is_untold(lint.bit());
         if is_new {
             self.node.tell_lint(LintEvent { pid: self.pid(), process: self.describe(), lint: lint.clone() });
         }
         is_new
+    }
+
+    /// Whether what this bit stands for was not told of it before; it counts as told from now on.
+    pub(super) fn is_untold(&self, bit: u8) -> bool {
+        self.extra().linted.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
     /// Looks at the mailbox after a turn that did not come to an end. For whoever runs it.

@@ -42,7 +42,7 @@ mod ties;
 pub(crate) mod turn;
 
 pub use alias::{Alias, AliasEnd, PriorityAlias};
-pub(crate) use bound::{Excess, StallCounts, StallEvent};
+pub(crate) use bound::{Excess, Spot, StallCounts, StallEvent};
 pub(crate) use cell::{Awaited, Class, SendFailed};
 pub(crate) use control::Holds;
 pub(crate) use extra::Owned;

@@ -167,6 +167,9 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'
     let mut messages = Vec::new();
     // SAFETY: the caller's promise.
     unsafe { local.mailbox.look(|message| messages.push(B::describe(message).to_owned())) };
+    if let Some(shelf) = header.bound().and_then(Bound::shelf::<M>) {
+        shelf.look(|message| messages.push(B::describe(message).to_owned()));
+    }
     info.status = B::status(header, messages.len());
     if header.state.is_stalled() {
         info.status = Status::Stalled;
@@ -176,9 +179,6 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'
         info.look_at(owned);
     }
     (info.activity, info.since) = activity_of(header, B::activity(header));
-    if let Some(shelf) = header.bound().and_then(Bound::shelf::<M>) {
-        shelf.look(|message| messages.push(B::describe(message).to_owned()));
-    }
     info.mailbox_len = messages.len();
     info.messages = messages;
     info

@@ -397,18 +397,22 @@ where
                     return Poll::Ready(Ok(found));
                 }
             }
-            let suspended = is_suspended();
             let mut was_message = false;
             let look = |taken: Taken<M>| match taken {
                 Taken::Request(request) => Ok(Err(request)),
-                other if suspended => Err(other),
                 other => {
                     was_message = matches!(other, Taken::Message(_));
                     wants(other).map(Ok)
                 }
             };
             // SAFETY: as above; the position was held in every call.
-            let taken = unsafe { cell.mailbox.take(position, turn.memory(), look) };
+            let taken = unsafe {
+                if is_suspended() {
+                    cell.mailbox.take_request(position, turn.memory()).map(|request| (Err(request), false))
+                } else {
+                    cell.mailbox.take(position, turn.memory(), look)
+                }
+            };
             match taken {
                 Ok((Ok(found), counts)) => {
                     if counts {

@@ -13,6 +13,7 @@ use super::bound;
 use super::cell::Body;
 use super::control::Control;
 use super::header::{Activity, Header};
+use super::receive;
 use super::reference::InTurn;
 use super::turn::Turn;
 use crate::ambient;
@@ -212,13 +213,12 @@ fn release(header: &Header, control: &mut Control) {
 /// The caller is the owner, for the last time.
 unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived: &mut Vec<Signal>) {
     let mut undelivered = 0;
-    let left = |left| match left {
+    let mut left = |left| match left {
         Ok(message) => {
             undelivered += 1;
             drop_quietly(message);
         }
-        Err(Special::ByAlias { message, .. }) => drop_quietly(message),
-        Err(Special::Apart(message)) => {
+        Err(Special::ByAlias { message, .. } | Special::Apart(message)) => {
             undelivered += 1;
             drop_quietly(message);
         }
@@ -234,7 +234,13 @@ unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived
     // Before the mailbox refuses anything: who is told on behalf of the dead finds nobody here.
     local.header().set_activity(Activity::Gone);
     // SAFETY: the caller's promise.
-    unsafe { local.mailbox.close(turn.memory(), left) };
+    unsafe {
+        let header = local.header();
+        while let Some(message) = receive::take_urgent(header, Ok::<M, M>) {
+            left(Ok(message));
+        }
+        local.mailbox.close(turn.memory(), left);
+    }
     let header = local.header();
     if let Some(bound) = header.bound() {
         bound.wake_all();

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use biotope_runtime::{
-    Address, Bounded, Call, CallFailed, DeadLetter, ExitReason, Info, Overflow, Process, ReplyTo, Runtime, SendError,
-    Status, TimerRef, node, options, process, spawn, spawn_process, time,
+    Actor, Address, Bounded, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Info, Options, Overflow,
+    Process, ReplyTo, Runtime, SendError, Status, TimerRef, blocking, node, options, process, spawn, spawn_process,
+    time,
 };
 use biotope_testkit::{once, repetitions};
 use tokio::sync::{mpsc, oneshot};
@@ -117,11 +118,14 @@ fn exits_and_questions_reach_who_is_stalled() {
     everywhere("kill", || {
         observe(async move |mut me| {
             let receiver = gated(Bounded::to(1));
+            let timers = || node().runtime().stats().timers;
+            let before = timers();
             let (sender, goes_on) = sender(&receiver.address, 0..2);
             stalled(&sender).await;
             let watch = me.monitor(&sender);
             me.exit(&sender, ExitReason::Shutdown);
             assert_eq!(down(&mut me, watch).await?, ExitReason::Shutdown);
+            assert_eq!(timers(), before, "it left the timer of its wait behind");
             assert!(goes_on.await.is_err());
             assert_eq!(receiver.takes(2).await, [0, 1]);
             Ok(())
@@ -193,6 +197,7 @@ fn of_two_who_wait_for_each_other_one_goes_on() {
             }
             all.sort_unstable();
             assert_eq!(all, [0, 0, 1, 1]);
+            assert!((1..=2).contains(&node().stalls().in_circles), "who closes the circle sees it");
             assert_eq!(node().stalls().too_long, 0, "neither waited until it was too long");
             Ok(())
         })
@@ -449,5 +454,277 @@ fn a_flood_of_dead_letters_is_one_event_a_second() {
             Ok(())
         });
         once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+/// Under a seed time stands still while anybody runs: that they come to their deadlines says that none is woken for nothing.
+#[test]
+fn however_many_wait_for_room_they_rest_meanwhile() {
+    for seed in 0..repetitions(5) {
+        let body = observe(async move |_| {
+            let (callee, go) = called(Bounded::to(1));
+            let first = Call::new(&callee, |reply| reply).send();
+            let mut outcomes = Vec::new();
+            for n in 0..600 {
+                let (told, outcome) = oneshot::channel();
+                let to = callee.clone();
+                spawn_process(async move |_: Process<()>| {
+                    let timeout = Duration::from_secs(if n < 300 { 1 } else { 3 });
+                    let _ = told.send(Call::new(&to, |reply| reply).timeout(timeout).await);
+                    Ok(())
+                });
+                outcomes.push(outcome);
+            }
+            time::sleep(Duration::from_secs(2)).await;
+            let _ = go.send(());
+            assert_eq!(first.await?, 0);
+            for (n, outcome) in outcomes.into_iter().enumerate() {
+                let outcome = outcome.await?;
+                assert_eq!(outcome.is_ok(), n >= 300, "{n}: {outcome:?}");
+            }
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+/// Threads and processes, many for one place, all at once.
+#[test]
+fn of_many_who_await_one_place_none_is_refused_or_stalled() {
+    for _ in 0..repetitions(5) {
+        let body = observe(async move |_| {
+            let (callee, go) = called(Bounded::to(1));
+            let _ = go.send(());
+            let call = |callee: Address<ReplyTo<u32>>| async move {
+                for _ in 0..200 {
+                    Call::new(&callee, |reply| reply).await?;
+                }
+                Ok::<_, CallFailed>(())
+            };
+            let runtime = node().runtime().clone();
+            let threads: Vec<_> = (0..3)
+                .map(|_| {
+                    let (callee, runtime) = (callee.clone(), runtime.clone());
+                    std::thread::spawn(move || runtime.block_on(call(callee)))
+                })
+                .collect();
+            let processes: Vec<_> = (0..3)
+                .map(|_| {
+                    let (callee, (told, tells)) = (callee.clone(), oneshot::channel());
+                    spawn_process(async move |_: Process<()>| {
+                        let _ = told.send(call(callee).await);
+                        Ok(())
+                    });
+                    tells
+                })
+                .collect();
+            for process in processes {
+                assert_eq!(process.await?, Ok(()));
+            }
+            let joined = blocking(|| threads.into_iter().map(|thread| thread.join().expect("no panic")).collect());
+            let joined: Vec<Result<(), CallFailed>> = joined.await;
+            assert_eq!(joined, [Ok(()), Ok(()), Ok(())]);
+            assert_eq!((node().dead_letters_of(DeadLetter::Full), node().stalls().begun), (0, 0));
+            Ok(())
+        });
+        once(Runtime::builder().workers(2), body).unwrap();
+    }
+}
+
+#[test]
+fn who_calls_itself_does_not_wait_for_room_first() {
+    everywhere("self", || {
+        observe(async move |_| {
+            let start = time::now();
+            let (told, tells) = oneshot::channel();
+            let body = process(async move |me: Process<ReplyTo<u32>>| {
+                let myself = me.address();
+                let held = Call::new(&myself, |reply| reply);
+                myself.cast(ReplyTo::from_fn(|_| ()));
+                drop(held);
+                let called = Call::new(&myself, |reply| reply).await;
+                let cast = myself.cast_async(ReplyTo::from_fn(|_| ())).await;
+                let _ = told.send((called, cast));
+                Ok(())
+            });
+            spawn(options(body).mailbox(Bounded::to(1)));
+            let (called, cast) = tells.await?;
+            assert_eq!(called, Err(CallFailed::SelfCall));
+            assert!(matches!(cast, Err(SendError::Full(_))));
+            assert!(is_at_once(start));
+            Ok(())
+        })
+    });
+}
+
+/// The caller looks after its deadline for the first time since there is room.
+#[test]
+fn a_call_whose_deadline_passed_before_it_saw_the_room_is_not_sent() {
+    for seed in 0..repetitions(50) {
+        let body = observe(async move |_| {
+            for has_other_call in [false, true] {
+                let (callee, go) = called(Bounded::to(1));
+                callee.cast(ReplyTo::from_fn(|_| ()));
+                let expired = node().dead_letters_of(DeadLetter::Expired);
+                let late = async {
+                    let mut call = std::pin::pin!(Call::new(&callee, |reply| reply).timeout(Duration::from_millis(1)));
+                    assert!(poll_once(call.as_mut()).await.is_none());
+                    let _ = go.send(());
+                    time::sleep(Duration::from_millis(5)).await;
+                    assert_eq!(call.await, Err(CallFailed::Full));
+                };
+                let _other = has_other_call.then(|| Call::new(&callee, |reply: ReplyTo<u32>| reply));
+                late.await;
+                assert_eq!(node().dead_letters_of(DeadLetter::Expired) - expired, 1);
+                assert_eq!(Call::new(&callee, |reply| reply).await, Ok(1), "it was delivered");
+            }
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+/// Polls it once.
+async fn poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|cx| {
+        std::task::Poll::Ready(match future.as_mut().poll(cx) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+#[test]
+fn a_mailbox_holds_at_least_one_message() {
+    everywhere("least", || {
+        observe(async move |_| {
+            for overflow in [Overflow::Suspend, Overflow::Reject, Overflow::DropNewest, Overflow::DropOldest] {
+                let receiver = gated(Bounded { messages: 0, overflow });
+                assert!(receiver.address.try_cast(7).is_ok(), "{overflow:?}");
+                assert_eq!(receiver.takes(1).await, [7]);
+            }
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn what_came_by_an_alias_and_was_left_is_a_dead_letter_too() {
+    everywhere("alias left", || {
+        observe(async move |mut me| {
+            let (say, alias) = oneshot::channel();
+            let receiver = spawn_process(async move |me: Process<u32>| {
+                let _ = say.send(me.alias());
+                std::future::pending::<()>().await;
+                Ok(())
+            });
+            let alias = alias.await?;
+            alias.cast(0);
+            receiver.cast(1);
+            // It is received, and stays.
+            node().process_info(receiver.pid()).await;
+            alias.cast(2);
+            let watch = me.monitor(&receiver);
+            me.exit(&receiver, ExitReason::Kill);
+            alias.cast(3);
+            down(&mut me, watch).await?;
+            let letters = node().stats().dead_letters;
+            assert_eq!(letters.iter().map(|(_, count)| count).sum::<u64>(), 4, "{letters:?}");
+            Ok(())
+        })
+    });
+}
+
+/// An actor that keeps what it is told, for which time passes while it handles the first.
+#[derive(Default)]
+struct Kept(Vec<u32>);
+
+impl Actor for Kept {
+    type Msg = u32;
+    type Client = Address<u32>;
+    const NAME: &'static str = "Kept";
+    const OPTIONS: Options = Options { mailbox: Some(Bounded::to(3).or(Overflow::DropOldest)), ..Options::DEFAULT };
+}
+
+impl Handle for Kept {
+    async fn handle(&mut self, message: u32, _: &mut Context<Self>) {
+        self.0.push(message);
+    }
+}
+
+#[test]
+fn who_is_suspended_and_drops_the_oldest_keeps_to_its_limit() {
+    everywhere("suspended", || {
+        observe(async move |_| {
+            let kept = spawn(Kept::default());
+            node().suspend(&kept);
+            while node().process_info(kept.pid()).await.expect("it lives").status != Status::Suspended {}
+            for n in 0..20 {
+                kept.address().cast(n);
+                let info = node().process_info(kept.pid()).await.expect("it lives");
+                assert_eq!((info.status, info.mailbox_len), (Status::Suspended, 3.min(n as usize + 1)));
+            }
+            assert_eq!(kept.with_state(|kept| kept.0.len()).await?, 0);
+            assert_eq!(node().dead_letters_of(DeadLetter::Dropped), 17);
+            node().resume(&kept);
+            assert_eq!(kept.with_state(|kept| kept.0.clone()).await?, [17, 18, 19]);
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn who_has_messages_on_its_shelf_waits_for_a_worker_and_not_for_a_message() {
+    for seed in 0..repetitions(50) {
+        let body = observe(async move |_| {
+            let kept = spawn(Kept::default());
+            while node().process_info(kept.pid()).await.expect("it lives").status != Status::Waiting {}
+            kept.address().cast(1);
+            let info = node().process_info(kept.pid()).await.expect("it lives");
+            assert_eq!((info.mailbox_len, info.status), (1, Status::Runnable));
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+/// Others keep the mailbox full, so that messages move up in it; they do not pass what is no message.
+#[test]
+fn what_one_sends_to_who_drops_the_oldest_stays_in_order() {
+    for _ in 0..repetitions(5) {
+        let body = observe(async move |_| {
+            let kept = spawn(Kept::default());
+            let is_over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+            let threads: Vec<_> = (0..2)
+                .map(|_| {
+                    let (kept, is_over) = (kept.clone(), is_over.clone());
+                    std::thread::spawn(move || {
+                        while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                            kept.address().cast(0);
+                        }
+                    })
+                })
+                .collect();
+            for n in 1..2_000 {
+                // What it looks at is sent before the message, and so finds only those before it.
+                let look = kept.with_state(move |kept| {
+                    kept.0.retain(|other| *other != 0);
+                    assert!(!kept.0.contains(&n), "{n} has passed what was sent before it");
+                });
+                let mut look = std::pin::pin!(look);
+                let early = poll_once(look.as_mut()).await;
+                kept.address().cast(n);
+                if early.is_none() {
+                    look.await?;
+                }
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            for thread in threads {
+                thread.join().expect("no panic");
+            }
+            Ok(())
+        });
+        once(Runtime::builder().workers(2), body).unwrap();
     }
 }
