@@ -23,16 +23,18 @@ use std::task::{Context as TaskContext, Poll};
 
 use super::cell::{Awaited, Body};
 use super::header::Header;
+use super::placed::Placed;
 use super::receive;
 use super::reference::InTurn;
 use super::run::Flow;
 use super::state::Cause;
-use super::turn::{NO_HANDLER, Turn};
+use super::turn::{self, NO_HANDLER, Turn};
 use crate::actor::{Actor, Handle, Refused, Step};
 use crate::context::Context;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::Status;
 use crate::mailbox::{Next, Position, Special, Taken, Walked};
+use crate::memory::{Memory, Stock};
 use crate::observe;
 use crate::panics::{self, Unwound};
 use crate::signal::{Info, Request};
@@ -165,10 +167,10 @@ pub(crate) struct ActorBody<A: Actor, F: Futures<A>> {
 union Pending<A: Actor, F: Futures<A>> {
     nothing: (),
     start: ManuallyDrop<Box<Starting<A>>>,
-    init: ManuallyDrop<F::Init>,
+    init: ManuallyDrop<Placed<F::Init>>,
     handle: ManuallyDrop<F::Handle>,
     info: ManuallyDrop<F::Info>,
-    terminate: ManuallyDrop<Terminating<F::Terminate>>,
+    terminate: ManuallyDrop<Placed<Terminating<F::Terminate>>>,
 }
 
 /// `terminate`, and the reason that it was given.
@@ -178,13 +180,29 @@ struct Terminating<T> {
     reason: Ending,
 }
 
-/// What the futures take, each with its name.
+/// A reason that is dropped if it comes to a panic before there is a future.
+struct Unbegun<'a, T, M: Memory> {
+    terminate: &'a mut Placed<Terminating<T>>,
+    memory: &'a M,
+}
+
+impl<T, M: Memory> Drop for Unbegun<'_, T, M> {
+    fn drop(&mut self) {
+        // SAFETY: there is a reason and no future, and the place is not used any more.
+        unsafe {
+            (&raw mut (*self.terminate.place().as_ptr()).reason).drop_in_place();
+            self.terminate.free(self.memory);
+        }
+    }
+}
+
+/// What the futures take in the process, each with its name.
 pub(super) const fn pending_sizes<A: Actor, F: Futures<A>>() -> [(&'static str, usize); 4] {
     [
-        ("init", size_of::<F::Init>()),
+        ("init", size_of::<Placed<F::Init>>()),
         ("handle", size_of::<F::Handle>()),
         ("info", size_of::<F::Info>()),
-        ("terminate", size_of::<Terminating<F::Terminate>>()),
+        ("terminate", size_of::<Placed<Terminating<F::Terminate>>>()),
     ]
 }
 
@@ -322,12 +340,15 @@ unsafe fn drop_pending<A: Handle, F: Futures<A>>(header: &Header, body: *mut Act
     // SAFETY: the phase says which future is there.
     unsafe {
         let pending = &mut (*body).pending;
+        let with_memory = |end: &mut dyn FnMut(&Stock<'_>)| {
+            turn::with_worker_of(header.node(), |worker| end(&turn::stock(worker, header.node())));
+        };
         match header.phase() {
             phase::STARTING => ManuallyDrop::drop(&mut pending.start),
-            phase::INITIALISING => ManuallyDrop::drop(&mut pending.init),
+            phase::INITIALISING => with_memory(&mut |memory| pending.init.end(memory)),
             phase::HANDLING => ManuallyDrop::drop(&mut pending.handle),
             phase::INFORMED => ManuallyDrop::drop(&mut pending.info),
-            phase::TERMINATING => ManuallyDrop::drop(&mut pending.terminate),
+            phase::TERMINATING => with_memory(&mut |memory| pending.terminate.end(memory)),
             _ => {}
         }
     }
@@ -363,7 +384,10 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                         self.wait_for_requests()
                     }
                     phase::UNBORN => {
-                        (*self.body).pending.init = ManuallyDrop::new(F::init(self.actor(), self.cx()));
+                        let future = F::init(self.actor(), self.cx());
+                        (*self.body).pending.init = ManuallyDrop::new(Placed::new(self.turn.memory()));
+                        let init: &mut Placed<_> = &mut (*self.body).pending.init;
+                        init.place().write(future);
                         self.header().set_phase(phase::INITIALISING);
                         self.turn.charge(1);
                         self.poll_init()
@@ -609,12 +633,17 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
     }
 
     unsafe fn begin_terminate(&self, reason: impl Into<Ending>) {
+        let memory = self.turn.memory();
         // SAFETY: the caller's promise. The reason stays where it is until the future is gone.
         unsafe {
-            let place = (&raw mut (*self.body).pending).cast::<Terminating<F::Terminate>>();
+            (*self.body).pending.terminate = ManuallyDrop::new(Placed::new(memory));
+            let terminate: &mut Placed<Terminating<_>> = &mut (*self.body).pending.terminate;
+            let place = terminate.place().as_ptr();
             (&raw mut (*place).reason).write(reason.into());
+            let unbegun = Unbegun { terminate, memory };
             let given: &ExitReason = &(*place).reason;
             (&raw mut (*place).future).write(F::terminate(self.actor(), given, self.cx()));
+            std::mem::forget(unbegun);
         }
         self.header().set_phase(phase::TERMINATING);
     }
@@ -679,11 +708,12 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         // SAFETY: as in `poll_pending`.
         unsafe {
             let init = &mut (*self.body).pending.init;
-            let Poll::Ready(done) = pin(init).poll(&mut TaskContext::from_waker(&waker)) else {
+            let future = Pin::new_unchecked(init.place().as_mut());
+            let Poll::Ready(done) = future.poll(&mut TaskContext::from_waker(&waker)) else {
                 return Some(Flow::Park);
             };
             header.set_phase(phase::IDLE);
-            ManuallyDrop::drop(init);
+            init.end(self.turn.memory());
             match done {
                 Ok(()) => self.started(),
                 Err(refused) => return Some(self.refuse(refused.into())),
@@ -700,12 +730,13 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         let waker = header.waker();
         // SAFETY: as in `poll_pending`.
         unsafe {
-            let terminate = &mut (*self.body).pending.terminate;
+            let place = &mut (*self.body).pending.terminate;
+            let terminate = place.place().as_mut();
             let future = Pin::new_unchecked(&mut terminate.future);
             let Poll::Ready(()) = future.poll(&mut TaskContext::from_waker(&waker)) else { return Some(Flow::Park) };
             header.set_phase(phase::TERMINATED);
             let reason = std::mem::take(&mut terminate.reason);
-            ManuallyDrop::drop(terminate);
+            place.end(self.turn.memory());
             Some(Flow::End(reason))
         }
     }

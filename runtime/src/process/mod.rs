@@ -29,6 +29,7 @@ mod control;
 mod extra;
 mod header;
 mod me;
+mod placed;
 mod receive;
 mod reference;
 mod run;

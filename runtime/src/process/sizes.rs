@@ -84,8 +84,9 @@ pub struct Sizes {
     pub mailbox: usize,
     /// The actor itself.
     pub state: usize,
-    /// The futures of `init`, `handle`, `info` and `terminate`, of which one at a time is in the process. That of
-    /// `handle` is as large as the largest async handler; a plain handler needs none.
+    /// What the futures of `init`, `handle`, `info` and `terminate` take in the process, one at a time. That of `handle` is as
+    /// large as the largest async handler; a plain handler needs none. Those of `init` and `terminate` lie in memory of their
+    /// own, and a pointer leads there.
     pub futures: [(&'static str, usize); 4],
     /// One message, as large as the largest of them.
     pub message: usize,
