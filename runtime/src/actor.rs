@@ -222,6 +222,10 @@ pub trait Handle: Actor + Send {
         Step::Async(self.info(info, cx))
     }
 
+    /// Whether [`terminate`](Self::terminate) is called at all. `#[handlers]` says `false` where there is no `#[terminate]`: an
+    /// end is cheaper then.
+    const TERMINATES: bool = true;
+
     /// Runs when the process ends by itself, by a stop, by its parent's exit while it traps, or by a
     /// panic in a handler. An exit signal that is not trapped does not run it.
     fn terminate(&mut self, reason: &ExitReason, cx: &mut Context<Self>) -> impl Future<Output = ()> + Send {

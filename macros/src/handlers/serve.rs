@@ -18,7 +18,7 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     let Model { root, generics, self_type, .. } = model;
     let (parameters, _, bounds) = generics.split_for_impl();
     let (msg, client) = (model.msg(), model.client());
-    let parts = [init(model), Some(handle(model)), info(model), terminate(model)];
+    let parts = [init(model), Some(handle(model)), info(model), Some(terminate(model))];
     let (names, sizes, start) = (names(model), sizes::expand(model), start(model));
     quote! {
         impl #parameters #root::Actor for #self_type #bounds {
@@ -252,17 +252,21 @@ fn init(model: &Model) -> Option<TokenStream> {
     })
 }
 
-fn terminate(model: &Model) -> Option<TokenStream> {
+fn terminate(model: &Model) -> TokenStream {
     let root = &model.root;
     let handlers = || model.handlers.iter().filter(|handler| handler.role() == Role::Terminate);
-    handlers().next()?;
+    if handlers().next().is_none() {
+        return quote!(
+            const TERMINATES: bool = false;
+        );
+    }
     let statements = handlers().map(|handler| statement(model, handler, quote!(;)));
     let (reason, cx) = (local("reason"), cx(handlers()));
-    Some(quote! {
+    quote! {
         async fn terminate(&mut self, #reason: &#root::ExitReason, #cx: &mut #root::Context<Self>) {
             #(#statements)*
         }
-    })
+    }
 }
 
 /// The call of a handler, its error handed on, with its `cfg`s.

@@ -158,6 +158,7 @@ impl ::biotope::Handle for Cart {
         }
         ::biotope::Step::<::core::future::Ready<()>>::Done
     }
+    const TERMINATES: bool = false;
 }
 impl ::biotope::Start for Cart
 where

@@ -62,6 +62,9 @@ mod memory {
         }
     }
 
+    /// A hint, and no part of the model.
+    pub(crate) fn prefetch(_: NonNull<u8>) {}
+
     impl Memory for Counted {
         fn allocate(&self, layout: Layout) -> NonNull<u8> {
             self.0.fetch_add(1, Ordering::SeqCst);

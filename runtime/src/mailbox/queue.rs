@@ -56,8 +56,9 @@ const COUNT_SHIFT: u32 = 48;
 const ONE: u64 = 1 << COUNT_SHIFT;
 const ADDRESS: u64 = ((1 << COUNT_SHIFT) - 1) & !FLAGS;
 
-/// How many places the first block of an empty queue has.
-const FEW: usize = 8;
+/// How many places the first block of an empty queue has: most queues are short, and a block of as many small values is a
+/// cache line.
+pub(crate) const FEW: usize = 4;
 
 /// What a place holds, or `EMPTY` before it is written and `USED` when it is used up.
 const EMPTY: u8 = 0;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::queue::{Held, Kind, Look, Position, Pushed, Queue, Visit, Walked};
+use super::queue::{FEW, Held, Kind, Look, Position, Pushed, Queue, Visit, Walked};
 use crate::memory::Memory;
 
 /// Memory that keeps what is given back until the end: whoever reads it finds nonsense, and whoever writes
@@ -405,8 +405,8 @@ fn a_block_that_comes_again_at_the_same_address_is_not_taken_for_the_one_looked_
         }
     };
     // Two full blocks, of which the second is looked at to its end.
-    push(8 + 32, &queue, &memory);
-    for _ in 0..8 + 32 {
+    push(FEW as u64 + 32, &queue, &memory);
+    for _ in 0..FEW + 32 {
         // SAFETY: this is the owner, here and below; no position is held yet.
         assert!(matches!(unsafe { queue.pop(&*memory, Held::default) }, Look::Value(..)));
     }

@@ -138,13 +138,7 @@ impl Memory for Pool {
 }
 
 impl Shelf {
-    const EMPTY: Self = Self {
-        free: Vec::new(),
-        fewest: 0,
-        scattered: 0,
-        uncut: Vec::new(),
-        chunks: Vec::new(),
-    };
+    const EMPTY: Self = Self { free: Vec::new(), fewest: 0, scattered: 0, uncut: Vec::new(), chunks: Vec::new() };
 
     /// See [`Pool::take`].
     fn take(&mut self, size: usize, into: &mut [*mut u8]) -> usize {

@@ -65,7 +65,7 @@ mod phase {
     pub(super) const UNBORN: u8 = 8;
     /// No future, and no actor.
     pub(super) const EMPTY: u8 = 9;
-    /// No future: `terminate` is done.
+    /// No future: `terminate` is done, or there is none.
     pub(super) const TERMINATED: u8 = 10;
 }
 
@@ -260,6 +260,9 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
                 (phase::TERMINATING | phase::TERMINATED, unwound) => Flow::end(unwound.into_reason()),
                 (_, unwound) => {
                     let reason = unwound.into_reason();
+                    if !A::TERMINATES {
+                        return Flow::end(reason);
+                    }
                     match catch_unwind(AssertUnwindSafe(|| work.begin_terminate(reason))) {
                         Ok(()) => {
                             let _ = header.state.note(Cause::Wake);
@@ -392,6 +395,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                         self.turn.charge(1);
                         self.poll_init()
                     }
+                    phase::TERMINATED => Some(Flow::End(self.turn.take_stopping().unwrap_or_default())),
                     phase::TERMINATING if is_new => {
                         self.turn.charge(1);
                         self.poll_terminate()
@@ -633,6 +637,10 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
     }
 
     unsafe fn begin_terminate(&self, reason: impl Into<Ending>) {
+        if !A::TERMINATES {
+            self.turn.stop_process(reason.into());
+            return self.header().set_phase(phase::TERMINATED);
+        }
         let memory = self.turn.memory();
         // SAFETY: the caller's promise. The reason stays where it is until the future is gone.
         unsafe {

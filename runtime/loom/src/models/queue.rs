@@ -6,7 +6,7 @@ use loom::thread;
 
 use super::explore;
 use crate::memory::Counted;
-use crate::queue::{Held, Kind, Look, Position, Pushed, Queue, Visit, Walked};
+use crate::queue::{FEW, Held, Kind, Look, Position, Pushed, Queue, Visit, Walked};
 
 struct Shared {
     queue: Queue<usize>,
@@ -94,14 +94,15 @@ fn a_first_value_is_found_by_an_owner_that_is_about_to_wait() {
 fn values_of_a_sender_keep_their_order_over_blocks() {
     explore(2, || {
         let shared = Shared::new();
-        for value in 0..7 {
+        let all = FEW + 2;
+        for value in 0..all - 3 {
             assert!(!shared.push(Kind::ORDINARY, value));
         }
         let sender = {
             let shared = shared.clone();
             thread::spawn(move || {
                 let mut scheduled = false;
-                for value in 7..10 {
+                for value in all - 3..all {
                     scheduled |= shared.push(Kind::ORDINARY, value);
                 }
                 scheduled
@@ -109,11 +110,11 @@ fn values_of_a_sender_keep_their_order_over_blocks() {
         };
         let mut taken = shared.turn();
         let scheduled = sender.join().unwrap();
-        if taken.len() < 10 {
+        if taken.len() < all {
             assert!(scheduled, "the owner waited and was not scheduled");
             taken.extend(shared.turn());
         }
-        assert_eq!(taken, (0..10).collect::<Vec<_>>());
+        assert_eq!(taken, (0..all).collect::<Vec<_>>());
         assert_eq!(shared.memory.pieces(), 0);
     });
 }
@@ -123,19 +124,19 @@ fn values_of_a_sender_keep_their_order_over_blocks() {
 fn two_senders_at_the_end_of_a_block_lose_nothing() {
     explore(2, || {
         let shared = Shared::new();
-        for value in 0..8 {
+        for value in 0..FEW {
             shared.push(Kind::ORDINARY, value);
         }
         let sender = |value| {
             let shared = shared.clone();
             thread::spawn(move || shared.push(Kind::ORDINARY, value))
         };
-        let (left, right) = (sender(8), sender(9));
+        let (left, right) = (sender(FEW), sender(FEW + 1));
         left.join().unwrap();
         right.join().unwrap();
         let mut taken = shared.turn();
-        taken[8..].sort_unstable();
-        assert_eq!(taken, (0..10).collect::<Vec<_>>());
+        taken[FEW..].sort_unstable();
+        assert_eq!(taken, (0..FEW + 2).collect::<Vec<_>>());
         assert_eq!(shared.memory.pieces(), 0);
     });
 }
