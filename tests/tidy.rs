@@ -24,17 +24,21 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// All that the runtime is made of. It knows no network, no codec and no file format.
-const MADE_OF: [&str; 14] = [
+const MADE_OF: [&str; 16] = [
     "bumpalo",
     // What an `IoList` is a list of: bytes that many hold and nobody copies.
     "bytes",
     "crossbeam-deque",
     "crossbeam-queue",
+    // What is written often lies apart from what everybody reads.
+    "crossbeam-utils",
     "erased-serde",
     "foldhash",
     "indexmap",
     "parking_lot",
     "rand",
+    // Pages go back to the operating system.
+    "rustix",
     "serde",
     "smallvec",
     "thiserror",
@@ -201,7 +205,7 @@ const SAFE: [&str; 6] = [
 
 /// The files of the runtime that have some. Each says on its first lines what for, and each block who
 /// guarantees what.
-const UNSAFE: [&str; 28] = [
+const UNSAFE: [&str; 32] = [
     // A pointer that is an address, or a way to another node.
     "runtime/src/address.rs",
     // A reply is written into the place that its caller lends.
@@ -212,7 +216,10 @@ const UNSAFE: [&str; 28] = [
     "runtime/src/mailbox/mod.rs",
     "runtime/src/mailbox/queue.rs",
     // Raw memory, and values moved by the word.
+    "runtime/src/memory/magazine.rs",
     "runtime/src/memory/mod.rs",
+    "runtime/src/memory/pages.rs",
+    "runtime/src/memory/pool.rs",
     "runtime/src/memory/words.rs",
     "runtime/src/mailbox/parcel.rs",
     // An allocator is an unsafe trait; the owner of a block is in front of it, and leads to pages made by hand.
@@ -226,6 +233,7 @@ const UNSAFE: [&str; 28] = [
     "runtime/src/process/extra.rs",
     "runtime/src/process/header.rs",
     "runtime/src/process/me.rs",
+    "runtime/src/process/placed.rs",
     "runtime/src/process/receive.rs",
     "runtime/src/process/reference.rs",
     "runtime/src/process/run.rs",

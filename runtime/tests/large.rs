@@ -202,6 +202,42 @@ fn an_iolist_reaches_a_socket_without_being_joined() {
     assert_eq!(large_allocations(), before, "somebody joined the segments");
 }
 
+#[cfg(target_os = "linux")]
+fn resident_bytes() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux has it");
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    pages.expect("its second field is what is resident") * 4_096
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+#[cfg_attr(biotope_malloc, ignore = "all memory is the global allocator's")]
+fn what_a_million_messages_lay_in_goes_back() {
+    let _alone = alone();
+    let runtime = Runtime::builder().workers(2).build().expect("the machine gives two threads");
+    let node = runtime.block_on(Node::builder("flooded").runtime(runtime.clone()).start()).expect("the node starts");
+    let (before, (sender, full)) = (resident_bytes(), mpsc::channel());
+    let (within, trim) = (node.clone(), runtime.clone());
+    let body = async move {
+        let idler = spawn(Idler { number: 0 });
+        within.suspend(&idler);
+        for _ in 0..1_000_000 {
+            idler.touch();
+        }
+        sender.send(resident_bytes()).expect("it is read below");
+        within.resume(&idler);
+        // When the answer is there, all before it were handled.
+        assert_eq!(idler.with_state(|idler| idler.number).await?, 1_000_001);
+        trim.trim_memory();
+        Ok(())
+    };
+    runtime.block_on(biotope::run_on(&node, body)).expect("it ends without an error");
+    let full = full.recv().expect("it was sent above") - before;
+    let left = resident_bytes().saturating_sub(before);
+    assert!(full > 8 * MIB, "{full} bytes are seen");
+    assert!(left < full / 4, "{left} of {full} bytes are left");
+}
+
 /// What a bench of idle processes has a million of.
 #[derive(Actor)]
 struct Idler {

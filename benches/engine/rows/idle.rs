@@ -53,7 +53,8 @@ fn install(place: &OnceLock<&'static Countdown>, count: u64) -> oneshot::Receive
 pub(crate) fn bytes_on_biotope(count: u64) -> Vec<f64> {
     let all_started = install(&STARTED, count);
     let all_touched = install(&TOUCHED, count);
-    Biotope::new().run(async move {
+    let biotope = Biotope::new();
+    let (idlers, before, started, used) = biotope.run(async move {
         // The place for the references is resident before the look at the memory.
         let mut idlers: Vec<Option<ActorRef<Idler>>> = vec![None; count as usize];
         let before = resident_bytes();
@@ -66,10 +67,12 @@ pub(crate) fn bytes_on_biotope(count: u64) -> Vec<f64> {
             idler.touch();
         }
         all_touched.await?;
-        let used = resident_bytes();
-        time::sleep(WINDOW).await;
-        Ok([started, used, resident_bytes()].map(|resident| each(before, resident, count)).to_vec())
-    })
+        Ok((idlers, before, started, resident_bytes()))
+    });
+    pace::sleep(WINDOW);
+    let rested = resident_bytes();
+    drop(idlers);
+    [started, used, rested].map(|resident| each(before, resident, count)).to_vec()
 }
 
 /// A task with an unbounded channel and a `u64`, to compare.
@@ -97,11 +100,12 @@ pub(crate) fn bytes_on_tokio(count: u64) -> Vec<f64> {
             let _ = idler.send(());
         }
         all_touched.await.expect("all are sent a message");
-        let used = resident_bytes();
-        tokio::time::sleep(WINDOW).await;
-        [started, used, resident_bytes()].map(|resident| each(before, resident, count)).to_vec()
+        (idlers, before, started, resident_bytes())
     });
-    let figures = runtime.block_on(task).expect("it does not panic");
+    let (idlers, before, started, used) = runtime.block_on(task).expect("it does not panic");
+    pace::sleep(WINDOW);
+    let figures = [started, used, resident_bytes()].map(|resident| each(before, resident, count)).to_vec();
+    drop(idlers);
     std::mem::forget(runtime);
     figures
 }

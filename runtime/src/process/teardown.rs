@@ -233,19 +233,23 @@ unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived
     };
     // Before the mailbox refuses anything: who is told on behalf of the dead finds nobody here.
     local.header().set_activity(Activity::Gone);
+    let header = local.header();
     // SAFETY: the caller's promise.
     unsafe {
-        let header = local.header();
-        while let Some(message) = receive::take_urgent(header, Ok::<M, M>) {
-            left(Ok(message));
+        if header.extra_if_any().is_some() {
+            while let Some(message) = receive::take_urgent(header, Ok::<M, M>) {
+                left(Ok(message));
+            }
         }
         local.mailbox.close(turn.memory(), left);
     }
-    let header = local.header();
-    if let Some(bound) = header.bound() {
-        bound.wake_all();
+    // Asked again: what was dropped may have made it.
+    if header.extra_if_any().is_some() {
+        if let Some(bound) = header.bound() {
+            bound.wake_all();
+        }
+        bound::release(header);
     }
-    bound::release(header);
     for _ in 0..undelivered {
         header.node().count_dead_letter_to(DeadLetter::Stopped, header.pid());
     }
