@@ -85,10 +85,16 @@ impl Memory for Stock<'_> {
     }
 }
 
+/// The class of the pieces that things of this layout lie in; `None` if they come from the global allocator.
 #[inline]
 fn class_of(layout: Layout) -> Option<usize> {
+    if cfg!(biotope_malloc) { None } else { class_by_size(layout) }
+}
+
+#[inline]
+fn class_by_size(layout: Layout) -> Option<usize> {
     let is_small = layout.size() <= LARGEST && layout.size() > 0 && layout.align() <= GRAIN;
-    (is_small && !cfg!(biotope_malloc)).then(|| layout.size().div_ceil(GRAIN) - 1)
+    is_small.then(|| layout.size().div_ceil(GRAIN) - 1)
 }
 
 /// How large the pieces of a class are.
@@ -96,9 +102,9 @@ const fn size_of_class(class: usize) -> usize {
     (class + 1) * GRAIN
 }
 
-/// How large the piece is that something of this layout gets.
+/// How large the piece is that something of this layout gets, but under a sanitizer.
 pub(crate) fn piece_of(layout: Layout) -> usize {
-    class_of(layout).map_or(layout.size(), size_of_class)
+    class_by_size(layout).map_or(layout.size(), size_of_class)
 }
 
 #[cold]
