@@ -27,6 +27,7 @@ impl Biotope {
         let builder = observed(Runtime::builder().workers(workers));
         let runtime = builder.build().expect("the machine gives two threads");
         let node = runtime.block_on(Node::builder("bench").runtime(runtime.clone()).start()).expect("the node starts");
+        node.statistics(std::env::var_os("BIOTOPE_STATISTICS").is_some());
         Self { runtime, node }
     }
 
