@@ -10,10 +10,12 @@
 //! have work, a clerk with a slow customer, and one that sleeps. Prints:
 //!
 //! ```text
-//! 2 workers: 81234 turns/s, 12 steals, 3 parks, longest turn 0 ms
-//! 8 processes: 9 spawned, 1 ended, 0 crashed
-//! process         actor           state     handler   mailbox   reductions/s   bytes
-//! fine mill       Mill            Running   grind           1         312000     528
+//! 2 workers: 915522 turns/s, 1 steals, 1 parks, longest turn 14 ms
+//! 6 processes: 6 spawned, 0 ended, 0 crashed
+//!  process         actor  state     handler  mailbox  reductions/s  bytes
+//!  fine mill       Mill   Running   grind          0        827462    888
+//!  coarse mill     Mill   Runnable                 1         88049    888
+//!  clerk           Clerk  Awaiting  serve        990            30  10400
 //! …
 //! ```
 

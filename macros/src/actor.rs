@@ -8,15 +8,25 @@ use syn::{Data, DeriveInput, Error, Expr, ExprLit, Ident, Lit, LitStr, Result, T
 use crate::options::Options;
 use crate::path::Root;
 
-/// The derive's output, which on a mistake is the error.
+/// The derive's output, which on a mistake is the error, beside a declaration without options: its handlers are no mistake.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
-    declare(input).unwrap_or_else(Error::into_compile_error)
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.into_compile_error(),
+    };
+    declare(&input).unwrap_or_else(|error| {
+        let root = Options::of_attributes("actor", &input.attrs).and_then(|mut options| options.root());
+        let root = root.unwrap_or_else(|_| Root::or_default(None));
+        let declared = implement(&input, &root, None, &quote!(#root::Options::DEFAULT));
+        let error = error.into_compile_error();
+        quote!(#error #declared)
+    })
 }
 
-fn declare(input: TokenStream) -> Result<TokenStream> {
-    let input: DeriveInput = syn::parse2(input)?;
+fn declare(input: &DeriveInput) -> Result<TokenStream> {
     let mut options = Options::of_attributes("actor", &input.attrs)?;
-    let mailbox: Option<Mailbox> = options.value("mailbox", "mailbox = bounded(1024)")?;
+    let mailbox: Option<TokenStream> = options.value("mailbox", "mailbox = bounded(1024)")?;
+    let mailbox = mailbox.map(Mailbox::read).transpose()?;
     let trap_exit = options.flag("trap_exit")?;
     let max_memory: Option<Expr> = options.value("max_memory", "max_memory = 64 * 1024 * 1024")?;
     if let Some(Expr::Lit(ExprLit { lit: Lit::Int(number), .. })) = &max_memory
@@ -36,9 +46,6 @@ fn declare(input: TokenStream) -> Result<TokenStream> {
         return Err(Error::new_spanned(lifetime, message));
     }
 
-    let actor = &input.ident;
-    let (generics, arguments, bounds) = input.generics.split_for_impl();
-    let name = name.unwrap_or_else(|| LitStr::new(&actor.to_string(), actor.span()));
     let mut fields = TokenStream::new();
     if let Some(mailbox) = mailbox {
         let mailbox = mailbox.expand(&root)?;
@@ -54,14 +61,21 @@ fn declare(input: TokenStream) -> Result<TokenStream> {
         true => quote!(#root::Options::DEFAULT),
         false => quote!(#root::Options { #fields ..#root::Options::DEFAULT }),
     };
-    Ok(quote! {
+    Ok(implement(input, &root, name, &options))
+}
+
+fn implement(input: &DeriveInput, root: &Root, name: Option<LitStr>, options: &TokenStream) -> TokenStream {
+    let actor = &input.ident;
+    let (generics, arguments, bounds) = input.generics.split_for_impl();
+    let name = name.unwrap_or_else(|| LitStr::new(&actor.to_string(), actor.span()));
+    quote! {
         #[automatically_derived]
         #[allow(clippy::needless_update)]
         impl #generics #root::__private::Declared for #actor #arguments #bounds {
             const NAME: &'static str = #name;
             const OPTIONS: #root::Options = #options;
         }
-    })
+    }
 }
 
 /// `bounded(n)`, `bounded(n, reject)` and so on, or `unbounded`.
@@ -81,7 +95,7 @@ impl Parse for Mailbox {
             return Ok(Self::Unbounded);
         }
         if kind != "bounded" {
-            return Err(Error::new(kind.span(), "write `bounded(1024)`, `bounded(1024, drop_oldest)` or `unbounded`"));
+            return Err(input.error("no mailbox is called so"));
         }
         let inside;
         parenthesized!(inside in input);
@@ -95,6 +109,11 @@ impl Parse for Mailbox {
 }
 
 impl Mailbox {
+    fn read(written: TokenStream) -> Result<Self> {
+        let expected = "write `bounded(1024)`, `bounded(1024, drop_oldest)` or `unbounded`";
+        syn::parse2(written.clone()).map_err(|_| Error::new_spanned(written, expected))
+    }
+
     fn expand(&self, root: &Root) -> Result<TokenStream> {
         let Self::Bounded { limit, overflow } = self else { return Ok(quote!(::core::option::Option::None)) };
         if let Expr::Lit(ExprLit { lit: Lit::Int(number), .. }) = &**limit

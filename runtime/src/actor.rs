@@ -146,10 +146,15 @@ impl Bounded {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// The sender is suspended: what the handler that runs casts is taken, up to as much again as the limit, and the
-    /// process is not run again until there is room, for at most 5 seconds. Exits and questions reach it meanwhile. What
-    /// is sent from outside a process becomes a dead letter ([`Full`](crate::DeadLetter::Full)); there, use
-    /// [`cast_async`](Address::cast_async).
+    /// The sender is suspended: what the handler that runs casts, or straight-line code before it awaits, is taken, up
+    /// to as much again as the limit, and then the process is not run until there is room, for at most 5 seconds. Exits
+    /// and questions reach it meanwhile. What is more than that becomes a dead letter
+    /// ([`Full`](crate::DeadLetter::Full)), and so does what is sent from outside a process; whoever sends many at once,
+    /// or from there, uses [`cast_async`](Address::cast_async).
+    ///
+    /// Lists show who is suspended as [`Stalled`](crate::Status::Stalled), and by whom
+    /// ([`ProcessInfo::stalled_by`](crate::ProcessInfo::stalled_by)). Of processes that would wait for each other, one goes
+    /// on, and the log names them all; [`Node::stalls`](crate::Node::stalls) counts.
     #[default]
     Suspend,
     /// The message becomes a dead letter ([`Full`](crate::DeadLetter::Full)).

@@ -26,9 +26,11 @@ pub enum Status {
     /// It has sent more than fits into a mailbox, and is not run until there is room: see
     /// [`Overflow::Suspend`](crate::Overflow::Suspend).
     Stalled,
-    /// It was asked to handle no messages.
+    /// It was asked to handle no messages. Only in what the process itself says; from outside it is
+    /// [`Waiting`](Self::Waiting) or [`Runnable`](Self::Runnable).
     Suspended,
-    /// It has given back what memory it could, and waits for a message.
+    /// It has given back what memory it could, and waits for a message. Only in what the process itself says; from
+    /// outside it is [`Waiting`](Self::Waiting).
     Hibernating,
     /// It has ended.
     Ended,

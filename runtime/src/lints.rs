@@ -18,22 +18,23 @@ const KEPT: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lint {
-    /// So many messages wait in its mailbox: more come than it handles, or it leaves them there.
+    /// So many messages wait in its mailbox, 10,000 or more: more come than it handles, or it leaves them there. It is
+    /// seen when a turn ends that did not empty the mailbox.
     LongMailbox {
         /// How many.
         messages: usize,
     },
-    /// A handler takes long, and still runs: everything else that would run on its worker waits. At twice this it counts as
-    /// [blocked](Self::BlockedWorker).
+    /// A handler has taken 10 ms, and still runs: everything else that would run on its worker waits. At twice this it
+    /// counts as [blocked](Self::BlockedWorker).
     LongTurn {
-        /// Which one.
+        /// Which one; `handle` in straight-line code, and while none of the actor's handlers runs.
         handler: &'static str,
         /// How long it has taken so far.
         lasted: Duration,
     },
     /// A handler has blocked its worker, which was replaced.
     BlockedWorker {
-        /// Which one.
+        /// Which one; `handle` in straight-line code, and while none of the actor's handlers runs.
         handler: &'static str,
         /// How long it has taken so far.
         lasted: Duration,

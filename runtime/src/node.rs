@@ -111,7 +111,8 @@ pub struct SpawnOptions {
     pub max_memory: Option<usize>,
 }
 
-/// How often processes of a node were suspended because they sent more than fitted into a mailbox.
+/// How often processes of a node were suspended because they sent more than fitted into a mailbox, which lists call
+/// [`Stalled`](crate::Status::Stalled).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stalls {
@@ -119,7 +120,8 @@ pub struct Stalls {
     pub begun: u64,
     /// They went on because there was no room for too long.
     pub too_long: u64,
-    /// They were not suspended, because they would have waited for each other.
+    /// They were not suspended, because they would have waited for each other. The log names all who were in the circle,
+    /// once for the process that closed it.
     pub in_circles: u64,
 }
 
@@ -389,7 +391,8 @@ impl Node {
 
     /// Counts the messages that each process of this node takes and sends, from now on or no more; they are in
     /// [`ProcessInfo::counts`]. Of processes that are spawned from then on it is noted when they were. A process that
-    /// runs now counts what it sends from its next turn on. Each process that is counted needs some hundred bytes more.
+    /// runs now counts what it sends from its next turn on. Each process that is counted takes about 500 bytes more until it
+    /// ends, as one with a name, a link or a monitor does anyway.
     pub fn statistics(&self, on: bool) {
         self.0.counting.store(on.into(), Ordering::SeqCst);
         for process in self.0.table.all() {
@@ -433,8 +436,10 @@ impl Node {
         self.0.traces.get_or_init(Traces::new).subscribe()
     }
 
-    /// Asks `pid` to handle no messages until it is resumed. It still answers `process_info`, takes
-    /// requests, and ends when it is told to.
+    /// Asks `pid` to handle no messages until it is resumed. It comes to this request in its mailbox, behind the
+    /// messages that wait there. From then on it still answers `process_info`, takes requests, and ends when it is told
+    /// to. That it is suspended only [`process_info`](Self::process_info) says, which may be answered before the request
+    /// is taken. A process that has ended is asked nothing.
     pub fn suspend(&self, pid: impl Into<Pid>) {
         self.request(pid.into(), Request::Suspend);
     }

@@ -55,7 +55,8 @@ mod installed {
             let _ = process;
         }
 
-        /// A process has ended: its state is dropped, its name is free, and nobody has been told yet.
+        /// A process has ended: its state is dropped, its name is free, and who links to it or monitors it has not been told
+        /// yet. Who sends to it may know already.
         fn exited(&self, process: Observed<'_>, reason: &ExitReason) {
             let _ = (process, reason);
         }

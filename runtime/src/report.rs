@@ -20,6 +20,8 @@ pub struct CrashReport {
     pub actor: &'static str,
     /// The name it was registered under.
     pub name: Option<Arc<str>>,
+    /// What it called itself.
+    pub label: Option<Arc<str>>,
     /// The process that spawned it.
     pub parent: Option<Pid>,
     /// Why it ended.
@@ -42,6 +44,7 @@ impl CrashReport {
             node: header.node().name().into(),
             actor: info.actor,
             name: info.name,
+            label: info.label,
             parent: info.parent,
             reason: reason.clone(),
             mailbox_len: info.mailbox_len,
@@ -55,6 +58,9 @@ impl fmt::Display for CrashReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().map(|name| format!(" \"{name}\"")).unwrap_or_default();
         writeln!(f, "{}{name} {} on node {} crashed", self.actor, self.pid, self.node)?;
+        if let Some(label) = &self.label {
+            writeln!(f, "  label       {label}")?;
+        }
         writeln!(f, "  reason      {}", self.reason)?;
         match self.parent {
             Some(parent) => writeln!(f, "  parent      {parent}")?,

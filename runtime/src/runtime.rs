@@ -113,7 +113,8 @@ impl RuntimeBuilder {
     }
 
     /// Lets `observer` see what all processes of this runtime do. With the cargo feature `observe` only: without it,
-    /// nothing of this is compiled.
+    /// nothing of this is compiled. `#[biotope::main]` makes a runtime without one; a program that wants one gives this
+    /// builder to [`run`](crate::run).
     #[cfg(feature = "observe")]
     pub fn observer(mut self, observer: Arc<dyn crate::observe::Observer>) -> Self {
         self.observer = Chosen(Some(observer));

@@ -132,7 +132,7 @@ impl<S> Configured<S> {
         self
     }
 
-    /// How many bytes it may have allocated, as in [`Options::max_memory`](crate::Options::max_memory).
+    /// How many bytes it may have allocated, as in [`Options::max_memory`](crate::Options::max_memory); at least one.
     pub fn max_memory(mut self, bytes: usize) -> Self {
         self.max_memory = Some(bytes);
         self

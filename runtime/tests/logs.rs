@@ -34,6 +34,7 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
     biotope_testkit::once(Runtime::builder().seeded(0), async move {
         let victim = spawn_process(async |mut me: Process<u8>| {
             me.receive().await?;
+            me.set_label("fragile");
             tracing::info!("about to fall");
             panic!("boom");
         });
@@ -61,7 +62,7 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
     }
     assert_eq!(log.matches("crashed").count(), 1, "{log}");
     let report = &log[log.find("\"victim\"").unwrap()..];
-    for part in ["panicked: boom", "logs.rs", "parent", "1 unhandled", "reductions  4"] {
+    for part in ["label       fragile", "panicked: boom", "logs.rs", "parent", "1 unhandled", "reductions  4"] {
         assert!(report.contains(part), "`{part}` is missing in: {report}");
     }
 }

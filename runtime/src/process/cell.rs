@@ -124,12 +124,7 @@ pub(crate) struct Class {
 impl Class {
     /// What such a process runs.
     pub(crate) fn actor(&self) -> &'static str {
-        let name = (self.actor)();
-        match name.split_once("::{{closure}}") {
-            // Straight-line code is known by the function that it was written in.
-            Some((written_in, _)) => written_in,
-            None => name,
-        }
+        written_in((self.actor)())
     }
 
     /// The type of its messages.
@@ -150,6 +145,22 @@ impl Class {
             number => self.handlers.get(number as usize).copied().unwrap_or("handle"),
         }
     }
+}
+
+/// Straight-line code is known by the function that it was written in; an actor, by its name. What a generic function was
+/// given to run (`run_on<shop::main::{{closure}}>`) is known by where *that* was written.
+fn written_in(name: &'static str) -> &'static str {
+    let Some((written_in, _)) = name.split_once("::{{closure}}") else { return name };
+    let mut closed = 0;
+    for (at, byte) in written_in.bytes().enumerate().rev() {
+        match byte {
+            b'>' if !written_in[..at].ends_with('-') => closed += 1,
+            b'<' | b',' if closed == 0 => return written_in[at + 1..].trim_start(),
+            b'<' => closed -= 1,
+            _ => {}
+        }
+    }
+    written_in
 }
 
 impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
@@ -447,4 +458,24 @@ pub(crate) enum SendFailed {
     /// It was full, and drops what is new.
     Dropped,
     Closed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::written_in;
+
+    #[test]
+    fn straight_line_code_is_known_by_the_function_that_it_was_written_in() {
+        for (name, known) in [
+            ("shop.Cart", "shop.Cart"),
+            ("shop::main::{{closure}}", "shop::main"),
+            ("shop::main::{{closure}}::{{closure}}", "shop::main"),
+            ("biotope::run_on<shop::main::{{closure}}>::{{closure}}::{{closure}}", "shop::main"),
+            ("shop::map<alloc::vec::Vec<u8>, shop::body::{{closure}}>::{{closure}}", "shop::body"),
+            ("shop::ended<&biotope::ActorRef<shop::Cart>>::{{closure}}", "shop::ended<&biotope::ActorRef<shop::Cart>>"),
+            ("shop::call<fn(u8) -> u8>::{{closure}}", "shop::call<fn(u8) -> u8>"),
+        ] {
+            assert_eq!(written_in(name), known);
+        }
+    }
 }

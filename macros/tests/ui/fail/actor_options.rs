@@ -37,4 +37,15 @@ struct Nothing;
 #[actor(max_memory)]
 struct SoMuch;
 
+#[derive(Actor)]
+#[actor(mailbox = bounded(8, reject, drop_oldest))]
+struct Both;
+
+// That its options are wrong is all that is wrong with it.
+#[handlers]
+impl Both {
+    #[cast]
+    fn poke(&mut self) {}
+}
+
 fn main() {}
