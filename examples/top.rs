@@ -12,8 +12,8 @@
 //! ```text
 //! 2 workers: 81234 turns/s, 12 steals, 3 parks, longest turn 0 ms
 //! 8 processes: 9 spawned, 1 ended, 0 crashed
-//! process         actor           state     handler   mailbox   reductions/s   bytes
-//! fine mill       Mill            Running   grind           1         312000     528
+//! process         actor           state     handler   age   mailbox   reductions/s   bytes
+//! fine mill       Mill            Running   grind      1s         1         312000     528
 //! …
 //! ```
 
@@ -101,18 +101,19 @@ impl Look {
             .collect();
         rows.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         rows.truncate(SHOWN);
-        println!("{}", table(&rows));
+        println!("{}", table(look.at, &rows));
         look
     }
 }
 
-fn table(rows: &[(f64, ProcessInfo)]) -> Table {
+fn table(now: Instant, rows: &[(f64, ProcessInfo)]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header([
         "process",
         "actor",
         "state",
         "handler",
+        "age",
         "mailbox",
         "reductions/s",
         "bytes",
@@ -121,7 +122,12 @@ fn table(rows: &[(f64, ProcessInfo)]) -> Table {
         let called = info.name.as_deref().or(info.label.as_deref());
         // What code of no actor runs is named by its path, of which the end tells most.
         let actor = info.actor.rsplit("::").next().unwrap_or(info.actor);
-        let figures = [info.mailbox_len.to_string(), format!("{per_second:.0}"), info.memory.to_string()];
+        let figures = [
+            format!("{}s", (now - info.spawned).as_secs()),
+            info.mailbox_len.to_string(),
+            format!("{per_second:.0}"),
+            info.memory.to_string(),
+        ];
         let texts = [
             called.map_or_else(|| info.pid.to_string(), str::to_owned),
             actor.to_owned(),

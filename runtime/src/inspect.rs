@@ -52,9 +52,9 @@ pub struct ProcessInfo {
     pub group_leader: Option<Pid>,
     /// What it is doing.
     pub status: Status,
-    /// When it was spawned; only of what was spawned while [`Node::statistics`](crate::Node::statistics) were on: the cell
-    /// has no room for it.
-    pub spawned: Option<Instant>,
+    /// When it was spawned: at most 70 ms before it truly was, as long as the runtime's own thread gets a core. Of a process
+    /// that is older than two years it is a later time.
+    pub spawned: Instant,
     /// The handler that it runs, or whose end it awaits.
     pub activity: Option<&'static str>,
     /// Since when it awaits the end of that handler, within about 50 ms; or since when it runs it, if that is longer than
@@ -110,7 +110,7 @@ impl ProcessInfo {
                 Activity::Resting if header.state.is_parked() => Status::Awaiting,
                 Activity::Resting => Status::Runnable,
             },
-            spawned: born_of(header),
+            spawned: header.node().runtime().clock().instant_of(header.born()),
             activity: None,
             since: None,
             counts: header.message_counts(),
@@ -167,11 +167,6 @@ pub struct MessageCounts {
     pub received: u64,
     /// Messages that it has sent to processes of its node's runtime, whether they took them or not.
     pub sent: u64,
-}
-
-/// When a process was spawned, if that was noted.
-fn born_of(header: &Header) -> Option<Instant> {
-    header.born().map(|born| header.node().runtime().clock().instant(born))
 }
 
 /// A handler and since when, as a process says it.

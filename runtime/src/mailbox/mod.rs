@@ -30,6 +30,7 @@ use queue::{Kind, Look, Queue, Visit};
 pub(crate) use shelf::{Shelf, Shelved};
 
 use crate::ReplyTo;
+use crate::clock::Stamp;
 use crate::inspect::ProcessInfo;
 use crate::memory::{Memory, relocate};
 use crate::signal::{Info, Request, Signal};
@@ -157,9 +158,14 @@ pub(crate) enum Becomes<M> {
 }
 
 impl<M> Mailbox<M> {
-    /// An empty mailbox whose owner is not waiting.
-    pub(crate) fn new() -> Self {
-        Self(Queue::new())
+    /// An empty mailbox whose owner is not waiting, and was born then: that is kept here, where there is room for it.
+    pub(crate) fn new(born: Stamp) -> Self {
+        Self(Queue::new(born.0))
+    }
+
+    /// When its owner was born.
+    pub(crate) fn born(&self) -> Stamp {
+        Stamp(self.0.tag())
     }
 
     /// Asks for the memory of what came last.

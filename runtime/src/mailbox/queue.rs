@@ -85,6 +85,8 @@ pub(crate) struct Queue<T> {
     head: AtomicU64,
     /// How many places the blocks have that come before the newest, for [`len`](Self::len).
     before: AtomicU32,
+    /// A number of its owner's, for whom these four bytes would be nothing: without it they were left free.
+    tag: u32,
     values: PhantomData<T>,
 }
 
@@ -315,9 +317,14 @@ fn pack<T>(block: *mut Block<T>, count: usize, flags: u64) -> u64 {
 }
 
 impl<T> Queue<T> {
-    /// An empty queue whose owner is not waiting.
-    pub(crate) fn new() -> Self {
-        Self { word: AtomicU64::new(0), head: AtomicU64::new(0), before: AtomicU32::new(0), values: PhantomData }
+    /// An empty queue whose owner is not waiting, and that keeps `tag` for it.
+    pub(crate) fn new(tag: u32) -> Self {
+        Self { word: AtomicU64::new(0), head: AtomicU64::new(0), before: AtomicU32::new(0), tag, values: PhantomData }
+    }
+
+    /// What it was made with.
+    pub(crate) fn tag(&self) -> u32 {
+        self.tag
     }
 
     /// Asks for the newest block, which of a short queue is the oldest too.

@@ -166,7 +166,7 @@ struct Both<const SIZE: usize> {
 impl<const SIZE: usize> Both<SIZE> {
     fn new() -> Self {
         Self {
-            queue: Queue::new(),
+            queue: Queue::new(7),
             memory: Kept::default(),
             held: [Position::HEAD; 2],
             alive: Arc::new(()),
@@ -349,7 +349,7 @@ impl<const SIZE: usize> Both<SIZE> {
             let value = Value { number: 0, _alive: self.alive.clone(), _bytes: [0; SIZE] };
             assert!(matches!(self.queue.push(kind, value, &self.memory), Pushed::Closed(_)));
         }
-        assert_eq!((self.queue.len(), self.memory.pieces()), (0, 0));
+        assert_eq!((self.queue.len(), self.memory.pieces(), self.queue.tag()), (0, 0, 7));
         assert_eq!(Arc::strong_count(&self.alive), 1);
         self.memory.assert_untouched();
     }
@@ -397,7 +397,7 @@ impl Drop for Reused {
 
 #[test]
 fn a_block_that_comes_again_at_the_same_address_is_not_taken_for_the_one_looked_at() {
-    let queue = Rc::new(Queue::<u64>::new());
+    let queue = Rc::new(Queue::<u64>::new(0));
     let memory = Rc::new(Reused::default());
     let push = |count: u64, queue: &Queue<u64>, memory: &Reused| {
         for number in 0..count {

@@ -39,7 +39,7 @@ use super::turn::{self, After, NO_HANDLER, Turn};
 use crate::actor::{Bounded, Overflow};
 use crate::ambient;
 use crate::call::CallFailed;
-use crate::clock::Moment;
+use crate::clock::{Moment, Stamp};
 use crate::dead_letters::DeadLetter;
 use crate::inspect::Status;
 use crate::mailbox::{Mailbox, Notice, Position, Pushed, Shelf, Shelved, Special, Taken};
@@ -114,6 +114,7 @@ pub(crate) struct Class {
     pub(super) run: unsafe fn(NonNull<Header>, &Turn<'_>) -> After,
     pub(super) push: unsafe fn(&Header, Notice) -> Result<(), Notice>,
     pub(super) len: unsafe fn(&Header) -> usize,
+    pub(super) born: unsafe fn(&Header) -> Stamp,
     pub(super) is_waiting: unsafe fn(&Header) -> bool,
     pub(super) mailbox_bytes: unsafe fn(&Header) -> usize,
     pub(super) drain: unsafe fn(&Header),
@@ -164,10 +165,11 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
         let piece = memory.allocate(const { Layout::new::<Self>() }).cast::<Self>();
         // A reference leads from `Me` and `Context`, which have no size, back to the cell.
         let _ = piece.as_ptr().expose_provenance();
+        let born = birth.node.runtime().clock().coarse_moment().stamp();
         let header = Header::new(class, birth);
         // SAFETY: the piece has the layout of this type (see `class`), and nobody else knows it.
         unsafe {
-            (&raw mut (*piece.as_ptr()).local).write(Local { header, mailbox: Mailbox::new() });
+            (&raw mut (*piece.as_ptr()).local).write(Local { header, mailbox: Mailbox::new(born) });
             let reference = CellRef::from_raw(piece.cast::<Local<M>>());
             let unmade = Unmade(&reference);
             make(Self::body_of(piece.cast()), &reference);
@@ -194,6 +196,8 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             push: push_notice::<M>,
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
             len: |header| unsafe { local_of::<M>(header) }.mailbox.len(),
+            // SAFETY: the class is that of the cell, and the cell takes messages of this type.
+            born: |header| unsafe { local_of::<M>(header) }.mailbox.born(),
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
             is_waiting: |header| unsafe { local_of::<M>(header) }.mailbox.is_waiting(),
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.

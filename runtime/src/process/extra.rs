@@ -47,8 +47,6 @@ pub(crate) struct Extra {
     /// The number of the handler that awaits something, and since when it does. The owner writes them.
     pub(crate) handler: AtomicU32,
     pub(crate) awaits_since: AtomicMoment,
-    /// When it was spawned, if that was noted.
-    pub(super) born: AtomicMoment,
     /// Messages that it has taken and sent while they were counted.
     pub(super) received: AtomicU64,
     pub(super) sent: AtomicU64,

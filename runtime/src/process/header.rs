@@ -11,7 +11,7 @@ use super::extra::{Extra, Owned};
 use super::reference::Ready;
 use super::state::{Cause, State};
 use super::turn::{self, Turn};
-use crate::clock::Moment;
+use crate::clock::Stamp;
 use crate::config::LONG_MAILBOX;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::MessageCounts;
@@ -615,15 +615,10 @@ impl Header {
         self.set_rank(COUNTED, count);
     }
 
-    /// It is spawned now.
-    pub(super) fn note_birth(&self) {
-        let clock = self.node.runtime().clock();
-        self.extra().born.set(clock.moment(clock.now()));
-    }
-
-    /// When it was spawned, if that was noted.
-    pub(crate) fn born(&self) -> Option<Moment> {
-        self.extra_if_any().map(|extra| extra.born.get()).filter(|born| *born != Moment::NEVER)
+    /// When it was spawned.
+    pub(crate) fn born(&self) -> Stamp {
+        // SAFETY: the class is the one of this cell's type.
+        unsafe { (self.class.born)(self) }
     }
 
     /// How many messages it has taken and sent, if they are counted.
