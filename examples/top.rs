@@ -12,8 +12,8 @@
 //! ```text
 //! 2 workers: 81234 turns/s, 12 steals, 3 parks, longest turn 0 ms
 //! 8 processes: 9 spawned, 1 ended, 0 crashed
-//! process         actor           state     handler   age   mailbox   reductions/s   bytes
-//! fine mill       Mill            Running   grind      1s         1         312000     528
+//! process         actor           state     handler   age   mailbox   most   reductions/s   bytes
+//! fine mill       Mill            Running   grind      1s         1                312000     528
 //! …
 //! ```
 
@@ -115,6 +115,7 @@ fn table(now: Instant, rows: &[(f64, ProcessInfo)]) -> Table {
         "handler",
         "age",
         "mailbox",
+        "most",
         "reductions/s",
         "bytes",
     ]);
@@ -125,6 +126,7 @@ fn table(now: Instant, rows: &[(f64, ProcessInfo)]) -> Table {
         let figures = [
             format!("{}s", (now - info.spawned).as_secs()),
             info.mailbox_len.to_string(),
+            info.high_water.map_or_else(String::new, |most| most.to_string()),
             format!("{per_second:.0}"),
             info.memory.to_string(),
         ];

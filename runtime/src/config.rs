@@ -51,8 +51,11 @@ pub(crate) const MEMORY_KEPT: Duration = Duration::from_secs(1);
 /// How long a node that shuts down waits for its processes to end before it kills them.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// How many messages wait in a mailbox that is long.
+/// How many messages wait in a mailbox that is long. More are taken all the same; that it is so long is told once.
 pub(crate) const LONG_MAILBOX: usize = 10_000;
+
+/// From how many messages on it is noted how many wait in a mailbox. Fewer than these take less memory than the note.
+pub(crate) const NOTED_MAILBOX: usize = 1_000;
 
 /// How long a process is stalled because of a mailbox that is full. Then it goes on, and what it sends is taken or lost as if
 /// it had been stalled just now.

@@ -68,7 +68,8 @@ pub struct ProcessInfo {
     pub trap_exit: bool,
     /// About how many messages wait; the exact number in what the process itself says.
     pub mailbox_len: usize,
-    /// The most messages that waited at once, if the mailbox is bounded.
+    /// The most messages that waited at once. Of a bounded mailbox, exactly, those that count. Of another, if they were ever
+    /// about a thousand; it may have been some more than this: what is noted is how many there were at each 32nd.
     pub high_water: Option<usize>,
     /// Whose mailbox it waits for room in, because it has sent more than fitted.
     pub stalled_by: Option<Pid>,
@@ -117,7 +118,7 @@ impl ProcessInfo {
             priority: header.priority(),
             trap_exit: false,
             mailbox_len: header.mailbox_len(),
-            high_water: header.bound().map(|bound| bound.high_water() as usize),
+            high_water: header.high_water(),
             stalled_by: header.stalled_by(),
             messages: Vec::new(),
             reductions: header.reductions(),

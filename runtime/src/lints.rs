@@ -1,7 +1,8 @@
 //! What is amiss with a process that runs: told once for each process and kind, to whoever asks and to the log.
 //!
-//! Nothing goes looking for it: a long mailbox is seen at the end of a turn that did not empty it, a handler that takes
-//! long by the ticker, which watches workers anyway, a call to itself where it is made. So an idle system pays nothing.
+//! Nothing goes looking for it: a long mailbox is seen by whoever sends what makes it longer, whatever its process does
+//! meanwhile; a handler that takes long by the ticker, which watches workers anyway; a call to itself where it is made. So
+//! an idle system pays nothing.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,7 +19,9 @@ const KEPT: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lint {
-    /// So many messages wait in its mailbox: more come than it handles, or it leaves them there.
+    /// So many messages wait in its mailbox: more come than it handles, or it leaves them there, or awaits something
+    /// meanwhile. Once for each process, at about ten thousand: see [`ProcessInfo`](crate::ProcessInfo) for how many there
+    /// are then. A mailbox that must not become so long can be [`Bounded`](crate::Bounded).
     LongMailbox {
         /// How many.
         messages: usize,

@@ -192,13 +192,9 @@ impl<M> Mailbox<M> {
     /// Puts something else at the back.
     pub(crate) fn push_special(&self, special: Special<M>, memory: &impl Memory) -> Pushed<Special<M>> {
         let kind = special.kind();
-        match self.0.push(kind, Place { special: ManuallyDrop::new(Parcel::of(special, memory)) }, memory) {
-            Pushed::Queued => Pushed::Queued,
-            Pushed::Schedule => Pushed::Schedule,
-            Pushed::Wake => Pushed::Wake,
-            // SAFETY: what is handed back is what was pushed.
-            Pushed::Closed(place) => Pushed::Closed(ManuallyDrop::into_inner(unsafe { place.special }).open(memory)),
-        }
+        let pushed = self.0.push(kind, Place { special: ManuallyDrop::new(Parcel::of(special, memory)) }, memory);
+        // SAFETY: what is handed back is what was pushed.
+        pushed.map_closed(|place| ManuallyDrop::into_inner(unsafe { place.special }).open(memory))
     }
 
     /// About how many wait.

@@ -333,6 +333,12 @@ impl<M: Send + 'static> Local<M> {
                 Pushed::Queued => {}
                 Pushed::Schedule => header.submit_by(worker),
                 Pushed::Wake => header.note(Cause::Wake),
+                Pushed::High { wakes } => {
+                    if wakes {
+                        header.note(Cause::Wake);
+                    }
+                    header.note_high_water();
+                }
                 Pushed::Closed(()) => return Err(SendFailed::Closed),
             }
             Ok(())
@@ -395,9 +401,18 @@ impl<M: Send + 'static> Local<M> {
     /// As for [`push`](Self::push).
     unsafe fn put_on_shelf(&self, shelf: &Arc<Shelf<M>>, bound: &Bound, message: *const M) -> Result<(), SendFailed> {
         observe::message_sent(&self.header);
-        let ticket = || self.push_special(Special::Ticket(shelf.clone())).is_ok();
+        let mut put = Ok(false);
+        let ticket = || {
+            put = self.put(Special::Ticket(shelf.clone()));
+            put.is_ok()
+        };
         // SAFETY: the caller's promise. If it was not taken, it is the caller's as before.
-        let dropped = match shelf.put(unsafe { message.read() }, || bound.others_sent(), ticket) {
+        let shelved = shelf.put(unsafe { message.read() }, || bound.others_sent(), ticket);
+        // Not while the shelf is locked: who reads the log may send something here.
+        if matches!(put, Ok(true)) {
+            self.header.note_high_water();
+        }
+        let dropped = match shelved {
             Shelved::There(dropped) => dropped,
             Shelved::Refused(message) => {
                 std::mem::forget(message);
@@ -414,6 +429,14 @@ impl<M: Send + 'static> Local<M> {
 
     /// Sends something else.
     pub(crate) fn push_special(&self, special: Special<M>) -> Result<(), Special<M>> {
+        if self.put(special)? {
+            self.header.note_high_water();
+        }
+        Ok(())
+    }
+
+    /// Sends something else. Returns whether many wait by now, which the caller is to note.
+    fn put(&self, special: Special<M>) -> Result<bool, Special<M>> {
         let is_received = special.is_received();
         let is_ticket = matches!(special, Special::Ticket(_));
         if matches!(special, Special::ByAlias { .. } | Special::Apart(_)) {
@@ -425,8 +448,10 @@ impl<M: Send + 'static> Local<M> {
         if !is_ticket && let Some(bound) = self.header.bound() {
             bound.other_sent();
         }
+        let (pushed, is_high) = pushed.apart_from_high();
         match pushed {
             Pushed::Closed(special) => return Err(special),
+            Pushed::High { .. } => unreachable!("it was set apart"),
             Pushed::Queued if is_received => self.header.note(Cause::Receive),
             Pushed::Queued => {}
             Pushed::Schedule => {
@@ -440,7 +465,7 @@ impl<M: Send + 'static> Local<M> {
             }
             Pushed::Wake => self.header.note(if is_received { Cause::WakeToReceive } else { Cause::Wake }),
         }
-        Ok(())
+        Ok(is_high)
     }
 }
 

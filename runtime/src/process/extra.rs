@@ -39,6 +39,8 @@ pub(crate) struct Extra {
     pub(crate) waiter: Mutex<Option<Waker>>,
     /// How many messages may be in the mailbox, if that is limited.
     pub(super) bound: Option<Box<Bound>>,
+    /// The most messages that waited, as far as it was noted.
+    pub(super) high_water: AtomicU64,
     /// Which lints were told of it.
     pub(super) linted: AtomicU8,
     /// Whose mailbox has no room for what it has sent.

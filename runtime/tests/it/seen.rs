@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use biotope_runtime::{
     Actor, ActorRef, Address, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Node, Pid, Process, ReplyTo,
@@ -327,6 +327,27 @@ fn messages_are_counted_while_that_is_on() {
         assert_eq!(node().peek(&after).unwrap().counts.unwrap().received, 2, "what was not counted is not there");
         Ok(())
     });
+}
+
+/// While all workers sleep nobody looks at the clock; who spawns then does, on a thread from outside and on the worker that
+/// waits among the sockets.
+#[test]
+fn who_is_spawned_after_a_rest_was_spawned_then() {
+    let runtime = Runtime::builder().workers(2).build().expect("threads");
+    let node = runtime.block_on(Node::builder("n").runtime(runtime.clone()).start()).expect("it starts");
+    let is_young = move |node: &Node| {
+        let before = Instant::now();
+        let process = node.spawn_process(async |mut me: Process<()>| Ok(me.receive().await?));
+        let spawned = node.peek(&process).expect("it lives").spawned;
+        before < spawned + Duration::from_millis(17) && spawned <= Instant::now()
+    };
+    // Time itself is what this is about: that it passes while all rest. What is asserted holds however long it takes.
+    std::thread::sleep(Duration::from_millis(100));
+    assert!(is_young(&node), "from outside");
+    std::thread::sleep(Duration::from_millis(100));
+    let there = node.clone();
+    let inside = runtime.tokio().expect("it has threads").spawn(async move { is_young(&there) });
+    assert!(runtime.block_on(inside).expect("it does not panic"), "among the sockets");
 }
 
 #[test]

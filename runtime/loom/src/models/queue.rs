@@ -28,6 +28,7 @@ impl Shared {
                 self.scheduled.fetch_add(1, Ordering::SeqCst);
                 true
             }
+            Pushed::High { .. } => panic!("few values wait"),
             Pushed::Closed(_) => panic!("the queue is open"),
         }
     }
