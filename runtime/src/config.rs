@@ -18,6 +18,9 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// How long a worker is in one handler before it counts as blocked, is reported, and is replaced.
 pub(crate) const BLOCKED_AFTER: Duration = Duration::from_millis(20);
 
+/// How long a process keeps its worker before it counts as one that never yields.
+pub(crate) const NEVER_YIELDS: Duration = Duration::from_secs(1);
+
 /// How many workers may be blocked at once and still be replaced. More than that stay unreplaced, and
 /// what is in their run queues waits for the others.
 pub(crate) const MAX_SPARES: usize = 32;

@@ -27,11 +27,11 @@ pub enum Lint {
         messages: usize,
     },
     /// A handler takes long, and still runs: everything else that would run on its worker waits. At twice this it counts as
-    /// [blocked](Self::BlockedWorker).
+    /// [blocked](Self::BlockedWorker), and after a second as one that [never yields](Self::NeverYields).
     LongTurn {
         /// Which one.
         handler: &'static str,
-        /// How long it has taken so far.
+        /// How long it has run so far, without what it waited for a core.
         lasted: Duration,
     },
     /// A handler has blocked its worker, which was replaced.
@@ -39,6 +39,19 @@ pub enum Lint {
         /// Which one.
         handler: &'static str,
         /// How long it has taken so far.
+        lasted: Duration,
+    },
+    /// It has kept its worker for a whole second, within one handler, or between two awaits in which it truly waits: at this
+    /// rate it never yields. As long as it does not, it receives nothing, not even that it is to end.
+    ///
+    /// A loop that computes for long yields with [`time::yield_now`](crate::time::yield_now) now and then; to
+    /// [`consume_reductions`](crate::Me::consume_reductions) makes the awaits of this crate yield, and a loop without an
+    /// await needs one. What waits for the system, or computes in code of others, is for [`blocking`](crate::blocking),
+    /// which is never meant by this.
+    NeverYields {
+        /// Which handler.
+        handler: &'static str,
+        /// How long it has run so far, without what it waited for a core.
         lasted: Duration,
     },
     /// It called itself. The call has failed: it would have waited for ever.
@@ -56,6 +69,7 @@ impl Lint {
             Self::LongTurn { .. } => 1 << 1,
             Self::BlockedWorker { .. } => 1 << 2,
             Self::SelfCall => 1 << 3,
+            Self::NeverYields { .. } => 1 << 5,
         }
     }
 }
@@ -120,6 +134,13 @@ impl fmt::Display for Lint {
             Self::LongTurn { handler, lasted } => write!(f, "`{handler}` has run for {} ms", lasted.as_millis()),
             Self::BlockedWorker { handler, lasted } => {
                 write!(f, "`{handler}` has blocked its worker for {} ms", lasted.as_millis())
+            }
+            Self::NeverYields { handler, lasted } => {
+                write!(
+                    f,
+                    "`{handler}` has not yielded for {} ms: use `blocking`, or `yield_now` in long loops",
+                    lasted.as_millis()
+                )
             }
             Self::SelfCall => f.write_str("it called itself"),
         }

@@ -1,5 +1,8 @@
 //! What is amiss with a process is told once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use biotope_runtime::{
     Actor, Address, Bounded, Call, CallFailed, Context, Handle, Lint, LintEvent, LintEvents, Overflow, Process,
     ReplyTo, Runtime, node, options, process, spawn, spawn_process,
@@ -126,7 +129,7 @@ fn a_mailbox_that_grows_while_its_process_awaits_is_told_once_with_its_high_wate
 async fn next_untimed(lints: &mut LintEvents) -> LintEvent {
     loop {
         let event = lints.next().await.expect("the node lives");
-        if !matches!(event.lint, Lint::LongTurn { .. } | Lint::BlockedWorker { .. }) {
+        if !matches!(event.lint, Lint::LongTurn { .. } | Lint::BlockedWorker { .. } | Lint::NeverYields { .. }) {
             return event;
         }
     }
@@ -195,6 +198,48 @@ impl tracing::Subscriber for SendsTo {
     fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
     fn enter(&self, _: &tracing::span::Id) {}
     fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// It computes until the test has heard of it, and says all the while that it works.
+#[test]
+fn a_process_that_never_yields_is_told_once() {
+    let body = observe(async |_| {
+        let mut lints = node().lints();
+        let heard = Arc::new(AtomicBool::new(false));
+        let until = heard.clone();
+        let selfish = spawn_process(async move |me: Process<()>| {
+            while !until.load(Ordering::Relaxed) {
+                me.consume_reductions(1);
+                std::hint::spin_loop();
+            }
+            Ok(())
+        });
+        let end = node().ended(selfish.pid());
+        node().register("selfish", selfish.pid())?;
+        let event = loop {
+            let event = lints.next().await.expect("the node lives");
+            if matches!(event.lint, Lint::NeverYields { .. }) {
+                break event;
+            }
+        };
+        assert_eq!((event.pid, event.process), (selfish.pid(), format!("selfish {}", selfish.pid())));
+        heard.store(true, Ordering::Relaxed);
+        end.await;
+        // What is told of the next process comes behind all that was told of this one.
+        let myself = spawn_process(async move |me: Process<ReplyTo<()>>| {
+            let _ = Call::new(&me.address(), |reply| reply).await;
+            Ok(())
+        });
+        let event = loop {
+            let event = lints.next().await.expect("the node lives");
+            if matches!(event.lint, Lint::NeverYields { .. } | Lint::SelfCall) {
+                break event;
+            }
+        };
+        assert_eq!((event.pid, event.lint), (myself.pid(), Lint::SelfCall));
+        Ok(())
+    });
+    once(Runtime::builder().workers(2), body).unwrap();
 }
 
 #[test]
