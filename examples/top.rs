@@ -12,10 +12,9 @@
 //! ```text
 //! 2 workers: 915522 turns/s, 1 steals, 1 parks, longest turn 14 ms
 //! 6 processes: 6 spawned, 0 ended, 0 crashed
-//!  process         actor  state     handler  mailbox  reductions/s  bytes
-//!  fine mill       Mill   Running   grind          0        827462    888
-//!  coarse mill     Mill   Runnable                 1         88049    888
-//!  clerk           Clerk  Awaiting  serve        990            30  10400
+//! process         actor           state     handler   age   mailbox   most   reductions/s   bytes
+//! fine mill       Mill            Running   grind      1s         0                827462     888
+//! coarse mill     Mill            Runnable             1s         1                 88049     888
 //! …
 //! ```
 
@@ -103,19 +102,21 @@ impl Look {
             .collect();
         rows.sort_by(|(a, _), (b, _)| b.total_cmp(a));
         rows.truncate(SHOWN);
-        println!("{}", table(&rows));
+        println!("{}", table(look.at, &rows));
         look
     }
 }
 
-fn table(rows: &[(f64, ProcessInfo)]) -> Table {
+fn table(now: Instant, rows: &[(f64, ProcessInfo)]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header([
         "process",
         "actor",
         "state",
         "handler",
+        "age",
         "mailbox",
+        "most",
         "reductions/s",
         "bytes",
     ]);
@@ -123,7 +124,13 @@ fn table(rows: &[(f64, ProcessInfo)]) -> Table {
         let called = info.name.as_deref().or(info.label.as_deref());
         // What code of no actor runs is named by its path, of which the end tells most.
         let actor = info.actor.rsplit("::").next().unwrap_or(info.actor);
-        let figures = [info.mailbox_len.to_string(), format!("{per_second:.0}"), info.memory.to_string()];
+        let figures = [
+            format!("{}s", (now - info.spawned).as_secs()),
+            info.mailbox_len.to_string(),
+            info.high_water.map_or_else(String::new, |most| most.to_string()),
+            format!("{per_second:.0}"),
+            info.memory.to_string(),
+        ];
         let texts = [
             called.map_or_else(|| info.pid.to_string(), str::to_owned),
             actor.to_owned(),

@@ -22,6 +22,20 @@ impl Moment {
         let nanos = delay.as_nanos();
         Self(self.0.saturating_add(if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }))
     }
+
+    #[inline]
+    pub(crate) const fn stamp(self) -> Stamp {
+        Stamp((self.0 >> Stamp::LEFT_OUT) as u32)
+    }
+}
+
+/// A moment in half the room, rounded down to 17 ms. What is longer ago than two years seems to be less long ago.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stamp(pub(crate) u32);
+
+impl Stamp {
+    /// So many bits of a moment are left out below, and what is above the 32 that follow: an age has no more.
+    const LEFT_OUT: u32 = 24;
 }
 
 /// A moment that several threads read and set. At first it is `NEVER`.
@@ -85,6 +99,14 @@ impl Clock {
         self.start + Duration::from_nanos(moment.0)
     }
 
+    /// When `stamp` was, which was made of a moment of this clock's.
+    pub(crate) fn instant_of(&self, stamp: Stamp) -> Instant {
+        let now = self.moment(self.now());
+        let age = now.stamp().0.wrapping_sub(stamp.0);
+        let then = (now.0 >> Stamp::LEFT_OUT).saturating_sub(age.into());
+        self.instant(Moment(then << Stamp::LEFT_OUT))
+    }
+
     /// A moment that is at most [`COARSE`](crate::config::COARSE) before now as long as the ticker is not
     /// held up. It costs a load, where `now` costs a system's clock.
     #[inline]
@@ -114,6 +136,23 @@ impl Clock {
     pub(crate) fn advance_by(&self, duration: Duration) {
         if let Some(now) = &self.virtually {
             *now.lock() += duration;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_rounded_down_and_stands_for_its_instant_however_long_the_clock_has_run() {
+        let clock = Clock::virtual_from_now();
+        for _ in 0..10 {
+            clock.advance_by(Duration::from_secs(300 * 24 * 3_600) + Duration::from_millis(5));
+            let (then, stamp) = (clock.now(), clock.coarse_moment().stamp());
+            clock.advance_by(Duration::from_secs(700 * 24 * 3_600));
+            let late = then - clock.instant_of(stamp);
+            assert!(late < Duration::from_millis(17), "{late:?}");
         }
     }
 }

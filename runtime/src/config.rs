@@ -18,6 +18,9 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// How long a worker is in one handler before it counts as blocked, is reported, and is replaced.
 pub(crate) const BLOCKED_AFTER: Duration = Duration::from_millis(20);
 
+/// How long a process keeps its worker before it counts as one that never yields.
+pub(crate) const NEVER_YIELDS: Duration = Duration::from_secs(1);
+
 /// How many workers may be blocked at once and still be replaced. More than that stay unreplaced, and
 /// what is in their run queues waits for the others.
 pub(crate) const MAX_SPARES: usize = 32;
@@ -51,8 +54,11 @@ pub(crate) const MEMORY_KEPT: Duration = Duration::from_secs(1);
 /// How long a node that shuts down waits for its processes to end before it kills them.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
-/// How many messages wait in a mailbox that is long.
+/// How many messages wait in a mailbox that is long. More are taken all the same; that it is so long is told once.
 pub(crate) const LONG_MAILBOX: usize = 10_000;
+
+/// From how many messages on it is noted how many wait in a mailbox. Fewer than these take less memory than the note.
+pub(crate) const NOTED_MAILBOX: usize = 1_000;
 
 /// How long a process is stalled because of a mailbox that is full. Then it goes on, and what it sends is taken or lost as if
 /// it had been stalled just now.

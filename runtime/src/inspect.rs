@@ -54,9 +54,9 @@ pub struct ProcessInfo {
     pub group_leader: Option<Pid>,
     /// What it is doing.
     pub status: Status,
-    /// When it was spawned; only of what was spawned while [`Node::statistics`](crate::Node::statistics) were on: the cell
-    /// has no room for it.
-    pub spawned: Option<Instant>,
+    /// When it was spawned: at most 70 ms before it truly was, as long as the runtime's own thread gets a core. Of a process
+    /// that is older than two years it is a later time.
+    pub spawned: Instant,
     /// The handler that it runs, or whose end it awaits.
     pub activity: Option<&'static str>,
     /// Since when it awaits the end of that handler, within about 50 ms; or since when it runs it, if that is longer than
@@ -70,7 +70,8 @@ pub struct ProcessInfo {
     pub trap_exit: bool,
     /// About how many messages wait; the exact number in what the process itself says.
     pub mailbox_len: usize,
-    /// The most messages that waited at once, if the mailbox is bounded.
+    /// The most messages that waited at once. Of a bounded mailbox, exactly, those that count. Of another, if they were ever
+    /// about a thousand; it may have been some more than this: what is noted is how many there were at each 32nd.
     pub high_water: Option<usize>,
     /// Whose mailbox it waits for room in, because it has sent more than fitted.
     pub stalled_by: Option<Pid>,
@@ -112,14 +113,14 @@ impl ProcessInfo {
                 Activity::Resting if header.state.is_parked() => Status::Awaiting,
                 Activity::Resting => Status::Runnable,
             },
-            spawned: born_of(header),
+            spawned: header.node().runtime().clock().instant_of(header.born()),
             activity: None,
             since: None,
             counts: header.message_counts(),
             priority: header.priority(),
             trap_exit: false,
             mailbox_len: header.mailbox_len(),
-            high_water: header.bound().map(|bound| bound.high_water() as usize),
+            high_water: header.high_water(),
             stalled_by: header.stalled_by(),
             messages: Vec::new(),
             reductions: header.reductions(),
@@ -169,11 +170,6 @@ pub struct MessageCounts {
     pub received: u64,
     /// Messages that it has sent to processes of its node's runtime, whether they took them or not.
     pub sent: u64,
-}
-
-/// When a process was spawned, if that was noted.
-fn born_of(header: &Header) -> Option<Instant> {
-    header.born().map(|born| header.node().runtime().clock().instant(born))
 }
 
 /// A handler and since when, as a process says it.

@@ -1,7 +1,8 @@
 //! What is amiss with a process that runs: told once for each process and kind, to whoever asks and to the log.
 //!
-//! Nothing goes looking for it: a long mailbox is seen at the end of a turn that did not empty it, a handler that takes
-//! long by the ticker, which watches workers anyway, a call to itself where it is made. So an idle system pays nothing.
+//! Nothing goes looking for it: a long mailbox is seen by whoever sends what makes it longer, whatever its process does
+//! meanwhile; a handler that takes long by the ticker, which watches workers anyway; a call to itself where it is made. So
+//! an idle system pays nothing.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,18 +19,18 @@ const KEPT: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lint {
-    /// So many messages wait in its mailbox, 10,000 or more: more come than it handles, or it leaves them there. It is
-    /// seen when a turn ends that did not empty the mailbox.
+    /// So many messages wait in its mailbox, 10,000 or some more: more come than it handles, or it leaves them there, or
+    /// awaits something meanwhile. A mailbox that must not become so long can be [`Bounded`](crate::Bounded).
     LongMailbox {
         /// How many.
         messages: usize,
     },
-    /// A handler has taken 10 ms, and still runs: everything else that would run on its worker waits. At twice this it
-    /// counts as [blocked](Self::BlockedWorker).
+    /// A handler has run for 10 ms, and still runs: everything else that would run on its worker waits. At twice this it
+    /// counts as [blocked](Self::BlockedWorker), and after a second as one that [never yields](Self::NeverYields).
     LongTurn {
         /// Which one; `handle` in straight-line code, and while none of the actor's handlers runs.
         handler: &'static str,
-        /// How long it has taken so far.
+        /// How long it has run so far, without what it waited for a core.
         lasted: Duration,
     },
     /// A handler has blocked its worker, which was replaced.
@@ -37,6 +38,19 @@ pub enum Lint {
         /// Which one; `handle` in straight-line code, and while none of the actor's handlers runs.
         handler: &'static str,
         /// How long it has taken so far.
+        lasted: Duration,
+    },
+    /// It has kept its worker for a whole second, within one handler, or between two awaits in which it truly waits: at this
+    /// rate it never yields. As long as it does not, it receives nothing, not even that it is to end.
+    ///
+    /// A loop that computes for long yields with [`time::yield_now`](crate::time::yield_now) now and then; to
+    /// [`consume_reductions`](crate::Me::consume_reductions) makes the awaits of this crate yield, and a loop without an
+    /// await needs one. What waits for the system, or computes in code of others, is for [`blocking`](crate::blocking),
+    /// which is never meant by this.
+    NeverYields {
+        /// Which handler.
+        handler: &'static str,
+        /// How long it has run so far, without what it waited for a core.
         lasted: Duration,
     },
     /// It called itself. The call has failed: it would have waited for ever.
@@ -54,6 +68,7 @@ impl Lint {
             Self::LongTurn { .. } => 1 << 1,
             Self::BlockedWorker { .. } => 1 << 2,
             Self::SelfCall => 1 << 3,
+            Self::NeverYields { .. } => 1 << 5,
         }
     }
 }
@@ -118,6 +133,13 @@ impl fmt::Display for Lint {
             Self::LongTurn { handler, lasted } => write!(f, "`{handler}` has run for {} ms", lasted.as_millis()),
             Self::BlockedWorker { handler, lasted } => {
                 write!(f, "`{handler}` has blocked its worker for {} ms", lasted.as_millis())
+            }
+            Self::NeverYields { handler, lasted } => {
+                write!(
+                    f,
+                    "`{handler}` has not yielded for {} ms: use `blocking`, or `yield_now` in long loops",
+                    lasted.as_millis()
+                )
             }
             Self::SelfCall => f.write_str("it called itself"),
         }

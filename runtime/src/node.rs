@@ -390,9 +390,8 @@ impl Node {
     }
 
     /// Counts the messages that each process of this node takes and sends, from now on or no more; they are in
-    /// [`ProcessInfo::counts`]. Of processes that are spawned from then on it is noted when they were. A process that
-    /// runs now counts what it sends from its next turn on. Each process that is counted takes about 500 bytes more until it
-    /// ends, as one with a name, a link or a monitor does anyway.
+    /// [`ProcessInfo::counts`]. A process that runs now counts what it sends from its next turn on. Each process that is
+    /// counted takes about 500 bytes more until it ends, as one with a name, a link or a monitor does anyway.
     pub fn statistics(&self, on: bool) {
         self.0.counting.store(on.into(), Ordering::SeqCst);
         for process in self.0.table.all() {

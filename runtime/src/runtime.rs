@@ -379,7 +379,6 @@ impl Runtime {
                 let before = seeded.board.handled();
                 // SAFETY: it was picked from the queue, where it was once.
                 if unsafe { ready.run(turn) } == After::Again {
-                    ready.header().look_at_mailbox();
                     seeded.submit(ready);
                 }
                 let done = seeded.board.handled() - before;

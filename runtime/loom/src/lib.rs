@@ -80,6 +80,8 @@ mod memory {
 
 #[path = "../../src/memory/account.rs"]
 mod account;
+#[path = "../../src/config.rs"]
+mod config;
 #[path = "../../src/lease.rs"]
 mod lease;
 #[path = "../../src/mailbox/queue.rs"]

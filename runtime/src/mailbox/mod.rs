@@ -30,6 +30,7 @@ use queue::{Kind, Look, Queue, Visit};
 pub(crate) use shelf::{Shelf, Shelved};
 
 use crate::ReplyTo;
+use crate::clock::Stamp;
 use crate::inspect::ProcessInfo;
 use crate::memory::{Memory, relocate};
 use crate::signal::{Info, Request, Signal};
@@ -157,9 +158,14 @@ pub(crate) enum Becomes<M> {
 }
 
 impl<M> Mailbox<M> {
-    /// An empty mailbox whose owner is not waiting.
-    pub(crate) fn new() -> Self {
-        Self(Queue::new())
+    /// An empty mailbox whose owner is not waiting, and was born then: that is kept here, where there is room for it.
+    pub(crate) fn new(born: Stamp) -> Self {
+        Self(Queue::new(born.0))
+    }
+
+    /// When its owner was born.
+    pub(crate) fn born(&self) -> Stamp {
+        Stamp(self.0.tag())
     }
 
     /// Asks for the memory of what came last.
@@ -186,13 +192,9 @@ impl<M> Mailbox<M> {
     /// Puts something else at the back.
     pub(crate) fn push_special(&self, special: Special<M>, memory: &impl Memory) -> Pushed<Special<M>> {
         let kind = special.kind();
-        match self.0.push(kind, Place { special: ManuallyDrop::new(Parcel::of(special, memory)) }, memory) {
-            Pushed::Queued => Pushed::Queued,
-            Pushed::Schedule => Pushed::Schedule,
-            Pushed::Wake => Pushed::Wake,
-            // SAFETY: what is handed back is what was pushed.
-            Pushed::Closed(place) => Pushed::Closed(ManuallyDrop::into_inner(unsafe { place.special }).open(memory)),
-        }
+        let pushed = self.0.push(kind, Place { special: ManuallyDrop::new(Parcel::of(special, memory)) }, memory);
+        // SAFETY: what is handed back is what was pushed.
+        pushed.map_closed(|place| ManuallyDrop::into_inner(unsafe { place.special }).open(memory))
     }
 
     /// About how many wait.

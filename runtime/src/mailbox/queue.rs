@@ -25,6 +25,8 @@
 //! - Of all senders that push after the owner said that it waits, exactly one is told so.
 //! - The owner can only say that it waits if it has looked at every claimed place.
 //! - A block is given back when all its places are used up, the last one when the owner waits.
+//! - Of many values a sender learns that they are many, with each block that it brings: however long the owner does not
+//!   come. It costs nothing where there is a place.
 //!
 //! # Not here
 //! What the values mean, and who schedules the owner. A place that is claimed and not yet written is a
@@ -36,6 +38,7 @@ use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::{self, NonNull};
 
+use crate::config::NOTED_MAILBOX;
 use crate::memory::{Memory, prefetch};
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence, spin_loop, yield_thread};
 
@@ -85,6 +88,8 @@ pub(crate) struct Queue<T> {
     head: AtomicU64,
     /// How many places the blocks have that come before the newest, for [`len`](Self::len).
     before: AtomicU32,
+    /// A number of its owner's, for whom these four bytes would be nothing: without it they were left free.
+    tag: u32,
     values: PhantomData<T>,
 }
 
@@ -103,8 +108,35 @@ pub(crate) enum Pushed<T> {
     Schedule,
     /// The owner waits for this among other things: wake it.
     Wake,
+    /// As `Wake` if it `wakes`, else as `Queued`; and many values wait: it is to be noted how many.
+    High {
+        /// Whether the owner is to be woken.
+        wakes: bool,
+    },
     /// The owner has ended, or takes no more of this kind. Nothing was queued.
     Closed(T),
+}
+
+impl<T> Pushed<T> {
+    /// This, with what was not taken made into something else.
+    #[inline]
+    pub(crate) fn map_closed<U>(self, f: impl FnOnce(T) -> U) -> Pushed<U> {
+        match self {
+            Self::Queued => Pushed::Queued,
+            Self::Schedule => Pushed::Schedule,
+            Self::Wake => Pushed::Wake,
+            Self::High { wakes } => Pushed::High { wakes },
+            Self::Closed(value) => Pushed::Closed(f(value)),
+        }
+    }
+
+    /// This as it were if few values waited, and whether many do.
+    pub(crate) fn apart_from_high(self) -> (Self, bool) {
+        match self {
+            Self::High { wakes } => (if wakes { Self::Wake } else { Self::Queued }, true),
+            other => (other, false),
+        }
+    }
 }
 
 /// What the owner found at a place.
@@ -178,6 +210,14 @@ struct Block<T> {
     next: AtomicPtr<Block<T>>,
     large: bool,
     values: PhantomData<T>,
+}
+
+/// A block that was brought. Its first place is the sender's who did.
+struct Brought<T> {
+    fresh: *mut Block<T>,
+    large: bool,
+    /// Many values wait before it.
+    is_high: bool,
 }
 
 /// The layout of a block: its head, then the kinds, then the values.
@@ -315,9 +355,14 @@ fn pack<T>(block: *mut Block<T>, count: usize, flags: u64) -> u64 {
 }
 
 impl<T> Queue<T> {
-    /// An empty queue whose owner is not waiting.
-    pub(crate) fn new() -> Self {
-        Self { word: AtomicU64::new(0), head: AtomicU64::new(0), before: AtomicU32::new(0), values: PhantomData }
+    /// An empty queue whose owner is not waiting, and that keeps `tag` for it.
+    pub(crate) fn new(tag: u32) -> Self {
+        Self { word: AtomicU64::new(0), head: AtomicU64::new(0), before: AtomicU32::new(0), tag, values: PhantomData }
+    }
+
+    /// What it was made with.
+    pub(crate) fn tag(&self) -> u32 {
+        self.tag
     }
 
     /// Asks for the newest block, which of a short queue is the oldest too.
@@ -335,12 +380,8 @@ impl<T> Queue<T> {
         // SAFETY: it is read once, and written.
         let write = |place: *mut MaybeUninit<T>| unsafe { place.cast::<T>().write(ptr::read(&raw const *value)) };
         // SAFETY: that writes the place.
-        match unsafe { self.push_with(kind, write, memory) } {
-            Pushed::Queued => Pushed::Queued,
-            Pushed::Schedule => Pushed::Schedule,
-            Pushed::Wake => Pushed::Wake,
-            Pushed::Closed(()) => Pushed::Closed(ManuallyDrop::into_inner(value)),
-        }
+        let pushed = unsafe { self.push_with(kind, write, memory) };
+        pushed.map_closed(|()| ManuallyDrop::into_inner(value))
     }
 
     /// Puts what `write` writes at the back. It is not called if the queue is closed.
@@ -361,8 +402,14 @@ impl<T> Queue<T> {
             let (large, place) = (word & LARGE != 0, count(word));
             if newest.is_null() || place >= Block::<T>::shape_of(large).places {
                 match self.push_block(word, refused, memory) {
-                    // SAFETY: the first place of the block that we brought is ours; see below.
-                    Ok((fresh, large)) => unsafe { Block::write(fresh, large, 0, kind, write) },
+                    Ok(Brought { fresh, large, is_high }) => {
+                        // SAFETY: the first place of the block that we brought is ours; see below.
+                        unsafe { Block::write(fresh, large, 0, kind, write) };
+                        if is_high {
+                            // Who waits to be scheduled waits with an empty queue.
+                            return Pushed::High { wakes: word & PARKED != 0 };
+                        }
+                    }
                     Err(CLOSED) => return Self::refused(),
                     Err(now) => {
                         word = now;
@@ -405,7 +452,7 @@ impl<T> Queue<T> {
     /// There is no room: brings a block, of which the first place is the caller's. `Err` is the word if that
     /// has changed meanwhile, and `CLOSED` if what is `refused` must not be pushed.
     #[inline]
-    fn push_block(&self, word: u64, refused: u64, memory: &impl Memory) -> Result<(*mut Block<T>, bool), u64> {
+    fn push_block(&self, word: u64, refused: u64, memory: &impl Memory) -> Result<Brought<T>, u64> {
         if word == CLOSED || word & refused != 0 {
             return Err(CLOSED);
         }
@@ -417,8 +464,8 @@ impl<T> Queue<T> {
         // AcqRel: Release for the fresh block's contents, Acquire as in `push`.
         match self.word.compare_exchange(word, claimed, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => {
-                self.link(newest, fresh);
-                Ok((fresh, large))
+                let is_high = self.link(newest, fresh);
+                Ok(Brought { fresh, large, is_high })
             }
             Err(now) => {
                 // SAFETY: nobody else knows it.
@@ -428,18 +475,21 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Tells the owner where `fresh` is: behind `newest`, or at the head of the queue, which was empty.
+    /// Tells the owner where `fresh` is: behind `newest`, or at the head of the queue, which was empty. Returns whether there
+    /// are many places before it.
     #[inline]
-    fn link(&self, newest: *mut Block<T>, fresh: *mut Block<T>) {
+    fn link(&self, newest: *mut Block<T>, fresh: *mut Block<T>) -> bool {
         if newest.is_null() {
             // Release: pairs with the owner's Acquire when it finds no head.
             self.head.store(pack(fresh, 0, 0), Ordering::Release);
-        } else {
-            // SAFETY: the owner does not give a block back before it has found the one behind it.
-            unsafe {
-                self.before.fetch_add(Block::places(newest) as u32, Ordering::Relaxed);
-                (*newest).next.store(fresh, Ordering::Release);
-            }
+            return false;
+        }
+        // SAFETY: the owner does not give a block back before it has found the one behind it.
+        unsafe {
+            let places = Block::places(newest);
+            let before = self.before.fetch_add(places as u32, Ordering::Relaxed) as usize + places;
+            (*newest).next.store(fresh, Ordering::Release);
+            before >= NOTED_MAILBOX
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::queue::{FEW, Held, Kind, Look, Position, Pushed, Queue, Visit, Walked};
+use crate::config::NOTED_MAILBOX;
 use crate::memory::Memory;
 
 /// Memory that keeps what is given back until the end: whoever reads it finds nonsense, and whoever writes
@@ -166,7 +167,7 @@ struct Both<const SIZE: usize> {
 impl<const SIZE: usize> Both<SIZE> {
     fn new() -> Self {
         Self {
-            queue: Queue::new(),
+            queue: Queue::new(7),
             memory: Kept::default(),
             held: [Position::HEAD; 2],
             alive: Arc::new(()),
@@ -227,12 +228,13 @@ impl<const SIZE: usize> Both<SIZE> {
     fn push(&mut self, kind: Kind) {
         let number = self.pushed;
         let value = Value { number, _alive: self.alive.clone(), _bytes: [0; SIZE] };
-        match self.queue.push(kind, value, &self.memory) {
+        match self.queue.push(kind, value, &self.memory).apart_from_high().0 {
             Pushed::Closed(value) => {
                 assert!(self.is_draining && kind == Kind::ORDINARY, "it was refused");
                 assert_eq!(value.number, number);
                 return;
             }
+            Pushed::High { .. } => unreachable!("it was set apart"),
             Pushed::Queued => assert_eq!(self.waits, Waits::No),
             Pushed::Schedule => assert_eq!(self.waits, Waits::ToBeScheduled),
             Pushed::Wake => assert_eq!(self.waits, Waits::ToBeWoken),
@@ -349,7 +351,7 @@ impl<const SIZE: usize> Both<SIZE> {
             let value = Value { number: 0, _alive: self.alive.clone(), _bytes: [0; SIZE] };
             assert!(matches!(self.queue.push(kind, value, &self.memory), Pushed::Closed(_)));
         }
-        assert_eq!((self.queue.len(), self.memory.pieces()), (0, 0));
+        assert_eq!((self.queue.len(), self.memory.pieces(), self.queue.tag()), (0, 0, 7));
         assert_eq!(Arc::strong_count(&self.alive), 1);
         self.memory.assert_untouched();
     }
@@ -397,7 +399,7 @@ impl Drop for Reused {
 
 #[test]
 fn a_block_that_comes_again_at_the_same_address_is_not_taken_for_the_one_looked_at() {
-    let queue = Rc::new(Queue::<u64>::new());
+    let queue = Rc::new(Queue::<u64>::new(0));
     let memory = Rc::new(Reused::default());
     let push = |count: u64, queue: &Queue<u64>, memory: &Reused| {
         for number in 0..count {
@@ -425,6 +427,40 @@ fn a_block_that_comes_again_at_the_same_address_is_not_taken_for_the_one_looked_
     memory.meanwhile.take();
     // SAFETY: as above, for the last time.
     unsafe { queue.close(&*memory, |_, _| ()) };
+}
+
+/// What a sender of each block is told, and nobody else; also if the owner waits behind what it does not want.
+#[test]
+fn whoever_brings_a_block_to_many_values_learns_that_they_are_many() {
+    const ALL: usize = 1_500;
+    let (queue, memory) = (Queue::<u64>::new(0), Kept::default());
+    let mut position = Position::HEAD;
+    let mut last_high = None;
+    for number in 0..ALL {
+        let waits = number % 7 == 0 && number > 0;
+        if waits {
+            // SAFETY: this is the owner, here and below; what is held is told.
+            let walked = unsafe { queue.walk(&mut position, |kind, _| Visit::Keep(kind)) };
+            assert_eq!(walked, Walked::End);
+            let (at, held) = (position, &raw mut position);
+            // SAFETY: as above.
+            assert!(unsafe { queue.wait_at(at, &memory, || Held([Some(&mut *held), None])) });
+        }
+        let brings = number % 32 == FEW;
+        match queue.push(Kind::ORDINARY, number as u64, &memory) {
+            Pushed::High { wakes } => {
+                assert!(brings && number >= NOTED_MAILBOX && wakes == waits, "{number}");
+                last_high = Some(number);
+            }
+            other => {
+                assert!(!brings || number < NOTED_MAILBOX, "{number}");
+                assert_eq!(other, if waits { Pushed::Wake } else { Pushed::Queued });
+            }
+        }
+    }
+    assert!(last_high.is_some_and(|last| ALL - last <= 32));
+    // SAFETY: as above, for the last time.
+    unsafe { queue.close(&memory, |_, _| ()) };
 }
 
 /// # Safety

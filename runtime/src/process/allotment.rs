@@ -59,6 +59,9 @@ impl Allotment {
         if let Some(lease) = self.references.as_mut().and_then(Leases::take) {
             return lease;
         }
+        // A worker that has rested comes by here before it makes a process; and if it is still among the sockets, nobody
+        // may have looked at the clock since.
+        node.runtime().clock().refresh();
         let mut fresh = Leases::new(node, BATCH);
         let lease = fresh.take();
         self.references = Some(fresh);

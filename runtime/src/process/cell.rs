@@ -39,7 +39,7 @@ use super::turn::{self, After, NO_HANDLER, Turn};
 use crate::actor::{Bounded, Overflow};
 use crate::ambient;
 use crate::call::CallFailed;
-use crate::clock::Moment;
+use crate::clock::{Moment, Stamp};
 use crate::dead_letters::DeadLetter;
 use crate::inspect::Status;
 use crate::mailbox::{Mailbox, Notice, Position, Pushed, Shelf, Shelved, Special, Taken};
@@ -114,6 +114,7 @@ pub(crate) struct Class {
     pub(super) run: unsafe fn(NonNull<Header>, &Turn<'_>) -> After,
     pub(super) push: unsafe fn(&Header, Notice) -> Result<(), Notice>,
     pub(super) len: unsafe fn(&Header) -> usize,
+    pub(super) born: unsafe fn(&Header) -> Stamp,
     pub(super) is_waiting: unsafe fn(&Header) -> bool,
     pub(super) mailbox_bytes: unsafe fn(&Header) -> usize,
     pub(super) drain: unsafe fn(&Header),
@@ -175,10 +176,11 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
         let piece = memory.allocate(const { Layout::new::<Self>() }).cast::<Self>();
         // A reference leads from `Me` and `Context`, which have no size, back to the cell.
         let _ = piece.as_ptr().expose_provenance();
+        let born = birth.node.runtime().clock().coarse_moment().stamp();
         let header = Header::new(class, birth);
         // SAFETY: the piece has the layout of this type (see `class`), and nobody else knows it.
         unsafe {
-            (&raw mut (*piece.as_ptr()).local).write(Local { header, mailbox: Mailbox::new() });
+            (&raw mut (*piece.as_ptr()).local).write(Local { header, mailbox: Mailbox::new(born) });
             let reference = CellRef::from_raw(piece.cast::<Local<M>>());
             let unmade = Unmade(&reference);
             make(Self::body_of(piece.cast()), &reference);
@@ -205,6 +207,8 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             push: push_notice::<M>,
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
             len: |header| unsafe { local_of::<M>(header) }.mailbox.len(),
+            // SAFETY: the class is that of the cell, and the cell takes messages of this type.
+            born: |header| unsafe { local_of::<M>(header) }.mailbox.born(),
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
             is_waiting: |header| unsafe { local_of::<M>(header) }.mailbox.is_waiting(),
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
@@ -340,6 +344,12 @@ impl<M: Send + 'static> Local<M> {
                 Pushed::Queued => {}
                 Pushed::Schedule => header.submit_by(worker),
                 Pushed::Wake => header.note(Cause::Wake),
+                Pushed::High { wakes } => {
+                    if wakes {
+                        header.note(Cause::Wake);
+                    }
+                    header.note_high_water();
+                }
                 Pushed::Closed(()) => return Err(SendFailed::Closed),
             }
             Ok(())
@@ -402,9 +412,18 @@ impl<M: Send + 'static> Local<M> {
     /// As for [`push`](Self::push).
     unsafe fn put_on_shelf(&self, shelf: &Arc<Shelf<M>>, bound: &Bound, message: *const M) -> Result<(), SendFailed> {
         observe::message_sent(&self.header);
-        let ticket = || self.push_special(Special::Ticket(shelf.clone())).is_ok();
+        let mut put = Ok(false);
+        let ticket = || {
+            put = self.put(Special::Ticket(shelf.clone()));
+            put.is_ok()
+        };
         // SAFETY: the caller's promise. If it was not taken, it is the caller's as before.
-        let dropped = match shelf.put(unsafe { message.read() }, || bound.others_sent(), ticket) {
+        let shelved = shelf.put(unsafe { message.read() }, || bound.others_sent(), ticket);
+        // Not while the shelf is locked: who reads the log may send something here.
+        if matches!(put, Ok(true)) {
+            self.header.note_high_water();
+        }
+        let dropped = match shelved {
             Shelved::There(dropped) => dropped,
             Shelved::Refused(message) => {
                 std::mem::forget(message);
@@ -421,6 +440,14 @@ impl<M: Send + 'static> Local<M> {
 
     /// Sends something else.
     pub(crate) fn push_special(&self, special: Special<M>) -> Result<(), Special<M>> {
+        if self.put(special)? {
+            self.header.note_high_water();
+        }
+        Ok(())
+    }
+
+    /// Sends something else. Returns whether many wait by now, which the caller is to note.
+    fn put(&self, special: Special<M>) -> Result<bool, Special<M>> {
         let is_received = special.is_received();
         let is_ticket = matches!(special, Special::Ticket(_));
         if matches!(special, Special::ByAlias { .. } | Special::Apart(_)) {
@@ -432,8 +459,10 @@ impl<M: Send + 'static> Local<M> {
         if !is_ticket && let Some(bound) = self.header.bound() {
             bound.other_sent();
         }
+        let (pushed, is_high) = pushed.apart_from_high();
         match pushed {
             Pushed::Closed(special) => return Err(special),
+            Pushed::High { .. } => unreachable!("it was set apart"),
             Pushed::Queued if is_received => self.header.note(Cause::Receive),
             Pushed::Queued => {}
             Pushed::Schedule => {
@@ -447,7 +476,7 @@ impl<M: Send + 'static> Local<M> {
             }
             Pushed::Wake => self.header.note(if is_received { Cause::WakeToReceive } else { Cause::Wake }),
         }
-        Ok(())
+        Ok(is_high)
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Extra {
     pub(crate) waiter: Mutex<Option<Waker>>,
     /// How many messages may be in the mailbox, if that is limited.
     pub(super) bound: Option<Box<Bound>>,
+    /// The most messages that waited, as far as it was noted.
+    pub(super) high_water: AtomicU64,
     /// Which lints were told of it.
     pub(super) linted: AtomicU8,
     /// Whose mailbox has no room for what it has sent.
@@ -47,8 +49,6 @@ pub(crate) struct Extra {
     /// The number of the handler that awaits something, and since when it does. The owner writes them.
     pub(crate) handler: AtomicU32,
     pub(crate) awaits_since: AtomicMoment,
-    /// When it was spawned, if that was noted.
-    pub(super) born: AtomicMoment,
     /// Messages that it has taken and sent while they were counted.
     pub(super) received: AtomicU64,
     pub(super) sent: AtomicU64,

@@ -11,7 +11,7 @@ use super::extra::{Extra, Owned};
 use super::reference::Ready;
 use super::state::{Cause, State};
 use super::turn::{self, Turn};
-use crate::clock::Moment;
+use crate::clock::Stamp;
 use crate::config::LONG_MAILBOX;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::MessageCounts;
@@ -615,15 +615,10 @@ impl Header {
         self.set_rank(COUNTED, count);
     }
 
-    /// It is spawned now.
-    pub(super) fn note_birth(&self) {
-        let clock = self.node.runtime().clock();
-        self.extra().born.set(clock.moment(clock.now()));
-    }
-
-    /// When it was spawned, if that was noted.
-    pub(crate) fn born(&self) -> Option<Moment> {
-        self.extra_if_any().map(|extra| extra.born.get()).filter(|born| *born != Moment::NEVER)
+    /// When it was spawned.
+    pub(crate) fn born(&self) -> Stamp {
+        // SAFETY: the class is the one of this cell's type.
+        unsafe { (self.class.born)(self) }
     }
 
     /// How many messages it has taken and sent, if they are counted.
@@ -674,7 +669,8 @@ impl Header {
     #[cold]
     pub(crate) fn lint(&self, lint: Lint) {
         if self.tell_lint(&lint) {
-            tracing::warn!(node = self.node.name(), pid = %self.pid(), process = self.describe(), "{lint}");
+            // Not within the span of whoever has sent it something.
+            tracing::warn!(parent: None, node = self.node.name(), pid = %self.pid(), process = self.describe(), "{lint}");
         }
     }
 
@@ -682,7 +678,9 @@ impl Header {
     pub(crate) fn tell_lint(&self, lint: &Lint) -> bool {
         let is_new = self.is_untold(lint.bit());
         if is_new {
-            self.node.tell_lint(LintEvent { pid: self.pid(), process: self.describe(), lint: lint.clone() });
+            // On nobody's account: it may be the sender of a message that tells.
+            let process = turn::uncharged(|| self.describe());
+            self.node.tell_lint(LintEvent { pid: self.pid(), process, lint: lint.clone() });
         }
         is_new
     }
@@ -692,13 +690,21 @@ impl Header {
         self.extra().linted.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
-    /// Looks at the mailbox after a turn that did not come to an end. For whoever runs it.
-    #[inline]
-    pub(crate) fn look_at_mailbox(&self) {
+    /// Many messages wait in its mailbox: notes how many. For whoever has sent one.
+    #[cold]
+    pub(super) fn note_high_water(&self) {
         let messages = self.mailbox_len();
-        if messages >= LONG_MAILBOX {
+        let before = self.extra().high_water.fetch_max(messages as u64, Ordering::Relaxed) as usize;
+        if before < LONG_MAILBOX && messages >= LONG_MAILBOX {
             self.lint(Lint::LongMailbox { messages });
         }
+    }
+
+    /// The most messages that waited in its mailbox at once: all that count, if it is bounded; else if they were many.
+    pub(crate) fn high_water(&self) -> Option<usize> {
+        let noted =
+            || self.extra_if_any().map(|extra| extra.high_water.load(Ordering::Relaxed)).filter(|most| *most > 0);
+        self.bound().map(Bound::high_water).or_else(noted).map(|most| most as usize)
     }
 
     /// What lists and reports call it.

@@ -47,7 +47,11 @@ where
     turn::with_worker_of(node, |worker| {
         let (number, lease) = match worker {
             Some(turn) => turn.with_allotment(node, |at_hand| (at_hand.take_slot(node), at_hand.take_reference(node))),
-            None => (node.table().take_free(1).pop(), Lease::new(node)),
+            None => {
+                // Whoever comes from outside may find that nobody is awake, and that the clock has stood still.
+                node.runtime().clock().refresh();
+                (node.table().take_free(1).pop(), Lease::new(node))
+            }
         };
         let reserved = node.table().reserve(number);
         let is_led = options.parent.is_some_and(is_led);
@@ -85,7 +89,6 @@ where
         observe::spawned(cell.header());
         // After it was entered: whoever turns this on looks for those that are there afterwards.
         if node.is_counting() {
-            cell.header().note_birth();
             cell.header().count_messages(true);
         }
         if let Some(turn) = worker {

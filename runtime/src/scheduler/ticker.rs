@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::trimming::Trimming;
 use super::worker::Workers;
-use crate::config::{BLOCKED_AFTER, TICK};
+use crate::config::{BLOCKED_AFTER, NEVER_YIELDS, TICK};
 use crate::lints::Lint;
 use crate::process::turn::Seen;
 use crate::sync::{AtomicU32, Ordering};
@@ -26,18 +26,56 @@ pub(crate) struct Ticker {
 /// What the ticker remembers of a worker from tick to tick.
 #[derive(Clone, Copy, Default)]
 struct Watched {
-    /// The turn that it is in, and since when it was seen.
-    turn: Option<(u64, Instant)>,
-    seen: Option<Seen>,
-    /// Since when the worker is in the handler that it is in.
-    since: Option<Instant>,
-    /// How long its thread had waited for a core then.
-    starved: Duration,
+    /// The turn that it is in.
+    turn: Option<WatchedTurn>,
+    /// The handler that it is in.
+    handler: Option<(Seen, Lasting)>,
     reported: bool,
     /// That it takes long was told.
     linted: bool,
     /// The worker ran no process, and something waited in its queue: how much it had handled then.
     waited: Option<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct WatchedTurn {
+    number: u64,
+    lasting: Lasting,
+    /// That it does not end was told.
+    linted: bool,
+}
+
+/// Something that a worker is at.
+#[derive(Clone, Copy)]
+struct Lasting {
+    /// When it was first seen.
+    since: Instant,
+    /// How long the worker's thread had waited for a core, soon after that.
+    starved: Option<Duration>,
+}
+
+impl Lasting {
+    /// Whoever lasts no longer than this is not asked how long it waits for a core: most are over before.
+    const BRIEF: Duration = Duration::from_millis(5);
+
+    fn new(now: Instant) -> Self {
+        Self { since: now, starved: None }
+    }
+
+    /// How long it has run, if that is `long` or more. Time in which the thread waited for a core does not count, once it has
+    /// got one.
+    fn has_run(&mut self, long: Duration, now: Instant, starved: impl Fn() -> Duration) -> Option<Duration> {
+        let lasted = now - self.since;
+        if lasted < Self::BRIEF {
+            return None;
+        }
+        let before = *self.starved.get_or_insert_with(&starved);
+        if lasted < long {
+            return None;
+        }
+        let run = lasted.saturating_sub(starved().saturating_sub(before));
+        (run >= long).then_some(run)
+    }
 }
 
 impl Ticker {
@@ -109,49 +147,52 @@ impl Ticker {
         let is_look_due = workers.is_look_due();
         for (number, watched) in watched.iter_mut().enumerate() {
             let Some(board) = workers.board(number) else { continue };
-            match (watched.turn, board.turn()) {
-                (Some((before, since)), Some(turn)) if before == turn => workers.note_turn(number, now - since),
-                (_, turn) => watched.turn = turn.map(|turn| (turn, now)),
-            }
-            let turn = watched.turn;
-            let seen = board.seen();
+            // The process before the turn: it is that of the turn, if that is still the same.
+            let (seen, turn) = (board.seen(), board.turn());
+            watched.turn = match watched.turn {
+                Some(same) if turn == Some(same.number) => {
+                    workers.note_turn(number, now - same.lasting.since);
+                    Some(same)
+                }
+                _ => turn.map(|number| WatchedTurn { number, lasting: Lasting::new(now), linted: false }),
+            };
             let Some((seen, class)) = seen else {
                 // It may be held up among the sockets, by something that is no process.
                 let waits = workers.has_waiting(number).then_some(board.handled());
                 if waits.is_some() && watched.waited == waits {
                     workers.share(number);
                 }
-                *watched = Watched { turn, waited: waits, ..Watched::default() };
+                *watched = Watched { turn: watched.turn, waited: waits, ..Watched::default() };
                 continue;
             };
             board.end_turn();
             workers.look_soon(number, is_look_due);
-            if watched.seen != Some(seen) {
-                *watched = Watched { turn, seen: Some(seen), since: Some(now), ..Watched::default() };
-                continue;
+            let starved = || workers.starved(number);
+            if let Some(turn) = &mut watched.turn
+                && !turn.linted
+                && let Some(lasted) = turn.lasting.has_run(NEVER_YIELDS, now, starved)
+            {
+                turn.linted = true;
+                workers.lint(seen, Lint::NeverYields { handler: class.handler(seen.handler), lasted });
             }
-            let Some(since) = watched.since else { continue };
-            let lasted = now - since;
-            workers.note_handler(number, seen.handled, since);
+            let Some((_, handler)) = watched.handler.as_mut().filter(|(before, _)| *before == seen) else {
+                let handler = Some((seen, Lasting::new(now)));
+                *watched = Watched { turn: watched.turn, handler, ..Watched::default() };
+                continue;
+            };
+            workers.note_handler(number, seen.handled, handler.since);
             if watched.reported {
                 workers.hand_over(number);
                 continue;
             }
             // A worker within one handler for a tick, with work queued: somebody else may take it.
             workers.share(number);
-            if lasted < BLOCKED_AFTER / 2 {
-                continue;
-            }
-            let handler = class.handler(seen.handler);
+            let Some(run) = handler.has_run(BLOCKED_AFTER / 2, now, starved) else { continue };
+            let lasted = now - handler.since;
             if !std::mem::replace(&mut watched.linted, true) {
-                workers.lint(seen, Lint::LongTurn { handler, lasted });
+                workers.lint(seen, Lint::LongTurn { handler: class.handler(seen.handler), lasted: run });
             }
-            if watched.starved.is_zero() {
-                watched.starved = workers.starved(number).max(Duration::from_nanos(1));
-            }
-            // A thread that waits for a core is not blocked.
-            let starved = workers.starved(number).saturating_sub(watched.starved);
-            if lasted >= BLOCKED_AFTER && lasted - starved.min(lasted) >= BLOCKED_AFTER / 2 {
+            if lasted >= BLOCKED_AFTER {
                 watched.reported = true;
                 workers.on_blocked(number, seen, class, lasted);
                 workers.hand_over(number);

@@ -531,7 +531,6 @@ impl Worker<'_> {
             }
             // SAFETY: it was picked from a queue, where it was once.
             if unsafe { ready.run(turn) } == After::Again {
-                ready.header().look_at_mailbox();
                 self.requeue(ready);
             }
         }

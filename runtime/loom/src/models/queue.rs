@@ -17,7 +17,7 @@ struct Shared {
 
 impl Shared {
     fn new() -> Arc<Self> {
-        Arc::new(Self { queue: Queue::new(), memory: Counted::default(), scheduled: AtomicUsize::new(0) })
+        Arc::new(Self { queue: Queue::new(0), memory: Counted::default(), scheduled: AtomicUsize::new(0) })
     }
 
     /// Pushes; returns whether the owner is to be scheduled by this thread.
@@ -28,6 +28,7 @@ impl Shared {
                 self.scheduled.fetch_add(1, Ordering::SeqCst);
                 true
             }
+            Pushed::High { .. } => panic!("few values wait"),
             Pushed::Closed(_) => panic!("the queue is open"),
         }
     }
