@@ -240,7 +240,7 @@ impl Runtime {
     }
 
     /// Gives memory back to the operating system, as far as no process needs it now: what processes and mailboxes
-    /// lay in that are gone. It takes about 50 ns for each of them, on this thread.
+    /// lay in that are gone. It takes about 100 ns for each of them, on this thread.
     ///
     /// The runtime does that by itself with what nobody has needed for a second or two. This is for whoever wants it now,
     /// and for seeded runs, which give nothing back by themselves. What a worker has at hand it keeps: of each size up to

@@ -99,7 +99,7 @@ pub(crate) struct Unneeded {
 unsafe impl Send for Unneeded {}
 
 impl Unneeded {
-    /// Gives their pages back to the operating system, and the pieces to the pool. It takes a while: 50 ms for a million.
+    /// Gives their pages back to the operating system, and the pieces to the pool. It takes a while: some 100 ms for a million.
     pub(crate) fn trim(self) {
         let Self { pool, class, mut pieces } = self;
         let size = size_of_class(class);
