@@ -8,15 +8,15 @@ use std::alloc::{Layout, dealloc};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 
-use super::{CLASSES, Memory, Pool, allocate_globally, class_of, prefetch_for_writing, size_of_class};
+use super::{CLASSES, Memory, Pool, allocate_globally, class_of, lines, prefetch_for_writing, size_of_class};
 use crate::process::turn::uncharged;
 
 /// How many pieces move between a magazine and the pool at once. 64 was chosen by feel.
 pub(super) const BATCH: usize = 64;
 /// How many pieces ahead memory is asked for.
 const AHEAD: usize = 2;
-/// What the processor asks for at once.
-const LINE: usize = 64;
+/// How many bytes of a piece are asked for: what is written first.
+const ASKED_FOR: usize = 128;
 
 /// The free pieces that a worker has at hand. They go back to the pool when it is dropped.
 pub(crate) struct Magazine<'a> {
@@ -115,10 +115,7 @@ impl Hand {
         self.len = len;
         let soon = self.pieces[len.saturating_sub(AHEAD) % (2 * BATCH)];
         if let Some(soon) = NonNull::new(soon) {
-            prefetch_for_writing(soon);
-            if size_of_class(class) > LINE {
-                prefetch_for_writing(soon.map_addr(|address| address.saturating_add(LINE)));
-            }
+            lines(soon, size_of_class(class).min(ASKED_FOR)).for_each(prefetch_for_writing);
         }
         NonNull::new(self.pieces[len % (2 * BATCH)])
     }

@@ -38,7 +38,7 @@ pub(crate) use self::magazine::Magazine;
 pub(crate) use self::pool::{Pool, Unneeded};
 pub(crate) use self::scratch::Arena;
 pub use self::scratch::Scratch;
-pub(crate) use self::words::{prefetch, prefetch_for_writing, relocate, take_out};
+pub(crate) use self::words::{lines, prefetch, prefetch_for_writing, relocate, take_out};
 
 /// Pieces come in multiples of this, and are aligned to it.
 const GRAIN: usize = 16;

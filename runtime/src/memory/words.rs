@@ -4,6 +4,15 @@
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
+/// What the processor asks for at once.
+const LINE: usize = 64;
+
+/// Where each cache line of `bytes` bytes from `at` on is to be asked for.
+#[inline(always)]
+pub(crate) fn lines(at: NonNull<u8>, bytes: usize) -> impl Iterator<Item = NonNull<u8>> {
+    (0..bytes).step_by(LINE).map(move |line| at.map_addr(|address| address.saturating_add(line)))
+}
+
 /// Asks for the cache line at `at`, which is about to be used. It need not be there.
 #[inline(always)]
 pub(crate) fn prefetch(at: NonNull<u8>) {

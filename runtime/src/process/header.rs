@@ -356,9 +356,7 @@ impl Header {
     #[cold]
     pub(super) fn prefetch_extra(&self) {
         if let Some(extra) = NonNull::new(self.extra.load(Ordering::Relaxed)) {
-            for line in (0..size_of::<Extra>()).step_by(64) {
-                memory::prefetch(extra.cast::<u8>().map_addr(|address| address.saturating_add(line)));
-            }
+            memory::lines(extra.cast(), size_of::<Extra>()).for_each(memory::prefetch);
         }
     }
 

@@ -11,7 +11,7 @@ use super::cell::Local;
 use super::header::Header;
 use super::state::Cause;
 use super::turn::{After, Turn};
-use crate::memory::prefetch;
+use crate::memory::{lines, prefetch};
 
 /// A process on a run queue. It is alive: it ends in a turn of its own only.
 #[derive(Clone, Copy)]
@@ -56,8 +56,7 @@ impl Ready {
     #[inline]
     pub(super) fn prefetch_at(process: NonNull<Header>) {
         // Header, mailbox, and the beginning of the body.
-        prefetch(process.cast());
-        prefetch(process.cast::<u8>().map_addr(|address| address.saturating_add(64)));
+        lines(process.cast(), 128).for_each(prefetch);
     }
 
     /// Asks for what its turn will find in other places: its messages, and what it needs seldom, if there is something to be

@@ -127,6 +127,13 @@ pub(crate) struct Farewell {
     told: usize,
 }
 
+/// What ties another process to one that has ended.
+enum Tie {
+    Link,
+    MonitoredBy(MonitorRef),
+    Monitor(u64),
+}
+
 impl Farewell {
     /// Tells some. Returns whether all have been told.
     fn tell(&mut self, header: &Header, turn: &Turn<'_>) -> bool {
@@ -137,7 +144,7 @@ impl Farewell {
             _ => usize::MAX,
         };
         while self.tell_next(header.pid(), node) {
-            if let Some(soon) = self.told_as(self.told + AHEAD) {
+            if let Some((Some(soon), _)) = self.tie(self.told + AHEAD) {
                 node.table().prefetch_process(soon);
             }
             turn.charge(1);
@@ -148,32 +155,33 @@ impl Farewell {
         true
     }
 
-    /// Who is told as the one of this number, if that is by link or by monitor.
-    fn told_as(&self, number: usize) -> Option<Pid> {
-        let Control { links, monitored_by, .. } = &self.control;
-        match links.get(number) {
-            Some((&peer, ())) => Some(peer),
-            None => monitored_by.get(number - links.len()).map(|(reference, ())| reference.owner),
-        }
-    }
-
     fn tell_next(&mut self, pid: Pid, node: &Node) -> bool {
-        let Control { links, monitored_by, monitors, .. } = &self.control;
-        let number = self.told;
-        let (told_by_monitor, told_of_monitors) = (links.len(), links.len() + monitored_by.len());
-        if let Some((&peer, ())) = links.get(number) {
-            node.signal(peer, Signal::Exit { from: pid, reason: self.reason.clone(), link: true });
-        } else if let Some((&reference, ())) = monitored_by.get(number - told_by_monitor) {
-            node.signal(reference.owner, Signal::Down { reference, from: pid, reason: self.reason.clone() });
-        } else if let Some((&number, monitor)) = monitors.get(number - told_of_monitors) {
-            if let Some(target) = monitor.pid {
-                node.signal(target, Signal::Demonitor { reference: MonitorRef { owner: pid, number } });
-            }
-        } else {
-            return false;
+        let Some((peer, tie)) = self.tie(self.told) else { return false };
+        if let Some(peer) = peer {
+            let reason = || self.reason.clone();
+            let signal = match tie {
+                Tie::Link => Signal::Exit { from: pid, reason: reason(), link: true },
+                Tie::MonitoredBy(reference) => Signal::Down { reference, from: pid, reason: reason() },
+                Tie::Monitor(number) => Signal::Demonitor { reference: MonitorRef { owner: pid, number } },
+            };
+            node.signal(peer, signal);
         }
         self.told += 1;
         true
+    }
+
+    /// The one of this number: to whom, if there is anybody, and what ties it to the process.
+    fn tie(&self, number: usize) -> Option<(Option<Pid>, Tie)> {
+        let Control { links, monitored_by, monitors, .. } = &self.control;
+        if let Some((&peer, ())) = links.get(number) {
+            return Some((Some(peer), Tie::Link));
+        }
+        let number = number - links.len();
+        if let Some((&reference, ())) = monitored_by.get(number) {
+            return Some((Some(reference.owner), Tie::MonitoredBy(reference)));
+        }
+        let (&number, monitor) = monitors.get(number - monitored_by.len())?;
+        Some((monitor.pid, Tie::Monitor(number)))
     }
 
     fn end(self) {
