@@ -11,14 +11,12 @@
 //! alias, requests.
 
 use std::any::Any;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use parking_lot::Mutex;
-
 use super::header::Header;
+use super::quota::{Quota, Waiting};
 use super::reference::AnyRef;
 use super::state::Cause;
 use super::turn::Turn;
@@ -27,24 +25,18 @@ use crate::config::STALLED_AT_MOST;
 use crate::lints::Lint;
 use crate::mailbox::Shelf;
 use crate::pid::Pid;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 use crate::timer::{Action, TimerRef};
 
 /// The limit of a mailbox, and how near it is.
 pub(crate) struct Bound {
-    limit: Bounded,
-    /// Messages in the mailbox that count.
-    messages: AtomicU64,
+    overflow: Overflow,
+    /// Of messages in the mailbox that count.
+    quota: Quota<Waiter>,
     /// The most that there were.
     high_water: AtomicU64,
     /// What else was sent, for the order on the shelf.
     others: AtomicU64,
-    /// The number of the next who waits.
-    next: AtomicU64,
-    /// Whether there are `waiters`.
-    is_awaited: AtomicU32,
-    /// Who waits for room, by number: who came first looks first.
-    waiters: Mutex<BTreeMap<u64, Waiter>>,
     /// An `Arc<Shelf<M>>`, of a mailbox that drops the oldest.
     shelf: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -55,23 +47,32 @@ enum Waiter {
     Task(Waker),
 }
 
-/// A spot among those who wait for room in a mailbox, given up when it is dropped: who waits no more leaves nothing behind.
+impl Waiting for Waiter {
+    fn wake(self) {
+        match self {
+            Self::Process(process) => process.note(Cause::Wake),
+            Self::Task(waker) => waker.wake(),
+        }
+    }
+}
+
+/// A place among those who wait for room in a mailbox, given up when it is dropped: who waits no more leaves nothing behind.
 pub(crate) struct Spot {
     owner: AnyRef,
-    number: u64,
+    place: u64,
 }
 
 impl Spot {
     fn new(owner: &Header, bound: &Bound) -> Self {
-        Self { owner: AnyRef::of(owner), number: bound.next.fetch_add(1, Ordering::Relaxed) }
+        Self { owner: AnyRef::of(owner), place: bound.quota.place() }
     }
 }
 
 impl Drop for Spot {
     fn drop(&mut self) {
-        let waiter = self.owner.bound().and_then(|bound| bound.waiters.lock().remove(&self.number));
-        // A waker, or the last reference to a process: not under the lock.
-        drop(waiter);
+        if let Some(bound) = self.owner.bound() {
+            bound.quota.give_up(self.place);
+        }
     }
 }
 
@@ -98,23 +99,21 @@ pub(crate) enum Admitted {
 
 impl Bound {
     pub(crate) fn new<M: Send + 'static>(limit: Bounded) -> Self {
-        let limit = Bounded { messages: limit.messages.max(1), ..limit };
-        let shelf = (limit.overflow == Overflow::DropOldest)
-            .then(|| Box::new(Arc::new(Shelf::<M>::new(limit.messages))) as Box<dyn Any + Send + Sync>);
+        let Bounded { messages, overflow } = limit;
+        let messages = messages.max(1);
+        let shelf = (overflow == Overflow::DropOldest)
+            .then(|| Box::new(Arc::new(Shelf::<M>::new(messages))) as Box<dyn Any + Send + Sync>);
         Self {
-            limit,
-            messages: AtomicU64::new(0),
+            overflow,
+            quota: Quota::new(messages as u64),
             high_water: AtomicU64::new(0),
             others: AtomicU64::new(0),
-            next: AtomicU64::new(0),
-            is_awaited: AtomicU32::new(0),
-            waiters: Mutex::default(),
             shelf,
         }
     }
 
     pub(crate) fn overflow(&self) -> Overflow {
-        self.limit.overflow
+        self.overflow
     }
 
     pub(crate) fn high_water(&self) -> u64 {
@@ -143,43 +142,25 @@ impl Bound {
 
     /// Counts one more message, if it may come in.
     pub(crate) fn admit(&self, excess: Excess) -> Admitted {
-        let limit = self.limit.messages as u64;
+        let limit = self.quota.limit();
         let most = match excess {
             Excess::Reserved => return Admitted::Yes,
             Excess::None => limit,
             Excess::AsMuchAgain => limit.saturating_mul(2),
         };
-        let more = |messages: u64| (messages < most).then(|| messages + 1);
-        let Ok(before) = self.messages.fetch_update(Ordering::SeqCst, Ordering::Relaxed, more) else {
-            return Admitted::No;
-        };
+        let Some(before) = self.quota.admit(most) else { return Admitted::No };
         self.note_length(before + 1);
         if before < limit { Admitted::Yes } else { Admitted::InExcess }
     }
 
-    /// One message less: whoever waits for room may go on.
+    /// One message less: who waits for room longest may go on.
     pub(crate) fn leave(&self) {
-        // SeqCst, here and in `admit` and `enter`: either who waits sees the room, or this sees who waits.
-        self.messages.fetch_sub(1, Ordering::SeqCst);
-        if self.is_awaited.load(Ordering::SeqCst) != 0 && self.has_room() {
-            self.wake_all();
-        }
+        self.quota.leave();
     }
 
-    pub(crate) fn has_room(&self) -> bool {
-        self.messages.load(Ordering::SeqCst) < self.limit.messages as u64
-    }
-
-    /// All who wait for room look again. To be called too when the owner is gone.
+    /// The owner is gone: nobody waits for room any more.
     pub(crate) fn wake_all(&self) {
-        self.is_awaited.store(0, Ordering::SeqCst);
-        let waiters = std::mem::take(&mut *self.waiters.lock());
-        for waiter in waiters.into_values() {
-            match waiter {
-                Waiter::Process(process) => process.note(Cause::Wake),
-                Waiter::Task(waker) => waker.wake(),
-            }
-        }
+        self.quota.wake_all();
     }
 
     /// Reserves room for a message of whoever has `waker`. If there is none, that is woken when it may look again, as long as
@@ -187,25 +168,20 @@ impl Bound {
     /// refuses the message at once.
     pub(crate) fn room(&self, owner: &Header, waker: &Waker, spot: &mut Option<Spot>) -> Poll<Excess> {
         // Who waits for room in its own mailbox can make none meanwhile.
-        let may_wait = self.limit.overflow == Overflow::Suspend && !owner.is_gone() && !owner.is_running_here();
+        let may_wait = self.overflow == Overflow::Suspend && !owner.is_gone() && !owner.is_running_here();
         if may_wait && self.admit(Excess::None) == Admitted::No {
             let spot = spot.get_or_insert_with(|| Spot::new(owner, self));
-            self.enter(spot.number, Waiter::Task(waker.clone()), owner);
+            self.wait(spot.place, Waiter::Task(waker.clone()), owner);
             return Poll::Pending;
         }
         *spot = None;
         Poll::Ready(if may_wait { Excess::Reserved } else { Excess::None })
     }
 
-    /// Lets `waiter` wait for room in the mailbox of `owner`, whose limit this is. If there is room by now, it is woken, and
-    /// looks again.
-    fn enter(&self, number: u64, waiter: Waiter, owner: &Header) {
-        let before = self.waiters.lock().insert(number, waiter);
-        drop(before);
-        self.is_awaited.store(1, Ordering::SeqCst);
-        if self.has_room() || owner.is_gone() {
-            self.wake_all();
-        }
+    /// Lets `waiter` wait for room in the mailbox of `owner`, whose limit this is. If there is room by now, who waits longest
+    /// is woken, and looks again.
+    fn wait(&self, place: u64, waiter: Waiter, owner: &Header) {
+        self.quota.wait(place, waiter, || owner.is_gone());
     }
 }
 
@@ -233,7 +209,7 @@ pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: 
         return;
     }
     let spot = Spot::new(receiver, bound);
-    let number = spot.number;
+    let place = spot.place;
     {
         let mut stalled = sender.extra().stall.lock();
         if stalled.is_some() {
@@ -264,7 +240,7 @@ pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: 
     sender.node().stall_counts().count(StallEvent::Begun);
     sender.state.stall();
     turn.end();
-    bound.enter(number, Waiter::Process(AnyRef::of(sender)), receiver);
+    bound.wait(place, Waiter::Process(AnyRef::of(sender)), receiver);
 }
 
 /// The processes that are stalled by one another, if `sender` is among those whom `receiver` waits for. Each says whom it waits
@@ -289,10 +265,10 @@ fn circle_of(sender: &Header, receiver: &Header) -> Option<Vec<AnyRef>> {
 pub(super) fn is_stalled_still(header: &Header) -> bool {
     // What else woke it is polled when it goes on.
     header.state.take_woken();
-    let look = |stalled: &Stall| (stalled.spot.owner.clone(), stalled.spot.number, stalled.since);
-    let Some((by, number, since)) = header.extra().stall.lock().as_deref().map(look) else { return false };
+    let look = |stalled: &Stall| (stalled.spot.owner.clone(), stalled.spot.place, stalled.since);
+    let Some((by, place, since)) = header.extra().stall.lock().as_deref().map(look) else { return false };
     if let Some(bound) = by.bound()
-        && !bound.has_room()
+        && !bound.quota.has_room()
         && !by.is_gone()
     {
         let waited = header.node().runtime().now().saturating_duration_since(since);
@@ -302,7 +278,7 @@ pub(super) fn is_stalled_still(header: &Header) -> bool {
             header.node().stall_counts().count(StallEvent::TooLong);
         } else {
             // It was woken for room that another took.
-            bound.enter(number, Waiter::Process(AnyRef::of(header)), &by);
+            bound.wait(place, Waiter::Process(AnyRef::of(header)), &by);
             return true;
         }
     }

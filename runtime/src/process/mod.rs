@@ -30,6 +30,7 @@ mod extra;
 mod header;
 mod me;
 mod placed;
+mod quota;
 mod receive;
 mod reference;
 mod run;

@@ -5,6 +5,7 @@ mod idle;
 mod lease;
 mod next;
 mod queue;
+mod quota;
 mod state;
 mod word;
 
