@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::clock::Moment;
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::{Activity, Awaited, Header, Owned};
+use crate::process::{Activity, Awaited, Header};
 use crate::signal::Target;
 
 /// What a process is doing.
@@ -26,14 +26,23 @@ pub enum Status {
     /// It has sent more than fits into a mailbox, and is not run until there is room: see
     /// [`Overflow::Suspend`](crate::Overflow::Suspend).
     Stalled,
-    /// It was asked to handle no messages. Only in what the process itself says; from outside it is
-    /// [`Waiting`](Self::Waiting) or [`Runnable`](Self::Runnable).
+    /// It was asked to handle no messages, whatever else it waits for.
     Suspended,
-    /// It has given back what memory it could, and waits for a message. Only in what the process itself says; from
-    /// outside it is [`Waiting`](Self::Waiting).
+    /// It has given back what memory it could, and waits for a message.
     Hibernating,
     /// It has ended.
     Ended,
+}
+
+impl Status {
+    /// What a process is doing of which this is known, if what it was asked to and has said itself are considered too.
+    pub(crate) fn of_resting(self, header: &Header) -> Self {
+        match self {
+            _ if header.is_suspended() => Self::Suspended,
+            Self::Waiting | Self::Awaiting if header.is_hibernating() => Self::Hibernating,
+            _ => self,
+        }
+    }
 }
 
 /// One process, at the moment it was looked at.
@@ -108,10 +117,10 @@ impl ProcessInfo {
             status: match header.activity() {
                 Activity::Ended | Activity::Gone => Status::Ended,
                 Activity::Running => Status::Running,
-                Activity::Resting if header.state.is_stalled() => Status::Stalled,
-                Activity::Resting if header.is_waiting() => Status::Waiting,
-                Activity::Resting if header.state.is_parked() => Status::Awaiting,
-                Activity::Resting => Status::Runnable,
+                Activity::Resting if header.state.is_stalled() => Status::Stalled.of_resting(header),
+                Activity::Resting if header.is_waiting() => Status::Waiting.of_resting(header),
+                Activity::Resting if header.state.is_parked() => Status::Awaiting.of_resting(header),
+                Activity::Resting => Status::Runnable.of_resting(header),
             },
             spawned: header.node().runtime().clock().instant_of(header.born()),
             activity: None,
@@ -150,15 +159,6 @@ impl ProcessInfo {
             }
         }
         info
-    }
-
-    /// Adds what only the process itself knows.
-    pub(crate) fn look_at(&mut self, owned: &Owned) {
-        if owned.suspended {
-            self.status = Status::Suspended;
-        } else if owned.hibernating {
-            self.status = Status::Hibernating;
-        }
     }
 }
 

@@ -437,8 +437,8 @@ impl Node {
 
     /// Asks `pid` to handle no messages until it is resumed. It comes to this request in its mailbox, behind the
     /// messages that wait there. From then on it still answers `process_info`, takes requests, and ends when it is told
-    /// to. That it is suspended only [`process_info`](Self::process_info) says, which may be answered before the request
-    /// is taken. A process that has ended is asked nothing.
+    /// to. [`process_info`](Self::process_info) may be answered before the request is taken. A process that has ended is asked
+    /// nothing.
     pub fn suspend(&self, pid: impl Into<Pid>) {
         self.request(pid.into(), Request::Suspend);
     }

@@ -571,8 +571,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
             }
             Request::Suspend | Request::Resume => {
                 let suspend = matches!(request, Request::Suspend);
-                // SAFETY: the caller's promise.
-                unsafe { self.header().owned() }.suspended = suspend;
+                self.header().set_suspended(suspend);
                 self.header().set_phase(if suspend { phase::SUSPENDED } else { phase::IDLE });
             }
         }

@@ -43,6 +43,8 @@ pub(crate) struct Extra {
     pub(super) high_water: AtomicU64,
     /// Which lints were told of it.
     pub(super) linted: AtomicU8,
+    /// [`SUSPENDED`], [`HIBERNATING`]. The owner writes it.
+    pub(super) rest: AtomicU8,
     /// Whose mailbox has no room for what it has sent.
     pub(super) stall: Mutex<Option<Box<Stall>>>,
     pub(super) reductions_high: AtomicU32,
@@ -54,6 +56,11 @@ pub(crate) struct Extra {
     pub(super) sent: AtomicU64,
     pub(super) owned: UnsafeCell<Owned>,
 }
+
+/// In `rest`: it was asked to handle no messages.
+pub(super) const SUSPENDED: u8 = 1;
+/// In `rest`: it has given back what it could, and waits.
+pub(super) const HIBERNATING: u8 = 2;
 
 /// The span of a process.
 pub(crate) struct Logged {
@@ -71,16 +78,12 @@ pub(crate) struct Owned {
     pub(crate) urgent: Option<Box<dyn Any + Send>>,
     /// What its code logs is logged within, once somebody listens.
     pub(crate) logged: Option<Box<Logged>>,
-    /// Whether it was asked to stay as it is.
-    pub(crate) suspended: bool,
     /// Why it is to end after the handler that it awaits, by way of `terminate`.
     pub(crate) stopping: Option<Ending>,
     /// What is still to be settled of its start.
     pub(crate) launching: Option<Box<Launching>>,
     /// Its end is reported by somebody else.
     pub(crate) quiet: bool,
-    /// It has given back what it could, and waits.
-    pub(crate) hibernating: bool,
     /// Who must still be told of its end.
     pub(super) farewell: Option<Box<Farewell>>,
     /// How much a straight-line process has taken from behind messages that stay, since the last sweep.

@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 
 use super::bound::{Bound, Excess, Spot, Stall};
 use super::cell::Class;
-use super::extra::{Extra, Owned};
+use super::extra::{Extra, HIBERNATING, Owned, SUSPENDED};
 use super::reference::Ready;
 use super::state::{Cause, State};
 use super::turn::{self, Turn};
@@ -468,10 +468,39 @@ impl Header {
         });
     }
 
+    /// Whether it was asked to handle no messages.
+    #[inline]
+    pub(crate) fn is_suspended(&self) -> bool {
+        self.rests(SUSPENDED)
+    }
+
+    /// For the owner.
+    pub(super) fn set_suspended(&self, suspended: bool) {
+        self.set_rest(SUSPENDED, suspended);
+    }
+
+    /// Whether it has given back what it could, and waits.
+    pub(crate) fn is_hibernating(&self) -> bool {
+        self.rests(HIBERNATING)
+    }
+
     /// For the process's own code.
     pub(crate) fn set_hibernating(&self, hibernating: bool) {
-        // SAFETY: `Me` has made sure that the process's own code runs here, so this thread is the owner.
-        unsafe { self.owned() }.hibernating = hibernating;
+        self.set_rest(HIBERNATING, hibernating);
+    }
+
+    #[inline]
+    fn rests(&self, bit: u8) -> bool {
+        self.extra_if_any().is_some_and(|extra| extra.rest.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    fn set_rest(&self, bit: u8, is_set: bool) {
+        let rest = &self.extra().rest;
+        if is_set {
+            rest.fetch_or(bit, Ordering::Relaxed);
+        } else {
+            rest.fetch_and(!bit, Ordering::Relaxed);
+        }
     }
 
     /// Asks the process to end after the handler that runs, by way of `terminate`. For its own code.

@@ -47,7 +47,6 @@ pub use alias::{Alias, AliasEnd, PriorityAlias};
 pub(crate) use bound::{Excess, Spot, StallCounts, StallEvent};
 pub(crate) use cell::{Awaited, Class, SendFailed};
 pub(crate) use control::Holds;
-pub(crate) use extra::Owned;
 pub(crate) use header::{Activity, Header};
 pub use me::Me;
 pub(crate) use me::{alias, me_at, monitor_as, unalias};

@@ -170,14 +170,8 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'
     if let Some(shelf) = header.bound().and_then(Bound::shelf::<M>) {
         shelf.look(|message| messages.push(B::describe(message).to_owned()));
     }
-    info.status = B::status(header, messages.len());
-    if header.state.is_stalled() {
-        info.status = Status::Stalled;
-    }
-    // SAFETY: as above.
-    if let Some(owned) = unsafe { header.owned_if_any() } {
-        info.look_at(owned);
-    }
+    let status = if header.state.is_stalled() { Status::Stalled } else { B::status(header, messages.len()) };
+    info.status = status.of_resting(header);
     (info.activity, info.since) = activity_of(header, B::activity(header));
     info.mailbox_len = messages.len();
     info.messages = messages;

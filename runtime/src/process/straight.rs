@@ -315,8 +315,8 @@ where
         }
         let header = self.process.cell.header();
         // SAFETY: the caller's promise, here and below.
-        let is_special =
-            unsafe { header.owned_if_any() }.is_some_and(|owned| owned.suspended || owned.urgent.is_some());
+        let has_urgent = || unsafe { header.owned_if_any() }.is_some_and(|owned| owned.urgent.is_some());
+        let is_special = header.is_suspended() || has_urgent();
         if is_special || *position != Position::HEAD {
             return First::Other;
         }
@@ -376,15 +376,13 @@ where
     ) -> Poll<Result<T, ReceiveError>> {
         let cell = &self.process.cell;
         let header = cell.header();
-        // SAFETY: the caller's promise, here and below.
-        let is_suspended = || unsafe { header.owned_if_any() }.is_some_and(|owned| owned.suspended);
         if std::mem::take(&mut self.is_new) {
-            // SAFETY: as above; the position is at the head, so that it need not be told.
+            // SAFETY: the caller's promise; the position is at the head, so that it need not be told.
             unsafe { cell.mailbox.trim(turn.memory(), || header.held(None)) };
         }
         loop {
             let wants = &mut self.wants;
-            if !is_suspended() {
+            if !header.is_suspended() {
                 let urgent = |message| match wants(Taken::Message(message)) {
                     Ok(found) => Ok(found),
                     Err(Taken::Message(message)) => Err(message),
@@ -407,7 +405,7 @@ where
             };
             // SAFETY: as above; the position was held in every call.
             let taken = unsafe {
-                if is_suspended() {
+                if header.is_suspended() {
                     cell.mailbox.take_request(position, turn.memory()).map(|request| (Err(request), false))
                 } else {
                     cell.mailbox.take(position, turn.memory(), look)
@@ -430,8 +428,7 @@ where
                 // It has no state that others know: whoever asks for it is told so.
                 Ok((Err(Request::Visit(visit)), _)) => visit.refuse(),
                 Ok((Err(request), _)) => {
-                    // SAFETY: as above.
-                    unsafe { header.owned() }.suspended = matches!(request, Request::Suspend);
+                    header.set_suspended(matches!(request, Request::Suspend));
                     // What was passed over while it was suspended is looked at again.
                     *position = Position::HEAD;
                 }

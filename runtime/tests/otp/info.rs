@@ -423,12 +423,12 @@ fn info_02_status_values() {
         // does not.
         node().suspend(&p);
         time::sleep(millis(1)).await;
-        assert_eq!(asked(p.pid()).await, Some(Status::Suspended));
+        assert_eq!((peeked(p.pid()), asked(p.pid()).await), (Some(Status::Suspended), Some(Status::Suspended)));
         act(&p, |_| ());
-        assert_eq!(asked(p.pid()).await, Some(Status::Suspended));
+        assert_eq!((peeked(p.pid()), asked(p.pid()).await), (Some(Status::Suspended), Some(Status::Suspended)));
         node().resume(&p);
         time::sleep(millis(1)).await;
-        assert_eq!(asked(p.pid()).await, Some(Status::Waiting));
+        assert_eq!((peeked(p.pid()), asked(p.pid()).await), (Some(Status::Waiting), Some(Status::Waiting)));
         // Awaiting: in its own code, but not for a message.
         let (_open, gate) = oneshot::channel::<()>();
         let awaiting = spawn_process(async move |_: Process<()>| Ok(gate.await?));
@@ -443,6 +443,7 @@ fn info_02_status_values() {
             Ok(me.receive().await?)
         });
         time::sleep(millis(1)).await;
+        assert_eq!(peeked(hibernating.pid()), Some(Status::Hibernating));
         assert_eq!(asked(hibernating.pid()).await, Some(Status::Hibernating));
         assert_eq!(asked(hibernating.pid()).await, Some(Status::Hibernating), "a question does not wake it");
         // Ending: none, when it is over, and never `Some(Ended)` for one who waited for it.
