@@ -35,9 +35,10 @@ pub struct CrashReport {
 }
 
 impl CrashReport {
-    /// The report of the process at `header`, which is about to end with `reason`, out of order.
+    /// The report of the process at `header`, which is about to end with `reason`, out of order, and leaves so many
+    /// messages.
     #[cold]
-    pub(crate) fn of(header: &Header, reason: &ExitReason) -> Self {
+    pub(crate) fn of(header: &Header, reason: &ExitReason, mailbox_len: usize) -> Self {
         let info = ProcessInfo::of(header);
         Self {
             pid: info.pid,
@@ -47,7 +48,7 @@ impl CrashReport {
             label: info.label,
             parent: info.parent,
             reason: reason.clone(),
-            mailbox_len: info.mailbox_len,
+            mailbox_len,
             reductions: info.reductions,
             links: info.links,
         }

@@ -36,6 +36,8 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
             me.receive().await?;
             me.set_label("fragile");
             tracing::info!("about to fall");
+            // Waits in the mailbox, and is no message.
+            node().resume(me.pid());
             panic!("boom");
         });
         node().register("victim", &victim)?;

@@ -166,14 +166,29 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'
     let mut info = ProcessInfo::of(header);
     let mut messages = Vec::new();
     // SAFETY: the caller's promise.
-    unsafe { local.mailbox.look(|message| messages.push(B::describe(message).to_owned())) };
-    if let Some(shelf) = header.bound().and_then(Bound::shelf::<M>) {
-        shelf.look(|message| messages.push(B::describe(message).to_owned()));
-    }
+    unsafe { see_messages(local, |message| messages.push(B::describe(message).to_owned())) };
     let status = if header.state.is_stalled() { Status::Stalled } else { B::status(header, messages.len()) };
     info.status = status.of_resting(header);
     (info.activity, info.since) = activity_of(header, B::activity(header));
     info.mailbox_len = messages.len();
     info.messages = messages;
     info
+}
+
+/// Shows all messages that the process has not taken, in the order in which it would.
+///
+/// # Safety
+/// The caller is the owner.
+pub(super) unsafe fn see_messages<M: Send + 'static>(local: InTurn<M>, mut see: impl FnMut(&M)) {
+    let header = local.header();
+    // SAFETY: the caller's promise.
+    unsafe {
+        if header.owned_if_any().is_some_and(|owned| owned.urgent.is_some()) {
+            urgent_messages::<M>(header).iter().for_each(&mut see);
+        }
+        local.mailbox.look(&mut see);
+    }
+    if let Some(shelf) = header.bound().and_then(Bound::shelf::<M>) {
+        shelf.look(see);
+    }
 }

@@ -53,7 +53,12 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     // SAFETY: the caller's promise.
     let (launching, quiet) =
         unsafe { header.owned_if_any() }.map_or((None, false), |owned| (owned.launching.take(), owned.quiet));
-    let report = if quiet || !reason.is_abnormal() { None } else { Some(CrashReport::of(header, reason)) };
+    let report = (!quiet && reason.is_abnormal()).then(|| {
+        let mut left = 0;
+        // SAFETY: the caller's promise.
+        unsafe { receive::see_messages(local, |_| left += 1) };
+        CrashReport::of(header, reason, left)
+    });
 
     // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether
     // the process has ended. Either it sees that, or what it tied is found here.
