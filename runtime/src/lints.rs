@@ -55,12 +55,15 @@ pub enum Lint {
     },
     /// It called itself. The call has failed: it would have waited for ever.
     SelfCall,
+    /// It has sent more than fitted into a mailbox whose owner waits for room in its mailbox, or for somebody who does, and so
+    /// on. They would all have waited for each other; so it was not suspended.
+    FullMailboxes {
+        /// What the processes are called that wait for one another: it is the first, and the last.
+        circle: Vec<String>,
+    },
 }
 
 impl Lint {
-    /// The bit of something that is told in the log alone: it was in a circle of processes that wait for each other.
-    pub(crate) const IN_CIRCLE: u8 = 1 << 4;
-
     /// A bit for each kind.
     pub(crate) fn bit(&self) -> u8 {
         match self {
@@ -68,6 +71,7 @@ impl Lint {
             Self::LongTurn { .. } => 1 << 1,
             Self::BlockedWorker { .. } => 1 << 2,
             Self::SelfCall => 1 << 3,
+            Self::FullMailboxes { .. } => 1 << 4,
             Self::NeverYields { .. } => 1 << 5,
         }
     }
@@ -142,6 +146,9 @@ impl fmt::Display for Lint {
                 )
             }
             Self::SelfCall => f.write_str("it called itself"),
+            Self::FullMailboxes { circle } => {
+                write!(f, "it would wait for room in a circle of full mailboxes, and goes on: {}", circle.join(" -> "))
+            }
         }
     }
 }

@@ -120,8 +120,8 @@ pub struct Stalls {
     pub begun: u64,
     /// They went on because there was no room for too long.
     pub too_long: u64,
-    /// They were not suspended, because they would have waited for each other. The log names all who were in the circle,
-    /// once for the process that closed it.
+    /// They were not suspended, because they would have waited for each other. A [lint](crate::Lint::FullMailboxes) names
+    /// all who were in the circle, once for the process that closed it.
     pub in_circles: u64,
 }
 

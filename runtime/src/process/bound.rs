@@ -225,15 +225,7 @@ pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: 
         *stalled = Some(Box::new(Stall { spot, since, timer }));
     }
     if let Some(circle) = circle_of(sender, receiver) {
-        // It would be found again with each message that the handler goes on to send.
-        if sender.is_untold(Lint::IN_CIRCLE) {
-            let circle: Vec<String> = circle.iter().map(|process| process.describe()).collect();
-            tracing::error!(
-                pid = %sender.pid(),
-                circle = circle.join(" -> "),
-                "processes wait for room in each other's mailboxes; the last of them goes on"
-            );
-        }
+        sender.lint(Lint::FullMailboxes { circle: circle.iter().map(|process| process.describe()).collect() });
         sender.node().stall_counts().count(StallEvent::InCircle);
         return release(sender);
     }

@@ -703,18 +703,13 @@ impl Header {
 
     /// Tells what is amiss with it, and is in the log otherwise. Returns whether it was not told before.
     pub(crate) fn tell_lint(&self, lint: &Lint) -> bool {
-        let is_new = self.is_untold(lint.bit());
+        let is_new = self.extra().linted.fetch_or(lint.bit(), Ordering::Relaxed) & lint.bit() == 0;
         if is_new {
             // On nobody's account: it may be the sender of a message that tells.
             let process = turn::uncharged(|| self.describe());
             self.node.tell_lint(LintEvent { pid: self.pid(), process, lint: lint.clone() });
         }
         is_new
-    }
-
-    /// Whether what this bit stands for was not told of it before; it counts as told from now on.
-    pub(super) fn is_untold(&self, bit: u8) -> bool {
-        self.extra().linted.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
     /// Many messages wait in its mailbox: notes how many. For whoever has sent one.

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use biotope_runtime::{
-    Actor, Address, Bounded, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Info, Options, Overflow,
-    Process, ReplyTo, Runtime, SendError, Status, TimerRef, blocking, node, options, process, spawn, spawn_process,
-    time,
+    Actor, Address, Bounded, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Info, Lint, LintEvent, Options,
+    Overflow, Process, ReplyTo, Runtime, SendError, Status, TimerRef, blocking, node, options, process, spawn,
+    spawn_process, time,
 };
 use biotope_testkit::{once, repetitions};
 use tokio::sync::{mpsc, oneshot};
@@ -173,6 +173,7 @@ fn who_is_stalled_goes_on_when_the_receiver_ends() {
 fn of_two_who_wait_for_each_other_one_goes_on() {
     everywhere("circle", || {
         observe(async move |_| {
+            let mut lints = node().lints();
             let (tell, mut told) = mpsc::unbounded_channel();
             let (to_first, for_first) = oneshot::channel::<Address<u32>>();
             let (to_second, for_second) = oneshot::channel::<Address<u32>>();
@@ -199,6 +200,10 @@ fn of_two_who_wait_for_each_other_one_goes_on() {
             assert_eq!(all, [0, 0, 1, 1]);
             assert!((1..=2).contains(&node().stalls().in_circles), "who closes the circle sees it");
             assert_eq!(node().stalls().too_long, 0, "neither waited until it was too long");
+            let LintEvent { process, lint, .. } = lints.next().await.expect("the node lives");
+            let Lint::FullMailboxes { circle } = lint else { panic!("{process}: {lint}") };
+            assert_eq!((circle.len(), &circle[0], &circle[2]), (3, &process, &process));
+            assert_ne!(circle[0], circle[1]);
             Ok(())
         })
     });
