@@ -288,7 +288,12 @@ const SLEEPS: [&str; 2] = ["thread::sleep", "tokio::time::sleep"];
 /// Where sleeping is what is tested: that tokio's timers work in processes, that a clock which stood still while all slept
 /// is looked at. And where it is what is measured: what happens while a thread sleeps, and what a million processes cost
 /// while nothing does.
-const SLEEPERS: [&str; 3] = ["runtime/tests/it/runtimes.rs", "runtime/tests/it/seen.rs", "benches/engine/pace.rs"];
+const SLEEPERS: [&str; 4] = [
+    "runtime/tests/it/runtimes.rs",
+    "runtime/tests/it/seen.rs",
+    "benches/engine/pace.rs",
+    "benches/peers/common/src/pace.rs",
+];
 
 #[test]
 fn nothing_is_unfinished_skipped_or_waited_for() {
@@ -501,7 +506,8 @@ impl Source {
     /// Whether it is part of a crate that users build, and no test.
     fn is_program(&self) -> bool {
         let is_test = self.path.ends_with("tests.rs") || self.path.split('/').any(|part| part == "tests");
-        let is_member = self.path.contains("src/") && !self.path.starts_with("xtask/");
+        let is_member =
+            self.path.contains("src/") && !["xtask/", "benches/"].iter().any(|other| self.path.starts_with(other));
         is_member && !is_test
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use biotope::prelude::*;
+use biotope::{Bounded, options, process};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
@@ -12,6 +13,9 @@ const SENDERS: u64 = 100;
 
 /// How many messages one of many senders sends before others have their turn.
 const BURST: u64 = 100;
+
+/// How many messages a bounded mailbox holds.
+const LIMIT: usize = 1_024;
 
 /// What is sent: 16 bytes.
 #[derive(Clone, Copy)]
@@ -68,6 +72,26 @@ pub(crate) async fn one_on_biotope(messages: u64) -> biotope::Result<f64> {
     Ok(nanos_each(start, messages))
 }
 
+/// The same into a mailbox that holds no more than [`LIMIT`]: the sender waits for room. In straight-line code.
+pub(crate) async fn one_bounded_on_biotope(messages: u64) -> biotope::Result<f64> {
+    let (reply, full) = oneshot::channel();
+    let start = Instant::now();
+    let bucket = process(async move |mut me: Process<Droplet>| {
+        let mut numbers = 0_u64;
+        for _ in 0..messages {
+            numbers = numbers.wrapping_add(me.receive().await?.number);
+        }
+        let _ = reply.send(numbers);
+        Ok(())
+    });
+    let bucket = spawn(options(bucket).mailbox(Bounded::to(LIMIT)));
+    for number in 0..messages {
+        bucket.cast_async(Droplet::new(number)).await?;
+    }
+    assert_eq!(full.await, Ok(sum_below(messages)));
+    Ok(nanos_each(start, messages))
+}
+
 pub(crate) async fn one_on_tokio(messages: u64) -> f64 {
     let (bucket, inbox) = mpsc::unbounded_channel();
     let (reply, full) = oneshot::channel();
@@ -75,6 +99,26 @@ pub(crate) async fn one_on_tokio(messages: u64) -> f64 {
     tokio::spawn(fill(inbox, messages, reply));
     for number in 0..messages {
         let _ = bucket.send(Droplet::new(number));
+    }
+    assert_eq!(full.await, Ok(sum_below(messages)));
+    nanos_each(start, messages)
+}
+
+/// The same through a channel that holds no more than [`LIMIT`].
+pub(crate) async fn one_bounded_on_tokio(messages: u64) -> f64 {
+    let (bucket, mut inbox) = mpsc::channel::<Droplet>(LIMIT);
+    let (reply, full) = oneshot::channel();
+    let start = Instant::now();
+    tokio::spawn(async move {
+        let mut numbers = 0_u64;
+        for _ in 0..messages {
+            let Some(drop) = inbox.recv().await else { return };
+            numbers = numbers.wrapping_add(drop.number);
+        }
+        let _ = reply.send(numbers);
+    });
+    for number in 0..messages {
+        let _ = bucket.send(Droplet::new(number)).await;
     }
     assert_eq!(full.await, Ok(sum_below(messages)));
     nanos_each(start, messages)

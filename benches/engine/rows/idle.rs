@@ -121,10 +121,39 @@ pub(crate) fn cpu_on_biotope(count: u64) -> Vec<f64> {
         all_started.await?;
         Ok(())
     });
+    vec![cpu_of_nothing()]
+}
+
+/// The same of tasks that wait for their channels.
+pub(crate) fn cpu_on_tokio(count: u64) -> Vec<f64> {
+    let all_started = install(&STARTED, count);
+    let runtime = tokio_runtime();
+    let task = runtime.spawn(async move {
+        let mut idlers = Vec::with_capacity(count as usize);
+        for number in 0..count {
+            let (idler, mut inbox) = mpsc::unbounded_channel::<()>();
+            idlers.push(idler);
+            tokio::spawn(async move {
+                count_at(&STARTED, number);
+                inbox.recv().await;
+            });
+        }
+        all_started.await.expect("all start");
+        idlers
+    });
+    let idlers = runtime.block_on(task).expect("it does not panic");
+    let figure = cpu_of_nothing();
+    drop(idlers);
+    std::mem::forget(runtime);
+    vec![figure]
+}
+
+/// Milliseconds of the processor's time in a second, while nothing is done.
+fn cpu_of_nothing() -> f64 {
     let (start, before) = (Instant::now(), cpu::time());
     pace::sleep(WINDOW);
     let (used, window) = (cpu::time() - before, start.elapsed());
-    vec![used.as_secs_f64() * 1_000.0 / window.as_secs_f64()]
+    used.as_secs_f64() * 1_000.0 / window.as_secs_f64()
 }
 
 fn each(before: u64, after: u64, count: u64) -> f64 {

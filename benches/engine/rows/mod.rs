@@ -45,6 +45,9 @@ pub(crate) fn all() -> Vec<Row> {
     vec![
         Row::new("ping_pong", "ns per round trip", (1_000_000, 200_000), |n| biotope(n, ping_pong::on_biotope))
             .against(|n| tokio(n, ping_pong::on_tokio)),
+        Row::new("ping_pong_straight", "ns per round trip", (1_000_000, 200_000), |n| {
+            biotope(n, ping_pong::straight_on_biotope)
+        }),
         Row::new("crowd", "ns per round trip", (1_000_000, 200_000), crowd::on_biotope)
             .against(crowd::on_tokio)
             .at_most(3),
@@ -52,12 +55,22 @@ pub(crate) fn all() -> Vec<Row> {
             .against(|n| tokio(n, ask::on_tokio)),
         Row::new("one_to_one", "ns per message", (4_000_000, 1_000_000), |n| biotope(n, flood::one_on_biotope))
             .against(|n| tokio(n, flood::one_on_tokio)),
+        Row::new("one_to_one_bounded", "ns per message", (4_000_000, 1_000_000), |n| {
+            biotope(n, flood::one_bounded_on_biotope)
+        })
+        .against(|n| tokio(n, flood::one_bounded_on_tokio)),
         Row::new("fan_in", "ns per message", (3_000_000, 1_000_000), |n| biotope(n, flood::many_on_biotope))
             .against(|n| tokio(n, flood::many_on_tokio)),
         Row::new("ring_1", "ns per hop", (2_000_000, 400_000), |n| biotope(n, |n| ring::on_biotope(1, n)))
             .against(|n| tokio(n, |n| ring::on_tokio(1, n))),
         Row::new("ring_100", "ns per hop", (4_000_000, 1_000_000), |n| biotope(n, |n| ring::on_biotope(100, n)))
             .against(|n| tokio(n, |n| ring::on_tokio(100, n))),
+        Row::new("ring_1_straight", "ns per hop", (2_000_000, 400_000), |n| {
+            biotope(n, |n| ring::straight_on_biotope(1, n))
+        }),
+        Row::new("ring_100_straight", "ns per hop", (4_000_000, 1_000_000), |n| {
+            biotope(n, |n| ring::straight_on_biotope(100, n))
+        }),
         Row::new("big", "ns per message", (2_000_000, 800_000), |n| biotope(n, big::on_biotope))
             .against(|n| tokio(n, big::on_tokio)),
         Row::new("chameneos", "ns per meeting", (500_000, 100_000), |n| biotope(n, chameneos::on_biotope))
@@ -68,6 +81,7 @@ pub(crate) fn all() -> Vec<Row> {
             .against(|n| tokio(n, spawning::latency_on_tokio)),
         Row::new("spawn", "ns per process", (500_000, 100_000), |n| biotope(n, spawning::on_biotope))
             .against(|n| tokio(n, spawning::on_tokio)),
+        Row::new("spawn_straight", "ns per process", (500_000, 100_000), |n| biotope(n, spawning::straight_on_biotope)),
         Row::new("monitors", "ns per watcher", (100_000, 50_000), |n| biotope(n, watching::monitors_on_biotope))
             .against(|n| tokio(n, watching::on_tokio)),
         Row::new("monitors_bare", "ns per watcher", (100_000, 50_000), |n| biotope(n, watching::monitors_on_biotope))
@@ -77,7 +91,9 @@ pub(crate) fn all() -> Vec<Row> {
             .against(idle::bytes_on_tokio)
             .figures(&["idle_bytes", "idle_bytes_used", "idle_bytes_rested"])
             .at_most(3),
-        Row::new("idle_cpu", "CPU ms per second", (1_000_000, 200_000), idle::cpu_on_biotope).at_most(3),
+        Row::new("idle_cpu", "CPU ms per second", (1_000_000, 200_000), idle::cpu_on_biotope)
+            .against(idle::cpu_on_tokio)
+            .at_most(3),
         Row::new("allocs", "per million", (500_000, 100_000), allocations::on_biotope).figures(&[
             "allocs_cast",
             "allocs_call",

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use biotope::prelude::*;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::host::{LONG, nanos_each};
 
@@ -57,6 +57,28 @@ pub(crate) async fn on_biotope(rounds: u64) -> biotope::Result<f64> {
     let start = Instant::now();
     ping.play(pong, rounds).timeout(LONG).await?;
     Ok(nanos_each(start, rounds))
+}
+
+/// The same in straight-line code.
+pub(crate) async fn straight_on_biotope(rounds: u64) -> biotope::Result<f64> {
+    let (sender, figure) = oneshot::channel();
+    spawn_process(async move |mut me: Process<()>| {
+        let ping = me.address();
+        let pong = spawn_process(async move |mut me: Process<()>| {
+            loop {
+                me.receive().await?;
+                ping.cast(());
+            }
+        });
+        let start = Instant::now();
+        for _ in 0..rounds {
+            pong.cast(());
+            me.receive().await?;
+        }
+        let _ = sender.send(nanos_each(start, rounds));
+        Ok(())
+    });
+    Ok(figure.await?)
 }
 
 pub(crate) async fn on_tokio(rounds: u64) -> f64 {

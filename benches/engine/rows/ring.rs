@@ -58,6 +58,46 @@ pub(crate) async fn on_biotope(tokens: u64, hops: u64) -> biotope::Result<f64> {
     Ok(nanos_each(start, hops_each * tokens))
 }
 
+/// The same in straight-line code.
+pub(crate) async fn straight_on_biotope(tokens: u64, hops: u64) -> biotope::Result<f64> {
+    let hops_each = hops / tokens;
+    let mut ring = Vec::new();
+    let mut followed = Vec::new();
+    for _ in 0..PLACES {
+        let (follow, next) = oneshot::channel::<Address<Token<oneshot::Sender<()>>>>();
+        followed.push(follow);
+        ring.push(spawn_process(async move |mut me: Process<Token<oneshot::Sender<()>>>| {
+            let next = next.await?;
+            loop {
+                let Token { hops_left, home } = me.receive().await?;
+                match hops_left {
+                    0 => {
+                        let _ = home.send(());
+                    }
+                    _ => next.cast(Token { hops_left: hops_left - 1, home }),
+                }
+            }
+        }));
+    }
+    for (follow, next) in followed.into_iter().zip(ring.iter().cycle().skip(1)) {
+        let _ = follow.send(next.clone());
+    }
+
+    let start = Instant::now();
+    let from = ring.iter().step_by(PLACES / tokens as usize);
+    let tokens_home: Vec<_> = from
+        .map(|place| {
+            let (home, at_home) = oneshot::channel();
+            place.cast(Token { hops_left: hops_each, home });
+            at_home
+        })
+        .collect();
+    for home in tokens_home {
+        home.await?;
+    }
+    Ok(nanos_each(start, hops_each * tokens))
+}
+
 pub(crate) async fn on_tokio(tokens: u64, hops: u64) -> f64 {
     let hops_each = hops / tokens;
     let (ring, inboxes): (Vec<_>, Vec<_>) =

@@ -40,6 +40,23 @@ pub(crate) async fn on_biotope(count: u64) -> biotope::Result<f64> {
     Ok(nanos_each(start, count))
 }
 
+/// The same in straight-line code.
+pub(crate) async fn straight_on_biotope(count: u64) -> biotope::Result<f64> {
+    let (lives, all_ended) = Countdown::from(count);
+    let start = Instant::now();
+    for number in 0..count {
+        let life = Life(lives.batch(number));
+        let mayfly = spawn_process(async move |mut me: Process<()>| {
+            let _life = life;
+            me.receive().await?;
+            Ok(())
+        });
+        mayfly.cast(());
+    }
+    all_ended.await?;
+    Ok(nanos_each(start, count))
+}
+
 pub(crate) async fn on_tokio(count: u64) -> f64 {
     let (lives, all_ended) = Countdown::from(count);
     let start = Instant::now();

@@ -137,7 +137,10 @@ impl Bound {
 
     /// There were so many messages at once.
     pub(crate) fn note_length(&self, messages: u64) {
-        self.high_water.fetch_max(messages, Ordering::Relaxed);
+        // Most are not more than there ever were, and to read costs next to nothing.
+        if messages > self.high_water.load(Ordering::Relaxed) {
+            self.high_water.fetch_max(messages, Ordering::Relaxed);
+        }
     }
 
     /// Counts one more message, if it may come in.
