@@ -1,0 +1,139 @@
+//! The names of a node's processes, and who is reached by one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Node;
+use crate::RegisterError;
+use crate::address::ActorRef;
+use crate::dead_letters::DeadLetter;
+use crate::exit::ExitReason;
+use crate::gateway::Remote;
+use crate::names::{NameTaken, NotRegistered};
+use crate::pid::Pid;
+use crate::process::Process;
+
+impl Node {
+    /// Registers the process `pid` of this node under `name`. Its end frees the name.
+    ///
+    /// # Errors
+    /// [`RegisterError`]; nothing has changed.
+    pub fn register(&self, name: impl Into<Arc<str>>, pid: impl Into<Pid>) -> Result<(), RegisterError> {
+        let pid = pid.into();
+        let process = self.process(pid).ok_or(RegisterError::NoProc)?;
+        let name = name.into();
+        let mut control = process.extra().control.lock();
+        // The end of a process takes this lock before it frees the name: it finds this one, or has been
+        // found by now.
+        if process.has_ended() {
+            return Err(RegisterError::NoProc);
+        }
+        if let Some(has) = &control.name {
+            return Err(RegisterError::HasName(has.to_string()));
+        }
+        self.0.names.insert(&name, pid).map_err(|NameTaken { holder }| RegisterError::Taken(holder))?;
+        control.name = Some(name);
+        Ok(())
+    }
+
+    /// Frees `name`.
+    ///
+    /// # Errors
+    /// [`NotRegistered`] if no process has it.
+    pub fn unregister(&self, name: &str) -> Result<(), NotRegistered> {
+        let process = self.whereis(name).and_then(|pid| self.process(pid)).ok_or(NotRegistered)?;
+        let mut control = process.extra().control.lock();
+        if !self.0.names.remove(name, process.pid()) {
+            return Err(NotRegistered);
+        }
+        control.name = None;
+        Ok(())
+    }
+
+    /// Sends `message` to the process that is registered as `name` on this node.
+    ///
+    /// # Errors
+    /// [`NoSuchName`] hands the message back, if no process that takes such messages has the name.
+    pub fn send_to<M: Send + 'static>(&self, name: &str, message: M) -> Result<(), NoSuchName<M>> {
+        match self.whereis(name).and_then(|pid| self.local::<M>(pid)) {
+            Some(address) => {
+                address.cast(message);
+                Ok(())
+            }
+            None => Err(NoSuchName(message)),
+        }
+    }
+
+    /// Sends `message` to the process that is registered as `name` on the node `node`, which may be this
+    /// one. Whether there is one is known there only: if not, it is a dead letter.
+    pub fn send_to_on<A: Remote>(&self, node: &str, name: &str, message: A::Msg)
+    where
+        A::Msg: Send,
+    {
+        if node == self.name() {
+            if self.send_to(name, message).is_err() {
+                self.count_dead_letter(DeadLetter::NoProc);
+            }
+            return;
+        }
+        let found = match self.0.gateway.get() {
+            Some(gateway) => gateway.whereis(node, name),
+            None => return self.count_dead_letter(DeadLetter::NoConnection),
+        };
+        let here = self.clone();
+        self.spawn_process(async move |_: Process<()>| {
+            match found.await.ok().flatten().and_then(|pid| ActorRef::<A>::at(&here, pid)) {
+                Some(reference) => reference.address().cast(message),
+                None => here.count_dead_letter(DeadLetter::NoProc),
+            }
+            Ok(())
+        });
+    }
+
+    /// The process that is registered as `name` on this node.
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.0.names.get(name)
+    }
+
+    /// All registered names of this node.
+    pub fn registered(&self) -> Vec<Arc<str>> {
+        self.0.names.all()
+    }
+
+    /// The process that is registered as `name` on this node, if it takes the messages of an `A`.
+    pub fn lookup<A: crate::Actor>(&self, name: &str) -> Option<ActorRef<A>> {
+        self.whereis(name).and_then(|pid| self.local(pid)).map(ActorRef::new)
+    }
+
+    /// The process that is registered as `name` on the node `node`. That it is an `A` is known there
+    /// only: messages that it does not take are dead letters of its node.
+    ///
+    /// # Errors
+    /// [`ExitReason::NoConnection`] if the node is not connected.
+    pub async fn lookup_on<A: Remote>(&self, node: &str, name: &str) -> Result<Option<ActorRef<A>>, ExitReason> {
+        if node == self.name() {
+            return Ok(self.lookup(name));
+        }
+        let gateway = self.0.gateway.get().ok_or(ExitReason::NoConnection)?;
+        let found = gateway.whereis(node, name).await?;
+        Ok(found.and_then(|pid| ActorRef::at(self, pid)))
+    }
+
+    pub(crate) fn register_as(&self, name: &Arc<str>, pid: Pid) -> Result<(), NameTaken> {
+        let Some(process) = self.process(pid) else { return Ok(()) };
+        self.0.names.insert(name, pid)?;
+        process.extra().control.lock().name = Some(name.clone());
+        Ok(())
+    }
+}
+
+/// No process that takes such messages has the name; the message is handed back.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no process that takes such messages is registered under this name")]
+pub struct NoSuchName<M>(pub M);
+
+impl<M> fmt::Debug for NoSuchName<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

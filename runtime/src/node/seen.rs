@@ -1,0 +1,227 @@
+//! What can be seen of a node: its processes, what they do, what it counts, and what is amiss.
+
+use super::Node;
+use crate::ambient;
+use crate::call;
+use crate::dead_letters::{DeadLetter, DeadLetterEvents};
+use crate::inspect::ProcessInfo;
+use crate::lints::{LintEvent, LintEvents, Lints};
+use crate::mailbox::Notice;
+use crate::pid::Pid;
+use crate::process::{StallCounts, StallEvent};
+use crate::report::CrashReport;
+use crate::stats::NodeStats;
+use crate::sync::Ordering;
+use crate::trace::{TraceEvent, TraceFeed, Traced, Traces};
+
+/// How often processes of a node were suspended because they sent more than fitted into a mailbox, which lists call
+/// [`Stalled`](crate::Status::Stalled).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stalls {
+    /// They were suspended.
+    pub begun: u64,
+    /// They went on because there was no room for too long.
+    pub too_long: u64,
+    /// They were not suspended, because they would have waited for each other. A [lint](crate::Lint::FullMailboxes) names
+    /// all who were in the circle, once for the process that closed it.
+    pub in_circles: u64,
+}
+
+impl Node {
+    /// All processes, as they are at this moment, seen from outside.
+    pub fn processes(&self) -> Vec<ProcessInfo> {
+        self.0.table.all().iter().map(|process| ProcessInfo::of(process)).collect()
+    }
+
+    /// One process, as it is at this moment, seen from outside.
+    pub fn peek(&self, pid: impl Into<Pid>) -> Option<ProcessInfo> {
+        self.living(pid.into()).map(|process| ProcessInfo::of(&process))
+    }
+
+    /// What a process says of itself, after it has received all that the caller sent it before. It answers
+    /// between two handlers, and also while it awaits something. `None` if there is no such process on this
+    /// node.
+    pub async fn process_info(&self, pid: impl Into<Pid>) -> Option<ProcessInfo> {
+        let asked = {
+            let process = self.process(pid.into())?;
+            if ambient::is_current(process.pid()) {
+                // It cannot answer while it asks.
+                return Some(ProcessInfo::of(&process));
+            }
+            let (asked, reply) = call::place();
+            process.push_notice(Notice::Inspect(reply)).ok()?;
+            asked
+        };
+        asked.await.ok()
+    }
+
+    /// Counts the messages that each process of this node takes and sends, from now on or no more; they are in
+    /// [`ProcessInfo::counts`]. A process that runs now counts what it sends from its next turn on. Each process that is
+    /// counted takes about 500 bytes more until it ends, as one with a name, a link or a monitor does anyway.
+    pub fn statistics(&self, on: bool) {
+        self.0.counting.store(on.into(), Ordering::SeqCst);
+        for process in self.0.table.all() {
+            process.count_messages(on);
+        }
+    }
+
+    /// Counts the messages of one process. Returns whether there is one.
+    pub fn statistics_of(&self, pid: impl Into<Pid>, on: bool) -> bool {
+        self.living(pid.into()).map(|process| process.count_messages(on)).is_some()
+    }
+
+    /// Lets a process of this node tell what it does, from now on or no more, to whoever has [`traces`](Self::traces).
+    /// A process that runs now tells what it sends from its next turn on. Returns whether there is such a process.
+    pub fn trace(&self, pid: impl Into<Pid>, on: bool) -> bool {
+        self.living(pid.into()).map(|process| process.set_traced(on)).is_some()
+    }
+
+    /// What traced processes of this node do, from now on: see [`trace`](Self::trace).
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::Traced;
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let mut traces = node().traces();
+    ///     let seen = spawn_process(async |mut me: Process<u8>| {
+    ///         me.receive().await?;
+    ///         Ok(())
+    ///     });
+    ///     node().trace(&seen, true);
+    ///     seen.cast(7);
+    ///     let event = traces.next().await.expect("nothing is lost");
+    ///     assert_eq!((event.pid, event.what), (seen.pid(), Traced::Received("u8")));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn traces(&self) -> TraceFeed {
+        self.0.traces.get_or_init(Traces::new).subscribe()
+    }
+
+    /// What the node has done so far. It looks at each slot of the process table that was ever used: a few
+    /// milliseconds for a million.
+    pub fn stats(&self) -> NodeStats {
+        let tally = self.0.table.tally();
+        NodeStats {
+            processes: tally.alive,
+            spawned: tally.ended + tally.alive as u64,
+            ended: tally.ended,
+            crashed: self.0.crashed.load(Ordering::Relaxed),
+            dead_letters: self.dead_letters(),
+        }
+    }
+
+    /// How many messages were not handled, by reason.
+    pub fn dead_letters(&self) -> Vec<(DeadLetter, u64)> {
+        self.0.dead_letters.all()
+    }
+
+    /// How many messages were not handled for the reason `why`.
+    pub fn dead_letters_of(&self, why: DeadLetter) -> u64 {
+        self.0.dead_letters.of(why)
+    }
+
+    /// Tells of messages that are not handled from now on, one event for each reason and second: a flood is one event.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::{DeadLetter, node};
+    ///
+    /// # #[biotope::main]
+    /// # async fn main() -> biotope::Result<()> {
+    /// let mut events = node().subscribe_dead_letters();
+    /// let ended = spawn_process(async |_: Process<()>| Ok(()));
+    /// node().ended(ended.pid()).await;
+    /// ended.cast(());
+    /// let event = events.next().await;
+    /// assert_eq!((event.why, event.count, event.to), (DeadLetter::NoProc, 1, Some(ended.pid())));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn subscribe_dead_letters(&self) -> DeadLetterEvents {
+        self.0.dead_letters.subscribe(self.runtime())
+    }
+
+    /// Tells what is amiss with processes from now on, once for each process and kind. All of it is in the log too.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::{Lint, node};
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Selfish;
+    ///
+    /// #[handlers]
+    /// impl Selfish {
+    ///     async fn ask(&mut self, cx: &mut Context<Self>) -> bool {
+    ///         cx.myself().ask().await == Err(CallFailed::SelfCall)
+    ///     }
+    /// }
+    ///
+    /// # #[biotope::main]
+    /// # async fn main() -> biotope::Result<()> {
+    /// let mut lints = node().lints();
+    /// let selfish = spawn(Selfish);
+    /// assert!(selfish.ask().await?);
+    /// let event = lints.next().await.expect("the node lives");
+    /// assert_eq!((event.pid, event.lint), (selfish.pid(), Lint::SelfCall));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn lints(&self) -> LintEvents {
+        self.0.lints.get_or_init(Lints::default).subscribe()
+    }
+
+    /// How often processes were suspended because of a full mailbox.
+    pub fn stalls(&self) -> Stalls {
+        let of = |what| self.0.stalls.of(what);
+        Stalls { begun: of(StallEvent::Begun), too_long: of(StallEvent::TooLong), in_circles: of(StallEvent::InCircle) }
+    }
+}
+
+impl Node {
+    pub(crate) fn tell_lint(&self, event: LintEvent) {
+        if let Some(lints) = self.0.lints.get() {
+            lints.tell(event);
+        }
+    }
+
+    /// A traced process tells what it does.
+    #[cold]
+    pub(crate) fn tell_trace(&self, pid: Pid, what: Traced) {
+        if let Some(traces) = self.0.traces.get() {
+            traces.tell(TraceEvent { at: self.runtime().now(), pid, what });
+        }
+    }
+
+    /// Whether the messages of new processes are counted.
+    #[inline]
+    pub(crate) fn is_counting(&self) -> bool {
+        self.0.counting.load(Ordering::SeqCst) != 0
+    }
+
+    pub(crate) fn report_crash(&self, report: &CrashReport) {
+        self.0.crashed.fetch_add(1, Ordering::Relaxed);
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(node = self.name(), pid = %report.pid, name = report.name.as_deref(), "{report}");
+        } else {
+            // A program that has set no subscriber must still see its crashes, as it sees panics.
+            eprintln!("{report}");
+        }
+    }
+
+    /// Counts a message for `to` that was not handled.
+    pub(crate) fn count_dead_letter_to(&self, why: DeadLetter, to: Pid) {
+        self.0.dead_letters.count(why, Some(to));
+    }
+
+    pub(crate) fn stall_counts(&self) -> &StallCounts {
+        &self.0.stalls
+    }
+}
