@@ -1,0 +1,134 @@
+//! Ping-pong between random pairs out of very many live actors: hardly any of them is in a cache.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use peer::countdown::{Batch, Countdown};
+use peer::measure::nanos_each;
+use ractor::{Actor, ActorRef};
+use tokio::sync::oneshot;
+
+use crate::host::{Handled, on_workers, spawn};
+
+/// So many balls are in the air, so that both workers have something to do.
+const BALLS: u64 = 64;
+const SEED: u64 = 0x2545_F491_4F6C_DD1D;
+
+/// The same pairs in each run.
+struct Random(u64);
+
+impl Random {
+    /// One of `count` (xorshift).
+    fn below(&mut self, count: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        ((u128::from(self.0) * count as u128) >> 64) as usize
+    }
+}
+
+/// What goes to and fro, and then to the next pair.
+struct Ball {
+    crowd: Arc<[ActorRef<ToPlayer>]>,
+    random: Random,
+    server: usize,
+    left: u64,
+    over: &'static Batch,
+}
+
+impl Ball {
+    /// Who receives it.
+    fn other(&mut self) -> usize {
+        self.random.below(self.crowd.len())
+    }
+
+    /// It is back: whose turn it is now to serve it, if it goes on.
+    fn next(mut self) -> Option<Self> {
+        self.left -= 1;
+        self.server = self.other();
+        if self.left == 0 {
+            self.over.count();
+            return None;
+        }
+        Some(self)
+    }
+}
+
+/// The balls for so many round trips, and where to wait for their end.
+fn balls(crowd: &Arc<[ActorRef<ToPlayer>]>, rounds: u64) -> (Vec<Ball>, oneshot::Receiver<()>) {
+    let (countdown, over) = Countdown::from(BALLS);
+    let ball = |number| {
+        let mut random = Random(SEED + number);
+        let server = random.below(crowd.len());
+        Ball { crowd: Arc::clone(crowd), random, server, left: rounds / BALLS, over: countdown.batch(number) }
+    };
+    ((0..BALLS).map(ball).collect(), over)
+}
+
+enum ToPlayer {
+    Arrive(&'static Batch),
+    Serve(Ball),
+    Hit(Ball),
+    Back(Ball),
+}
+
+struct Player;
+
+impl Actor for Player {
+    type Msg = ToPlayer;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<ToPlayer>, (): ()) -> Handled {
+        Ok(())
+    }
+
+    async fn handle(&self, _: ActorRef<ToPlayer>, message: ToPlayer, (): &mut ()) -> Handled {
+        match message {
+            ToPlayer::Arrive(at) => at.count(),
+            ToPlayer::Serve(mut ball) => {
+                let (crowd, other) = (Arc::clone(&ball.crowd), ball.other());
+                crowd[other].cast(ToPlayer::Hit(ball))?;
+            }
+            ToPlayer::Hit(ball) => {
+                let crowd = Arc::clone(&ball.crowd);
+                crowd[ball.server].cast(ToPlayer::Back(ball))?;
+            }
+            ToPlayer::Back(ball) => {
+                let crowd = Arc::clone(&ball.crowd);
+                if let Some(ball) = ball.next() {
+                    crowd[ball.server].cast(ToPlayer::Serve(ball))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// With `count` actors, as many round trips.
+pub(crate) fn run(count: u64) -> Vec<f64> {
+    on_workers(async move {
+        let mut crowd = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            crowd.push(spawn(Player, ()).await);
+        }
+        let crowd: Arc<[ActorRef<ToPlayer>]> = crowd.into();
+        let (arrivals, all_there) = Countdown::from(count);
+        for (number, player) in crowd.iter().enumerate() {
+            player.cast(ToPlayer::Arrive(arrivals.batch(number as u64))).expect("the player lives");
+        }
+        all_there.await.expect("all are there");
+        play(&crowd, count / 10).await;
+        vec![play(&crowd, count).await]
+    })
+}
+
+async fn play(crowd: &Arc<[ActorRef<ToPlayer>]>, rounds: u64) -> f64 {
+    let (balls, over) = balls(crowd, rounds);
+    let start = Instant::now();
+    for ball in balls {
+        crowd[ball.server].cast(ToPlayer::Serve(ball)).expect("the player lives");
+    }
+    over.await.expect("every ball comes to its end");
+    nanos_each(start, rounds / BALLS * BALLS)
+}
