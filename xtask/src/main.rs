@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use bugs::Which;
 use sanitize::Sanitizer;
-use step::{Failure, Steps, cargo};
+use step::{Failure, Steps, cargo, cargo_in, root};
 
 const USAGE: &str = "\
 cargo xtask verify            what CI runs; changes no file
@@ -82,6 +82,13 @@ fn verify() -> Result<(), Failure> {
     steps.run(
         "clippy",
         cargo(["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"]),
+    )?;
+    // A workspace of its own, so that nothing of it burdens this one.
+    let peers = root().join("benches/peers");
+    steps.run("format of the peers' benches", cargo_in(&peers, ["fmt", "--all", "--check"]))?;
+    steps.run(
+        "clippy of the peers' benches",
+        cargo_in(&peers, ["clippy", "--locked", "--all-targets", "--", "--deny", "warnings"]),
     )?;
     // The command that the README names.
     steps.run("tests", cargo(["test", "--workspace"]))?;

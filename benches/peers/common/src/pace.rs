@@ -4,6 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Sleeps until `due`, on a thread that is no worker, or to block one on purpose.
+#[expect(clippy::disallowed_methods, reason = "that real time passes, and on which thread, is what is measured")]
 pub fn sleep_until(due: Instant) {
     thread::sleep(due.saturating_duration_since(Instant::now()));
 }
