@@ -3,7 +3,7 @@
 //! A shared machine's mood changes within seconds. So the contenders take turns within a workload, and what is compared was
 //! measured side by side.
 
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -41,19 +41,26 @@ pub(crate) fn run(workload: &Workload, contenders: &[Contender], quick: bool, fa
     let rounds = workload.rounds(quick);
     for round in 1..=rounds {
         for entry in entries.iter_mut().filter(|entry| !entry.has_failed) {
-            eprint!("\r\x1b[K{} {round}/{rounds} {} {}", workload.name, entry.contender.name, entry.form.name);
+            show_progress(&format!("{} {round}/{rounds} {} {}", workload.name, entry.contender.name, entry.form.name));
             if let Err(failure) = entry.run_one(workload.count(quick)) {
                 failures.push(format!("{} by {}: {failure}", entry.part.asked, entry.contender.name));
                 entry.has_failed = true;
             }
         }
     }
-    eprint!("\r\x1b[K");
+    show_progress("");
     let lines = |entry: Entry<'_>| {
         let (contender, form) = (entry.contender.name, entry.form.name.clone());
         entry.figures.into_iter().map(move |(metric, figures)| Line::new(contender, &form, metric, figures))
     };
     entries.into_iter().filter(|entry| !entry.has_failed).flat_map(lines).collect()
+}
+
+/// Replaces the line that shows how far it is, for people who look.
+fn show_progress(text: &str) {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\x1b[K{text}");
+    }
 }
 
 impl Entry<'_> {
