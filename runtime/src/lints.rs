@@ -64,6 +64,9 @@ pub enum Lint {
 }
 
 impl Lint {
+    /// The bit of [`FullMailboxes`](Self::FullMailboxes), for who looks before it makes one.
+    pub(crate) const FULL_MAILBOXES: u8 = 1 << 4;
+
     /// A bit for each kind.
     pub(crate) fn bit(&self) -> u8 {
         match self {
@@ -71,7 +74,7 @@ impl Lint {
             Self::LongTurn { .. } => 1 << 1,
             Self::BlockedWorker { .. } => 1 << 2,
             Self::SelfCall => 1 << 3,
-            Self::FullMailboxes { .. } => 1 << 4,
+            Self::FullMailboxes { .. } => Self::FULL_MAILBOXES,
             Self::NeverYields { .. } => 1 << 5,
         }
     }

@@ -35,10 +35,9 @@ pub struct CrashReport {
 }
 
 impl CrashReport {
-    /// The report of the process at `header`, which is about to end with `reason`, out of order, and leaves so many
-    /// messages.
+    /// The report of the process at `header`, which is about to end with `reason`, out of order.
     #[cold]
-    pub(crate) fn of(header: &Header, reason: &ExitReason, mailbox_len: usize) -> Self {
+    pub(crate) fn of(header: &Header, reason: &ExitReason) -> Self {
         let info = ProcessInfo::of(header);
         Self {
             pid: info.pid,
@@ -48,7 +47,7 @@ impl CrashReport {
             label: info.label,
             parent: info.parent,
             reason: reason.clone(),
-            mailbox_len,
+            mailbox_len: info.mailbox_len,
             reductions: info.reductions,
             links: info.links,
         }

@@ -36,8 +36,9 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
             me.receive().await?;
             me.set_label("fragile");
             tracing::info!("about to fall");
-            // Waits in the mailbox, and is no message.
+            // Waits in the mailbox, and is no message; by an alias comes one.
             node().resume(me.pid());
+            me.alias().cast(3);
             panic!("boom");
         });
         node().register("victim", &victim)?;
@@ -64,7 +65,7 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
     }
     assert_eq!(log.matches("crashed").count(), 1, "{log}");
     let report = &log[log.find("\"victim\"").unwrap()..];
-    for part in ["label       fragile", "panicked: boom", "logs.rs", "parent", "1 unhandled", "reductions  4"] {
+    for part in ["label       fragile", "panicked: boom", "logs.rs", "parent", "2 unhandled", "reductions  4"] {
         assert!(report.contains(part), "`{part}` is missing in: {report}");
     }
 }

@@ -12,7 +12,7 @@
 //! | `idle` | work that nobody is woken for |
 //! | `next` | a process lost or run twice between a worker and whoever takes over from it |
 //! | `lease` | a node that goes while a cell refers to it, or never |
-//! | `quota` | room that nobody is told of, also when who was told does not want it any more |
+//! | `quota` | room that nobody is told of, also when one that is told does not come |
 //! | `account` | memory that is taken from the account of the next process, or lost |
 #![cfg(test)]
 #![allow(dead_code, reason = "a model uses of a shipped file what it needs")]

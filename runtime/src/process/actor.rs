@@ -636,6 +636,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
     }
 
     unsafe fn begin_terminate(&self, reason: impl Into<Ending>) {
+        self.header().end_suspension();
         if !A::TERMINATES {
             self.turn.stop_process(reason.into());
             return self.header().set_phase(phase::TERMINATED);

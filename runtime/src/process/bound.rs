@@ -19,7 +19,7 @@ use super::header::Header;
 use super::quota::{Quota, Waiting};
 use super::reference::AnyRef;
 use super::state::Cause;
-use super::turn::Turn;
+use super::turn::{self, Turn};
 use crate::actor::{Bounded, Overflow};
 use crate::config::STALLED_AT_MOST;
 use crate::lints::Lint;
@@ -156,7 +156,7 @@ impl Bound {
         if before < limit { Admitted::Yes } else { Admitted::InExcess }
     }
 
-    /// One message less: who waits for room longest may go on.
+    /// One message less: whoever waits for room may go on.
     pub(crate) fn leave(&self) {
         self.quota.leave();
     }
@@ -181,8 +181,8 @@ impl Bound {
         Poll::Ready(if may_wait { Excess::Reserved } else { Excess::None })
     }
 
-    /// Lets `waiter` wait for room in the mailbox of `owner`, whose limit this is. If there is room by now, who waits longest
-    /// is woken, and looks again.
+    /// Lets `waiter` wait for room in the mailbox of `owner`, whose limit this is. If there is room by now, it is woken, and
+    /// looks again.
     fn wait(&self, place: u64, waiter: Waiter, owner: &Header) {
         self.quota.wait(place, waiter, || owner.is_gone());
     }
@@ -228,7 +228,12 @@ pub(super) fn stall(turn: &Turn<'_>, sender: &Header, receiver: &Header, bound: 
         *stalled = Some(Box::new(Stall { spot, since, timer }));
     }
     if let Some(circle) = circle_of(sender, receiver) {
-        sender.lint(Lint::FullMailboxes { circle: circle.iter().map(|process| process.describe()).collect() });
+        // It would be found again with each message that the handler goes on to send.
+        if !sender.is_told(Lint::FULL_MAILBOXES) {
+            // On nobody's account.
+            let circle = turn::uncharged(|| circle.iter().map(|process| process.describe()).collect());
+            sender.lint(Lint::FullMailboxes { circle });
+        }
         sender.node().stall_counts().count(StallEvent::InCircle);
         return release(sender);
     }

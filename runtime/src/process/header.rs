@@ -479,6 +479,13 @@ impl Header {
         self.set_rest(SUSPENDED, suspended);
     }
 
+    /// It ends in order: that it was asked to handle no messages counts no more. For the owner.
+    pub(super) fn end_suspension(&self) {
+        if self.is_suspended() {
+            self.set_suspended(false);
+        }
+    }
+
     /// Whether it has given back what it could, and waits.
     pub(crate) fn is_hibernating(&self) -> bool {
         self.rests(HIBERNATING)
@@ -699,6 +706,11 @@ impl Header {
             // Not within the span of whoever has sent it something.
             tracing::warn!(parent: None, node = self.node.name(), pid = %self.pid(), process = self.describe(), "{lint}");
         }
+    }
+
+    /// Whether what this bit stands for was told of it.
+    pub(super) fn is_told(&self, bit: u8) -> bool {
+        self.extra().linted.load(Ordering::Relaxed) & bit != 0
     }
 
     /// Tells what is amiss with it, and is in the log otherwise. Returns whether it was not told before.

@@ -12,7 +12,7 @@ use super::alias::{Alias, AliasEnd};
 use super::control::{Alias as AliasEntry, Entry, Holds, Monitor, Tag};
 use super::header::Header;
 use super::receive;
-use super::reference::CellRef;
+use super::reference::{AnyRef, CellRef};
 use super::turn;
 use crate::actor::Actor;
 use crate::address::{ActorRef, Address};
@@ -340,17 +340,24 @@ impl Me {
         lives
     }
 
-    /// Gives back what is not needed while nothing happens.
-    pub(crate) fn rest(&self) {
-        if self.is_here() {
-            self.header().extra().control.lock().shrink();
-            self.header().set_hibernating(true);
+    /// Gives back what is not needed while nothing happens, and hibernates until what this returns is dropped.
+    pub(crate) fn rest(&self) -> Resting {
+        let header = self.is_here().then(|| self.header());
+        if let Some(header) = header {
+            header.extra().control.lock().shrink();
+            header.set_hibernating(true);
         }
+        Resting(header.map(AnyRef::of))
     }
+}
 
-    pub(crate) fn wake_up(&self) {
-        if self.is_here() {
-            self.header().set_hibernating(false);
+/// A process hibernates, until this is dropped: also if whoever waits for its end gives up.
+pub(crate) struct Resting(Option<AnyRef>);
+
+impl Drop for Resting {
+    fn drop(&mut self) {
+        if let Some(process) = &self.0 {
+            process.set_hibernating(false);
         }
     }
 }

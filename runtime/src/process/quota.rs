@@ -1,14 +1,15 @@
 //! How many may be inside, how many are, and who waits until one leaves.
 //!
 //! ```text
-//!   admit ──▶ inside ──▶ leave, which wakes the first in the line
+//!   admit ──▶ inside ──▶ leave, which wakes all in the line
 //!     │ no                   ▲
-//!     ▼                      └─ who is woken admits itself, or finds that another was quicker and waits again in its old
-//!   wait: in the line           place, or gives its place up: that wakes the next, if there is room
+//!     ▼                      └─ who is woken admits itself, or finds that others were quicker and waits again in its old
+//!   wait: in the line           place, or is gone
 //! ```
 //!
-//! Nobody is let in by another. So who does not come, though it was woken, keeps nobody else out but the one that it was
-//! woken before; and that one is woken when it gives its place up.
+//! Why all, and not the first: nobody knows whether who is woken comes. Its task may poll something else first, or nothing
+//! at all for a while; its process may be stalled by a third mailbox. Whoever stands behind it would wait before a mailbox
+//! that has room, and the owner may be waiting for just that one.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ pub(super) struct Quota<W> {
     word: AtomicU64,
     /// The place in the line of the next who waits.
     next: AtomicU64,
-    /// By place: who came first is woken first.
+    /// By place: who came first looks first.
     line: Mutex<BTreeMap<u64, W>>,
 }
 
@@ -66,7 +67,7 @@ impl<W: Waiting> Quota<W> {
     }
 
     /// Lets `waiter` wait at `place`, instead of whoever waits there already. If there is room by now, or no reason to wait
-    /// any more, those who wait are woken.
+    /// any more, all who wait are woken.
     pub(super) fn wait(&self, place: u64, waiter: W, is_in_vain: impl FnOnce() -> bool) {
         let (before, word) = {
             let mut line = self.line.lock();
@@ -80,11 +81,10 @@ impl<W: Waiting> Quota<W> {
         }
     }
 
-    /// Whoever had this place does not wait any more. If it was woken for room, the next is.
+    /// Whoever had this place does not wait any more.
     pub(super) fn give_up(&self, place: u64) {
         let waiter = self.change(|line| line.remove(&place));
         drop(waiter);
-        self.offer(self.word.load(Ordering::Acquire));
     }
 
     /// All who wait look again.
@@ -92,13 +92,10 @@ impl<W: Waiting> Quota<W> {
         self.change(std::mem::take).into_values().for_each(W::wake);
     }
 
-    /// Wakes the first in the line, if there is room as `word` says.
+    /// Wakes all who wait, if there are any and there is room, as `word` says.
     fn offer(&self, word: u64) {
-        if word & AWAITED != 0
-            && word / ONE < self.limit
-            && let Some((_, first)) = self.change(BTreeMap::pop_first)
-        {
-            first.wake();
+        if word & AWAITED != 0 && word / ONE < self.limit {
+            self.wake_all();
         }
     }
 
@@ -129,29 +126,23 @@ mod tests {
         }
     }
 
-    /// A thousand wait for one place: each that leaves wakes one, and one that gives up without need wakes nobody.
+    /// Who does not come although it was woken keeps nobody else out.
     #[test]
-    fn room_for_one_wakes_one() {
-        let (quota, woken) = (Quota::new(1), Arc::new(AtomicUsize::new(0)));
+    fn room_wakes_all_who_wait_once_and_nobody_who_has_given_up() {
+        let (quota, woken) = (Quota::new(2), Arc::new(AtomicUsize::new(0)));
         let woken_so_far = || woken.load(Ordering::Relaxed);
-        assert_eq!(quota.admit(1), Some(0));
-        let places: Vec<u64> = (0..1_000).map(|_| quota.place()).collect();
+        assert_eq!((quota.admit(2), quota.admit(2), quota.admit(2)), (Some(0), Some(1), None));
+        let places: Vec<u64> = (0..10).map(|_| quota.place()).collect();
         for &place in &places {
-            assert_eq!(quota.admit(1), None);
             quota.wait(place, Bell(woken.clone()), || false);
         }
-        for (woken_before, &place) in places[..900].iter().enumerate() {
-            assert_eq!(woken_so_far(), woken_before);
-            quota.leave();
-            assert_eq!(woken_so_far(), woken_before + 1);
-            assert_eq!(quota.admit(1), Some(0));
-            quota.give_up(place);
-        }
-        quota.give_up(places[950]);
-        assert_eq!(woken_so_far(), 900);
-        quota.wake_all();
-        assert_eq!(woken_so_far(), 999);
+        quota.give_up(places[3]);
+        assert_eq!(woken_so_far(), 0);
         quota.leave();
-        assert_eq!(woken_so_far(), 999, "nobody waits any more");
+        assert_eq!(woken_so_far(), 9);
+        quota.leave();
+        assert_eq!(woken_so_far(), 9, "nobody waits any more");
+        quota.wait(places[0], Bell(woken.clone()), || false);
+        assert_eq!(woken_so_far(), 10, "there is room");
     }
 }

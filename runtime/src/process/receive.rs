@@ -179,7 +179,7 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'
 ///
 /// # Safety
 /// The caller is the owner.
-pub(super) unsafe fn see_messages<M: Send + 'static>(local: InTurn<M>, mut see: impl FnMut(&M)) {
+unsafe fn see_messages<M: Send + 'static>(local: InTurn<M>, mut see: impl FnMut(&M)) {
     let header = local.header();
     // SAFETY: the caller's promise.
     unsafe {

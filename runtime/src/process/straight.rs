@@ -165,7 +165,7 @@ impl<M: Send + 'static> Process<M> {
     /// # Errors
     /// [`ReceiveError::Stopped`].
     pub async fn hibernate(&mut self) -> Result<(), ReceiveError> {
-        self.rest();
+        let _resting = self.rest();
         self.give_back();
         let seen = AtomicBool::new(false);
         let mut receive = self.receive_taken::<(), _>(|taken| {
@@ -176,9 +176,7 @@ impl<M: Send + 'static> Process<M> {
             Poll::Pending if seen.load(Ordering::Relaxed) => Poll::Ready(Ok(())),
             polled => polled,
         });
-        let woken = woken.await;
-        self.wake_up();
-        woken
+        woken.await
     }
 
     /// Like [`monitor`](Me::monitor); the `Down` comes as the message that `tag` makes of it.
@@ -424,7 +422,10 @@ where
                     unsafe { self.process.tidy(turn, position) };
                     return Poll::Ready(Ok(found));
                 }
-                Ok((Err(Request::Stop(reason)), _)) => return Poll::Ready(Err(ReceiveError::Stopped(reason))),
+                Ok((Err(Request::Stop(reason)), _)) => {
+                    header.end_suspension();
+                    return Poll::Ready(Err(ReceiveError::Stopped(reason)));
+                }
                 // It has no state that others know: whoever asks for it is told so.
                 Ok((Err(Request::Visit(visit)), _)) => visit.refuse(),
                 Ok((Err(request), _)) => {

@@ -53,12 +53,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     // SAFETY: the caller's promise.
     let (launching, quiet) =
         unsafe { header.owned_if_any() }.map_or((None, false), |owned| (owned.launching.take(), owned.quiet));
-    let report = (!quiet && reason.is_abnormal()).then(|| {
-        let mut left = 0;
-        // SAFETY: the caller's promise.
-        unsafe { receive::see_messages(local, |_| left += 1) };
-        CrashReport::of(header, reason, left)
-    });
+    let mut report = (!quiet && reason.is_abnormal()).then(|| CrashReport::of(header, reason));
 
     // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether
     // the process has ended. Either it sees that, or what it tied is found here.
@@ -70,13 +65,17 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     // With the state go the replies that it owes: who waits for one learns of the end here.
     let mut unreceived = Vec::new();
     // SAFETY: the caller's promise.
-    ambient::ending(reason, || unsafe {
+    let undelivered = ambient::ending(reason, || unsafe {
         if catch_unwind(AssertUnwindSafe(|| B::end(body, local))).is_err() {
             tracing::error!(%pid, "the state of a process panicked while it was dropped");
         }
-        close(local, turn, &mut unreceived);
+        let undelivered = close(local, turn, &mut unreceived);
         header.forget_owned();
+        undelivered
     });
+    if let Some(report) = &mut report {
+        report.mailbox_len = undelivered;
+    }
     // A process whose pid names nobody has no state any more.
     if let Some(entry) = entry {
         node.table().remove(node, entry, turn);
@@ -220,11 +219,12 @@ fn release(header: &Header, control: &mut Control) {
     }
 }
 
-/// Closes the mailbox and drops what was left in it, but for signals, which are `unreceived`.
+/// Closes the mailbox and drops what was left in it, but for signals, which are `unreceived`. Returns how many messages
+/// there were.
 ///
 /// # Safety
 /// The caller is the owner, for the last time.
-unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived: &mut Vec<Signal>) {
+unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived: &mut Vec<Signal>) -> usize {
     let mut undelivered = 0;
     let mut left = |left| match left {
         Ok(message) => {
@@ -266,6 +266,7 @@ unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived
     for _ in 0..undelivered {
         header.node().count_dead_letter_to(DeadLetter::Stopped, header.pid());
     }
+    undelivered
 }
 
 /// Drops a value of the user's, whose drop may panic.

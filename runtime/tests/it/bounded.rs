@@ -733,3 +733,183 @@ fn what_one_sends_to_who_drops_the_oldest_stays_in_order() {
         once(Runtime::builder().workers(2), body).unwrap();
     }
 }
+
+/// `x` is full. `p` is stalled by `y`, and then, in the same poll, waits for room in `x`; `y` waits for that too, behind `p`. When
+/// `x` makes room, `y` must come in, although `p` was there before.
+#[test]
+fn who_waits_for_room_and_is_stalled_elsewhere_keeps_nobody_out() {
+    for seed in 0..repetitions(20) {
+        let body = observe(async move |_| {
+            let (go, gate) = oneshot::channel::<()>();
+            let (took, mut taken) = mpsc::unbounded_channel();
+            let x = spawn(
+                options(process(async move |mut me: Process<u32>| {
+                    let _ = gate.await;
+                    loop {
+                        let _ = took.send(me.receive().await?);
+                    }
+                }))
+                .mailbox(Bounded::to(1)),
+            );
+            x.cast(0);
+            let (go_y, gate_y) = oneshot::channel::<()>();
+            let x2 = x.clone();
+            let y = spawn(
+                options(process(async move |mut me: Process<u32>| {
+                    let _ = gate_y.await;
+                    let _ = x2.cast_async(10).await;
+                    loop {
+                        me.receive().await?;
+                    }
+                }))
+                .mailbox(Bounded::to(1)),
+            );
+            let (x3, y3) = (x.clone(), y.clone());
+            let p = spawn_process(async move |_: Process<()>| {
+                y3.cast(0);
+                y3.cast(1);
+                let _ = x3.cast_async(11).await;
+                Ok(())
+            });
+            while node().process_info(p.pid()).await.expect("lives").stalled_by.is_none() {
+                time::yield_now().await;
+            }
+            let _ = go_y.send(());
+            for _ in 0..20 {
+                time::yield_now().await;
+            }
+            let start = time::now();
+            let _ = go.send(());
+            for _ in 0..3 {
+                taken.recv().await;
+            }
+            assert_eq!((time::now() - start, node().stalls().too_long), (Duration::ZERO, 0));
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+/// A future that was woken and is neither polled nor dropped for an hour.
+#[test]
+fn who_was_woken_for_room_and_does_not_come_keeps_nobody_out() {
+    for seed in 0..repetitions(5) {
+        let body = observe(async move |_| {
+            let (go, gate) = oneshot::channel::<()>();
+            let (took, mut taken) = mpsc::unbounded_channel();
+            let x = spawn(
+                options(process(async move |mut me: Process<u32>| {
+                    let _ = gate.await;
+                    loop {
+                        let _ = took.send(me.receive().await?);
+                    }
+                }))
+                .mailbox(Bounded::to(1)),
+            );
+            x.cast(0);
+            let mut kept = std::pin::pin!(x.cast_async(1));
+            std::future::poll_fn(|cx| {
+                assert!(kept.as_mut().poll(cx).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+            let x2 = x.clone();
+            let (told, tells) = oneshot::channel();
+            spawn_process(async move |_: Process<()>| {
+                let _ = told.send(x2.cast_async(2).await.is_ok());
+                Ok(())
+            });
+            time::yield_now().await;
+            time::sleep(Duration::from_millis(1)).await;
+            let _ = go.send(());
+            assert_eq!(taken.recv().await, Some(0));
+            let sent = time::timeout(Duration::from_secs(3600), tells).await;
+            assert!(sent.is_ok(), "an hour before an empty mailbox: {:?}", node().process_info(x.pid()).await);
+            kept.await.ok();
+            Ok(())
+        });
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+/// Two hundred wait for room, each in one of the ways in which one can; some are killed, some have deadlines. All come in, no
+/// room is lost, and nobody waits until it is too long.
+async fn crowd_before(limit: usize, seed: u64) -> Result<(), biotope_runtime::Error> {
+    let (took, mut taken) = mpsc::unbounded_channel();
+    let x = spawn(
+        options(process(async move |mut me: Process<ReplyTo<u32>>| {
+            let mut n = 0;
+            loop {
+                let reply = me.receive().await?;
+                n += 1;
+                if n % 7 == 0 {
+                    time::sleep(Duration::from_micros(200)).await;
+                }
+                reply.send(n);
+                let _ = took.send(());
+            }
+        }))
+        .mailbox(Bounded::to(limit)),
+    );
+    let (done, mut is_done) = mpsc::unbounded_channel::<u32>();
+    let mut killed = Vec::new();
+    for n in 0..200_u32 {
+        let (x, done) = (x.clone(), done.clone());
+        let kind = (u64::from(n) * 7 + seed * 13) % 5;
+        let p = spawn_process(async move |_: Process<()>| {
+            for round in 0..8 {
+                match kind {
+                    0 => {
+                        x.cast(ReplyTo::from_fn(|_| ()));
+                        time::yield_now().await;
+                    }
+                    1 => x.cast_async(ReplyTo::from_fn(|_| ())).await.map_err(|_| ()).expect("it lives"),
+                    2 => {
+                        Call::new(&x, |reply| reply).timeout(Duration::from_secs(60)).await.expect("in time");
+                    }
+                    3 => {
+                        let _ = Call::new(&x, |reply| reply).timeout(Duration::from_micros(50 * round)).await;
+                    }
+                    _ => {
+                        x.cast(ReplyTo::from_fn(|_| ()));
+                        x.cast(ReplyTo::from_fn(|_| ()));
+                        x.cast_async(ReplyTo::from_fn(|_| ())).await.map_err(|_| ()).expect("it lives");
+                    }
+                }
+            }
+            let _ = done.send(n);
+            Ok(())
+        });
+        if n % 9 == 0 {
+            killed.push(p);
+        }
+    }
+    drop(done);
+    time::sleep(Duration::from_millis(1)).await;
+    for p in killed {
+        node().exit(&p, ExitReason::Kill);
+    }
+    let all = time::timeout(Duration::from_secs(40), async { while is_done.recv().await.is_some() {} }).await;
+    assert!(all.is_ok(), "limit {limit}, seed {seed}: {:?}", node().processes().len());
+    while let Ok(Some(())) = time::timeout(Duration::from_millis(20), taken.recv()).await {}
+    let info = node().process_info(x.pid()).await.expect("lives");
+    assert_eq!((info.mailbox_len, node().stalls().too_long), (0, 0), "{limit} {seed} {:?}", node().stalls());
+    for _ in 0..limit {
+        assert!(x.try_cast(ReplyTo::from_fn(|_| ())).is_ok(), "room was lost");
+    }
+    Ok(())
+}
+
+#[test]
+fn of_a_crowd_that_waits_in_all_ways_nobody_is_forgotten() {
+    for limit in [1, 2, 5] {
+        for seed in 0..repetitions(10) {
+            let body = observe(async move |_| crowd_before(limit, seed).await);
+            once(Runtime::builder().seeded(seed), body).unwrap();
+        }
+        for seed in 0..repetitions(3) {
+            let body = observe(async move |_| crowd_before(limit, seed).await);
+            once(Runtime::builder().workers(3), body).unwrap();
+        }
+    }
+}

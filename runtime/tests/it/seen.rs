@@ -9,6 +9,8 @@ use biotope_runtime::{
     Runtime, Status, Traced, TracesLost, VisitError, node, process, spawn, spawn_process, time,
 };
 
+use biotope_testkit::{once, repetitions};
+
 use crate::everywhere;
 
 // ---- in numbers
@@ -153,6 +155,56 @@ fn a_look_at_a_state_takes_its_turn_and_finds_a_suspended_one_too() {
         assert_eq!(till.with_state(|till| till.sold.clone()).await, Ok(vec![9, 3]));
         Ok(())
     });
+}
+
+#[test]
+fn a_hibernation_that_was_given_up_is_seen_no_more() {
+    for seed in 0..repetitions(20) {
+        let body = async {
+            let rested = spawn_process(async |mut me: Process<()>| {
+                let _ = time::timeout(Duration::from_millis(1), me.hibernate()).await;
+                std::future::pending::<()>().await;
+                Ok(())
+            });
+            time::sleep(Duration::from_millis(50)).await;
+            let seen = node().peek(&rested).expect("it lives").status;
+            let said = node().process_info(&rested).await.expect("it lives").status;
+            assert!(seen != Status::Hibernating && said != Status::Hibernating, "{seen:?} {said:?}");
+        };
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
+}
+
+#[test]
+fn who_was_suspended_and_ends_in_order_is_suspended_no_more() {
+    struct Slow;
+
+    impl Actor for Slow {
+        type Msg = u32;
+        type Client = Address<u32>;
+        const NAME: &'static str = "Slow";
+    }
+
+    impl Handle for Slow {
+        async fn handle(&mut self, _: u32, _: &mut Context<Self>) {}
+
+        async fn terminate(&mut self, _: &ExitReason, _: &mut Context<Self>) {
+            time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    for seed in 0..repetitions(20) {
+        let body = async {
+            let slow = spawn(Slow);
+            node().suspend(&slow);
+            slow.address().stop(ExitReason::Normal);
+            time::sleep(Duration::from_millis(50)).await;
+            let seen = node().peek(&slow).expect("it lives");
+            let said = node().process_info(&slow).await.expect("it lives");
+            assert_eq!((seen.status, said.status), (Status::Awaiting, Status::Awaiting), "{:?}", said.activity);
+        };
+        once(Runtime::builder().seeded(seed), body).unwrap();
+    }
 }
 
 /// What wakes a suspended process is seen to, and it waits again; it kept its worker for ever.

@@ -73,13 +73,14 @@ fn who_was_overtaken_comes_in_later() {
     });
 }
 
-/// One that is woken, and does not want the room any more, leaves it to the next.
+/// One that is woken, and does not come, keeps nobody out; nor does one that gives up.
 #[test]
-fn who_gives_up_lets_the_next_come_in() {
+fn who_does_not_come_keeps_nobody_out() {
     explore(2, || {
         let quota = full();
-        let place = quota.place();
-        quota.wait(place, Bell::new(), || false);
+        let (absent, gone) = (quota.place(), quota.place());
+        quota.wait(absent, Bell::new(), || false);
+        quota.wait(gone, Bell::new(), || false);
         let waits = {
             let quota = quota.clone();
             thread::spawn(move || come_in(&quota))
@@ -88,7 +89,7 @@ fn who_gives_up_lets_the_next_come_in() {
             let quota = quota.clone();
             thread::spawn(move || quota.leave())
         };
-        quota.give_up(place);
+        quota.give_up(gone);
         leaves.join().unwrap();
         waits.join().unwrap();
         assert!(!quota.has_room());
