@@ -15,7 +15,7 @@ const BEAT: Duration = Duration::from_millis(1);
 const BEATS_BETWEEN_BLOCKS: u64 = 1_000;
 
 /// A victim that has not handled all by so long after the last was sent is starved.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many always have a next message, whose handling burns time.
 pub const HOGS: usize = 100;

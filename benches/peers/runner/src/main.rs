@@ -100,11 +100,12 @@ fn measure(wanted: &Wanted) -> Outcome<bool> {
         let lines = rounds::run(workload, &contenders, wanted.quick, &mut failures);
         table::print_workload(workload, &lines);
         results.add(workload, &lines);
+        // After each, so that a run that is stopped leaves what it has.
+        if let Some(out) = &wanted.out {
+            fs::write(out, results.to_json()).map_err(|error| format!("{}: {error}", out.display()))?;
+        }
     }
     table::print_failures(&failures);
-    if let Some(out) = &wanted.out {
-        fs::write(out, results.to_json()).map_err(|error| format!("{}: {error}", out.display()))?;
-    }
     Ok(failures.is_empty())
 }
 

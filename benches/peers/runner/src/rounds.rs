@@ -24,6 +24,8 @@ struct Entry<'a> {
     /// For each metric that has a name.
     figures: Vec<(&'static str, Vec<f64>)>,
     has_failed: bool,
+    /// Whether its victim handled nothing: it would not in another round.
+    is_starved: bool,
 }
 
 /// All rounds of `workload`. What failed is added to `failures`, and not tried again.
@@ -34,13 +36,13 @@ pub(crate) fn run(workload: &Workload, contenders: &[Contender], quick: bool, fa
             entries.extend(contender.forms_of(part.asked).map(|form| {
                 let named = part.metrics.iter().copied().filter(|metric| !metric.is_empty());
                 let figures = named.map(|metric| (metric, Vec::new())).collect();
-                Entry { contender, form, part, figures, has_failed: false }
+                Entry { contender, form, part, figures, has_failed: false, is_starved: false }
             }));
         }
     }
     let rounds = workload.rounds(quick);
     for round in 1..=rounds {
-        for entry in entries.iter_mut().filter(|entry| !entry.has_failed) {
+        for entry in entries.iter_mut().filter(|entry| !entry.has_failed && !entry.is_starved) {
             show_progress(&format!("{} {round}/{rounds} {} {}", workload.name, entry.contender.name, entry.form.name));
             if let Err(failure) = entry.run_one(workload.count(quick)) {
                 failures.push(format!("{} by {}: {failure}", entry.part.asked, entry.contender.name));
@@ -70,6 +72,7 @@ impl Entry<'_> {
         if figures.len() < self.part.metrics.len() {
             return Err(format!("it said {said:?}"));
         }
+        self.is_starved = figures.iter().all(|figure| figure.is_infinite());
         let named = self.part.metrics.iter().zip(figures).filter(|(metric, _)| !metric.is_empty());
         for ((_, figures), (_, figure)) in self.figures.iter_mut().zip(named) {
             figures.push(figure);

@@ -53,8 +53,8 @@ pub(crate) fn all() -> Vec<Workload> {
         };
     }
     vec![
-        workload!("spawn", "process", (500_000, 100_000), &["ns"]),
-        workload!("spawn_latency", "process", (200_000, 50_000), &["ns"]),
+        workload!("spawn", "process", (500_000, 50_000), &["ns"]),
+        workload!("spawn_latency", "process", (200_000, 20_000), &["ns"]),
         workload!(
             "idle_bytes",
             "process",
@@ -62,16 +62,16 @@ pub(crate) fn all() -> Vec<Workload> {
             3,
             &[Part { asked: "idle_bytes", metrics: &["bytes"] }]
         ),
-        workload!("ping_pong", "round trip", (1_000_000, 200_000), &["ns"]),
-        workload!("crowd", "round trip", (1_000_000, 200_000), 3, &[Part { asked: "crowd", metrics: &["ns"] }]),
-        workload!("ask", "call", (1_000_000, 200_000), &["ns"]),
-        workload!("one_to_one", "message", (4_000_000, 1_000_000), &["ns"]),
-        workload!("fan_in", "message", (3_000_000, 1_000_000), &["ns"]),
-        workload!("ring_1", "hop", (2_000_000, 400_000), &["ns"]),
-        workload!("ring_100", "hop", (4_000_000, 1_000_000), &["ns"]),
+        workload!("ping_pong", "round trip", (1_000_000, 100_000), &["ns"]),
+        workload!("crowd", "round trip", (1_000_000, 100_000), 3, &[Part { asked: "crowd", metrics: &["ns"] }]),
+        workload!("ask", "call", (1_000_000, 100_000), &["ns"]),
+        workload!("one_to_one", "message", (4_000_000, 500_000), &["ns"]),
+        workload!("fan_in", "message", (3_000_000, 500_000), &["ns"]),
+        workload!("ring_1", "hop", (2_000_000, 200_000), &["ns"]),
+        workload!("ring_100", "hop", (4_000_000, 500_000), &["ns"]),
         workload!("big", "message", (2_000_000, 800_000), &["ns"]),
-        workload!("chameneos", "meeting", (500_000, 100_000), &["ns"]),
-        workload!("fork_join", "message", (4_000_000, 800_000), &["ns"]),
+        workload!("chameneos", "meeting", (500_000, 50_000), &["ns"]),
+        workload!("fork_join", "message", (4_000_000, 400_000), &["ns"]),
         workload!("monitors", "watcher", (100_000, 50_000), &["ns"]),
         workload!("links", "watcher", (100_000, 50_000), &["ns"]),
         workload!(
@@ -88,11 +88,11 @@ pub(crate) fn all() -> Vec<Workload> {
             3,
             &[Part { asked: "fair_1ms", metrics: LATENCY }, Part { asked: "fair_1ms_high", metrics: HIGH },]
         ),
-        workload!("blocked", "message", (10_000, 2_000), 3, &[Part { asked: "blocked", metrics: LATENCY }]),
+        workload!("blocked", "message", (10_000, 1_500), 3, &[Part { asked: "blocked", metrics: LATENCY }]),
         workload!(
             "idle_cpu",
             "second",
-            (1_000_000, 200_000),
+            (1_000_000, 50_000),
             3,
             &[Part { asked: "idle_cpu", metrics: &["cpu_ms_per_s"] }]
         ),
