@@ -15,7 +15,6 @@ pub(crate) fn run() -> ExitCode {
     match words[..] {
         [contest::CHILD, row, contender, count] => run_as_child(row, contender, count),
         ["--rows", contender] => list_rows(contender),
-        ["--version", contender] => print_version(contender),
         [rows::ECHO_CLIENTS, address, echoes] => run_as_clients(address, echoes),
         // `cargo test --benches` starts benches too, and does not mean it.
         _ if !words.contains(&"--bench") => ExitCode::SUCCESS,
@@ -55,22 +54,6 @@ fn list_rows(contender: &str) -> ExitCode {
         println!("{}", row.name);
     }
     ExitCode::SUCCESS
-}
-
-fn print_version(contender: &str) -> ExitCode {
-    match Contender::from_name(contender) {
-        Some(Contender::Biotope) => println!("biotope {}", env!("CARGO_PKG_VERSION")),
-        Some(Contender::Tokio) => println!("tokio {}", tokio_version()),
-        None => return ExitCode::from(2),
-    }
-    ExitCode::SUCCESS
-}
-
-/// As the lock file says it.
-fn tokio_version() -> &'static str {
-    let lock = include_str!("../../Cargo.lock");
-    let package = lock.split("[[package]]").find(|package| package.contains("name = \"tokio\"\n"));
-    package.and_then(|package| package.split("version = \"").nth(1)?.split('"').next()).unwrap_or("?")
 }
 
 /// The row that `word` names, or else those whose names begin with it: `ring` is `ring_1` and `ring_100`.

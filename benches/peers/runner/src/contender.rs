@@ -1,5 +1,6 @@
 //! Who does the work: a program, in which forms, at which version.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,8 +60,12 @@ impl Contender {
             let (asked, form) = other.map_or((row, usual), |&(.., asked, form)| (asked, form));
             Form { asked: asked.into(), name: form.into(), arguments: ["--child", row, name].map(Into::into).into() }
         };
-        let version = said(Command::new(engine).args(["--version", name]))?;
-        Ok(Self { name, version, program: engine.into(), forms: rows.lines().map(form).collect() })
+        Ok(Self {
+            name,
+            version: locked_version(name)?,
+            program: engine.into(),
+            forms: rows.lines().map(form).collect(),
+        })
     }
 
     fn of_program(name: &'static str, program: PathBuf) -> Outcome<Self> {
@@ -84,6 +89,17 @@ impl Contender {
         command.args(&form.arguments).arg(count.to_string());
         command
     }
+}
+
+/// At which version the project's lock file has a package.
+fn locked_version(package: &str) -> Outcome<String> {
+    let path = Path::new(PROJECT).join("Cargo.lock");
+    let lock = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{package}\"\n")));
+    let version = entry.and_then(|entry| entry.split("version = \"").nth(1)?.split('"').next());
+    version
+        .map(|version| format!("{package} {version}"))
+        .ok_or_else(|| format!("{package} is not in {}", path.display()))
 }
 
 /// Builds a bench of the project's and says where its program is.
