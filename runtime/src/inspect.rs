@@ -39,6 +39,7 @@ impl Status {
     pub(crate) fn of_resting(self, header: &Header) -> Self {
         match self {
             _ if header.is_suspended() => Self::Suspended,
+            _ if header.state.is_stalled() => Self::Stalled,
             Self::Waiting | Self::Awaiting if header.is_hibernating() => Self::Hibernating,
             _ => self,
         }
@@ -117,10 +118,7 @@ impl ProcessInfo {
             status: match header.activity() {
                 Activity::Ended | Activity::Gone => Status::Ended,
                 Activity::Running => Status::Running,
-                Activity::Resting if header.state.is_stalled() => Status::Stalled.of_resting(header),
-                Activity::Resting if header.is_waiting() => Status::Waiting.of_resting(header),
-                Activity::Resting if header.state.is_parked() => Status::Awaiting.of_resting(header),
-                Activity::Resting => Status::Runnable.of_resting(header),
+                Activity::Resting => waits_for(header).of_resting(header),
             },
             spawned: header.node().runtime().clock().instant_of(header.born()),
             activity: None,
@@ -159,6 +157,17 @@ impl ProcessInfo {
             }
         }
         info
+    }
+}
+
+/// What a process that no worker runs waits for, as far as its words tell.
+fn waits_for(header: &Header) -> Status {
+    if header.is_waiting() {
+        Status::Waiting
+    } else if header.state.is_parked() {
+        Status::Awaiting
+    } else {
+        Status::Runnable
     }
 }
 

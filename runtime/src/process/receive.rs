@@ -12,7 +12,7 @@ use super::reference::InTurn;
 use super::turn::Turn;
 use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
-use crate::inspect::{ProcessInfo, Status, activity_of};
+use crate::inspect::{ProcessInfo, activity_of};
 use crate::mailbox::{Becomes, Notice, Position, Special, Taken, Walked};
 use crate::signal::{MonitorRef, Request, Signal};
 
@@ -167,8 +167,7 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'
     let mut messages = Vec::new();
     // SAFETY: the caller's promise.
     unsafe { see_messages(local, |message| messages.push(B::describe(message).to_owned())) };
-    let status = if header.state.is_stalled() { Status::Stalled } else { B::status(header, messages.len()) };
-    info.status = status.of_resting(header);
+    info.status = B::status(header, messages.len()).of_resting(header);
     (info.activity, info.since) = activity_of(header, B::activity(header));
     info.mailbox_len = messages.len();
     info.messages = messages;

@@ -740,20 +740,10 @@ fn what_one_sends_to_who_drops_the_oldest_stays_in_order() {
 fn who_waits_for_room_and_is_stalled_elsewhere_keeps_nobody_out() {
     for seed in 0..repetitions(20) {
         let body = observe(async move |_| {
-            let (go, gate) = oneshot::channel::<()>();
-            let (took, mut taken) = mpsc::unbounded_channel();
-            let x = spawn(
-                options(process(async move |mut me: Process<u32>| {
-                    let _ = gate.await;
-                    loop {
-                        let _ = took.send(me.receive().await?);
-                    }
-                }))
-                .mailbox(Bounded::to(1)),
-            );
-            x.cast(0);
+            let x = gated(Bounded::to(1));
+            x.address.cast(0);
             let (go_y, gate_y) = oneshot::channel::<()>();
-            let x2 = x.clone();
+            let x2 = x.address.clone();
             let y = spawn(
                 options(process(async move |mut me: Process<u32>| {
                     let _ = gate_y.await;
@@ -764,25 +754,20 @@ fn who_waits_for_room_and_is_stalled_elsewhere_keeps_nobody_out() {
                 }))
                 .mailbox(Bounded::to(1)),
             );
-            let (x3, y3) = (x.clone(), y.clone());
+            let (x3, y3) = (x.address.clone(), y.clone());
             let p = spawn_process(async move |_: Process<()>| {
                 y3.cast(0);
                 y3.cast(1);
                 let _ = x3.cast_async(11).await;
                 Ok(())
             });
-            while node().process_info(p.pid()).await.expect("lives").stalled_by.is_none() {
-                time::yield_now().await;
-            }
+            assert_eq!(stalled(&p).await, Some(y.pid()));
             let _ = go_y.send(());
             for _ in 0..20 {
                 time::yield_now().await;
             }
             let start = time::now();
-            let _ = go.send(());
-            for _ in 0..3 {
-                taken.recv().await;
-            }
+            assert_eq!(x.takes(3).await.len(), 3);
             assert_eq!((time::now() - start, node().stalls().too_long), (Duration::ZERO, 0));
             Ok(())
         });
@@ -795,24 +780,10 @@ fn who_waits_for_room_and_is_stalled_elsewhere_keeps_nobody_out() {
 fn who_was_woken_for_room_and_does_not_come_keeps_nobody_out() {
     for seed in 0..repetitions(5) {
         let body = observe(async move |_| {
-            let (go, gate) = oneshot::channel::<()>();
-            let (took, mut taken) = mpsc::unbounded_channel();
-            let x = spawn(
-                options(process(async move |mut me: Process<u32>| {
-                    let _ = gate.await;
-                    loop {
-                        let _ = took.send(me.receive().await?);
-                    }
-                }))
-                .mailbox(Bounded::to(1)),
-            );
+            let Gated { address: x, go, mut taken } = gated(Bounded::to(1));
             x.cast(0);
             let mut kept = std::pin::pin!(x.cast_async(1));
-            std::future::poll_fn(|cx| {
-                assert!(kept.as_mut().poll(cx).is_pending());
-                std::task::Poll::Ready(())
-            })
-            .await;
+            assert!(poll_once(kept.as_mut()).await.is_none());
             let x2 = x.clone();
             let (told, tells) = oneshot::channel();
             spawn_process(async move |_: Process<()>| {

@@ -33,7 +33,7 @@ fn full() -> Arc<Quota<Bell>> {
 /// Comes in, however long it takes.
 fn come_in(quota: &Quota<Bell>) {
     let (place, bell) = (quota.place(), Bell::new());
-    while quota.admit(1).is_none() {
+    while quota.admit(quota.limit()).is_none() {
         quota.wait(place, bell.clone(), || false);
         bell.0.wait();
     }
@@ -106,14 +106,7 @@ fn each_that_leaves_lets_one_come_in() {
         let waiting: Vec<_> = (0..2)
             .map(|_| {
                 let quota = quota.clone();
-                thread::spawn(move || {
-                    let (place, bell) = (quota.place(), Bell::new());
-                    while quota.admit(2).is_none() {
-                        quota.wait(place, bell.clone(), || false);
-                        bell.0.wait();
-                    }
-                    quota.give_up(place);
-                })
+                thread::spawn(move || come_in(&quota))
             })
             .collect();
         quota.leave();
