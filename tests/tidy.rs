@@ -288,12 +288,7 @@ const SLEEPS: [&str; 2] = ["thread::sleep", "tokio::time::sleep"];
 /// Where sleeping is what is tested: that tokio's timers work in processes, that a clock which stood still while all slept
 /// is looked at. And where it is what is measured: what happens while a thread sleeps, and what a million processes cost
 /// while nothing does.
-const SLEEPERS: [&str; 4] = [
-    "runtime/tests/it/runtimes.rs",
-    "runtime/tests/it/seen.rs",
-    "benches/engine/pace.rs",
-    "benches/peers/common/src/pace.rs",
-];
+const SLEEPERS: [&str; 3] = ["runtime/tests/it/runtimes.rs", "runtime/tests/it/seen.rs", "benches/engine/pace.rs"];
 
 #[test]
 fn nothing_is_unfinished_skipped_or_waited_for() {

@@ -5,6 +5,8 @@
 //! cargo bench --bench accounting -- ping_pong ask ring
 //! ```
 
+#[path = "../engine/ball.rs"]
+mod ball;
 #[path = "../engine/contest.rs"]
 mod contest;
 #[path = "../engine/countdown.rs"]

@@ -11,6 +11,7 @@
 //!   contest   rounds, contenders in turn, each in an OS process of its own
 //!   table     median and range of what they said
 //!   host      two workers for each contender; warm-up; nanoseconds per unit
+//!   ball      what goes to and fro between random pairs
 //!   countdown how the end of many is awaited at little cost
 //!   counting  the allocator that counts
 //!   cpu       the processor's time that was used
@@ -21,6 +22,7 @@
 //! # Not here
 //! Judgement. A figure that is too high is not an error; a child that fails, or does not end, is.
 
+mod ball;
 mod contest;
 mod countdown;
 mod counting;

@@ -1,17 +1,12 @@
 //! What many actors cost that do nothing: memory, and the processor's time.
 
-use std::sync::OnceLock;
-
 use kameo::error::Infallible;
 use kameo::prelude::{Actor, ActorRef};
-use peer::countdown::Countdown;
+use peer::host::on_workers;
 use peer::measure::{bytes_each, idle_cpu, resident_bytes};
-use tokio::sync::oneshot;
+use peer::started;
 
-use crate::host::{on_workers, spawn_with};
-
-/// Where idlers count when they have started. Not in their state, which is to be a `u64` and nothing else.
-static STARTED: OnceLock<&'static Countdown> = OnceLock::new();
+use crate::host::spawn_with;
 
 struct Idler {
     _number: u64,
@@ -22,20 +17,14 @@ impl Actor for Idler {
     type Error = Infallible;
 
     async fn on_start(number: u64, _: ActorRef<Self>) -> Result<Self, Infallible> {
-        STARTED.get().expect("it is there before the idlers are").batch(number).count();
+        started::count(number);
         Ok(Self { _number: number })
     }
 }
 
-fn install(count: u64) -> oneshot::Receiver<()> {
-    let (countdown, all_started) = Countdown::from(count);
-    assert!(STARTED.set(countdown).is_ok(), "an OS process measures once");
-    all_started
-}
-
 /// After they have started.
 pub(crate) fn bytes(count: u64) -> Vec<f64> {
-    let all_started = install(count);
+    let all_started = started::expect(count);
     on_workers(async move {
         // The place for the references is resident before the look at the memory.
         let mut idlers: Vec<Option<ActorRef<Idler>>> = vec![None; count as usize];
@@ -50,7 +39,7 @@ pub(crate) fn bytes(count: u64) -> Vec<f64> {
 
 /// Milliseconds of the processor's time in a second in which nothing happens.
 pub(crate) fn cpu(count: u64) -> Vec<f64> {
-    let all_started = install(count);
+    let all_started = started::expect(count);
     // The references are kept, or the idlers would end.
     let _idlers = on_workers(async move {
         let idlers: Vec<ActorRef<Idler>> = (0..count).map(spawn_with).collect();

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use kameo::prelude::{Actor, ActorRef, Context, Message};
 use peer::beat::{BLOCKED, BLOCKERS, HOGS, Waits, beat};
+use peer::host::on_workers;
 use peer::pace;
 use tokio::task::yield_now;
 
-use crate::host::{on_workers, spawn, tell};
+use crate::host::{spawn, tell};
 
 /// What keeps the workers busy.
 #[derive(Clone, Copy)]

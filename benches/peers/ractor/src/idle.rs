@@ -1,16 +1,11 @@
 //! What many actors cost that do nothing: memory, and the processor's time.
 
-use std::sync::OnceLock;
-
-use peer::countdown::Countdown;
+use peer::host::on_workers;
 use peer::measure::{bytes_each, idle_cpu, resident_bytes};
+use peer::started;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::oneshot;
 
-use crate::host::{Handled, on_workers, spawn};
-
-/// Where idlers count when they have started. Not in their state, which is to be a `u64` and nothing else.
-static STARTED: OnceLock<&'static Countdown> = OnceLock::new();
+use crate::host::{Handled, spawn};
 
 struct Idler;
 
@@ -25,20 +20,14 @@ impl Actor for Idler {
     }
 
     async fn post_start(&self, _: ActorRef<()>, number: &mut u64) -> Handled {
-        STARTED.get().expect("it is there before the idlers are").batch(*number).count();
+        started::count(*number);
         Ok(())
     }
 }
 
-fn install(count: u64) -> oneshot::Receiver<()> {
-    let (countdown, all_started) = Countdown::from(count);
-    assert!(STARTED.set(countdown).is_ok(), "an OS process measures once");
-    all_started
-}
-
 /// After they have started.
 pub(crate) fn bytes(count: u64) -> Vec<f64> {
-    let all_started = install(count);
+    let all_started = started::expect(count);
     on_workers(async move {
         // The place for the references is resident before the look at the memory.
         let mut idlers: Vec<Option<ActorRef<()>>> = vec![None; count as usize];
@@ -53,7 +42,7 @@ pub(crate) fn bytes(count: u64) -> Vec<f64> {
 
 /// Milliseconds of the processor's time in a second in which nothing happens.
 pub(crate) fn cpu(count: u64) -> Vec<f64> {
-    let all_started = install(count);
+    let all_started = started::expect(count);
     on_workers(async move {
         for number in 0..count {
             spawn(Idler, number).await;

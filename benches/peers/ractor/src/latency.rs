@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use peer::beat::{BLOCKED, BLOCKERS, HOGS, Waits, beat};
+use peer::host::on_workers;
 use peer::pace;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::task::yield_now;
 
-use crate::host::{Handled, on_workers, spawn};
+use crate::host::{Handled, spawn};
 
 /// What keeps the workers busy.
 #[derive(Clone, Copy)]

@@ -21,8 +21,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use peer::Form;
+use peer::host::measured;
 
-use host::measured;
 use latency::Crowd;
 
 /// As it is pinned in the workspace.
