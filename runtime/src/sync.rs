@@ -5,6 +5,9 @@ pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::thread::yield_now as yield_thread;
 
+/// How often a processor pauses to let others go first: less than a microsecond. Models pause once.
+pub(crate) const BACK_OFF: u32 = 50;
+
 /// A cell whose contents are reached by pointer, in the form that loom's has.
 #[repr(transparent)]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);

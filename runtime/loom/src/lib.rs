@@ -26,6 +26,8 @@ mod sync {
     };
     pub(crate) use loom::thread::yield_now as yield_thread;
 
+    pub(crate) const BACK_OFF: u32 = 1;
+
     /// loom's lock, in the form that the runtime's has.
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 

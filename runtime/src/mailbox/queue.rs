@@ -40,7 +40,9 @@ use std::ptr::{self, NonNull};
 
 use crate::config::NOTED_MAILBOX;
 use crate::memory::{Memory, prefetch};
-use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence, spin_loop, yield_thread};
+use crate::sync::{
+    AtomicPtr, AtomicU8, AtomicU32, AtomicU64, BACK_OFF, Ordering, UnsafeCell, fence, spin_loop, yield_thread,
+};
 
 /// The owner has looked at everything and is to be scheduled by whoever pushes next.
 const WAITING: u64 = 1;
@@ -412,7 +414,7 @@ impl<T> Queue<T> {
                     }
                     Err(CLOSED) => return Self::refused(),
                     Err(now) => {
-                        word = now;
+                        word = self.back_off(now);
                         continue;
                     }
                 }
@@ -429,7 +431,7 @@ impl<T> Queue<T> {
                 // the place has been marked as written, and used up.
                 Ok(_) => unsafe { Block::write(newest, large, place, kind, write) },
                 Err(now) => {
-                    word = now;
+                    word = self.back_off(now);
                     continue;
                 }
             }
@@ -440,6 +442,18 @@ impl<T> Queue<T> {
             WAITING => Pushed::Schedule,
             _ => Pushed::Wake,
         }
+    }
+
+    /// Somebody else has changed the word, to `now`. If it was another sender, that one goes first, for as long as it needs
+    /// for some dozens: to hand a line from core to core for each value costs several times as much as to push it.
+    #[cold]
+    fn back_off(&self, now: u64) -> u64 {
+        // The owner, which waits for this.
+        if now & WAITING != 0 {
+            return now;
+        }
+        (0..BACK_OFF).for_each(|_| spin_loop());
+        self.word.load(Ordering::Relaxed)
     }
 
     /// Whoever is refused sees what the owner did before it closed the queue.

@@ -318,9 +318,9 @@ impl<M: Send + 'static> Local<M> {
     #[inline]
     pub(crate) unsafe fn push(&self, message: *const M, excess: Excess) -> Result<(), SendFailed> {
         let header = &self.header;
-        // What is looked at is on the line of the mailbox's word, which will be written. If another sends too, it comes over
-        // once for both.
-        prefetch_for_writing(header.ready_ptr().cast());
+        // What is looked at first is on the line that will be written, as a rule. If another sends too, it comes over once for
+        // both.
+        prefetch_for_writing(NonNull::from(&self.mailbox).cast());
         if header.is_bounded() {
             // SAFETY: the caller's promise.
             return unsafe { self.push_bounded(message, excess) };
