@@ -299,8 +299,8 @@ impl Gallery {
 fn sizes_are_listed_with_what_makes_them_large() {
     let listing = "\
 Gallery: 416 bytes for a process, of which most is the future of compare
-  header                         56
-  mailbox                        24
+  header                         60
+  mailbox                        20
   state                          24
   future of handle              304
   alignment                       0

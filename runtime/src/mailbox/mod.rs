@@ -25,19 +25,17 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::sync::Arc;
 
 use parcel::{Emptied, Parcel};
-pub(crate) use queue::{Held, Position, Pushed, Walked};
+pub(crate) use queue::{Back, Before, Front, Held, Position, Pushed, Walked};
 use queue::{Kind, Look, Queue, Visit};
 pub(crate) use shelf::{Shelf, Shelved};
 
 use crate::ReplyTo;
-use crate::clock::Stamp;
 use crate::inspect::ProcessInfo;
 use crate::memory::{Memory, relocate};
 use crate::signal::{Info, Request, Signal};
 
 /// The intake of one process.
-#[repr(transparent)]
-pub(crate) struct Mailbox<M>(Queue<Place<M>>);
+pub(crate) struct Mailbox<'a, M>(Queue<'a, Place<M>>);
 
 /// What is in a place: its kind says which.
 union Place<M> {
@@ -157,21 +155,15 @@ pub(crate) enum Becomes<M> {
     Taken(Taken<M>),
 }
 
-impl<M> Mailbox<M> {
-    /// An empty mailbox whose owner is not waiting, and was born then: that is kept here, where there is room for it.
-    pub(crate) fn new(born: Stamp) -> Self {
-        Self(Queue::new(born.0))
-    }
-
-    /// When its owner was born.
-    pub(crate) fn born(&self) -> Stamp {
-        Stamp(self.0.tag())
-    }
-
-    /// Asks for the memory of what came last.
+impl<'a, M> Mailbox<'a, M> {
+    /// The mailbox that has these parts.
+    ///
+    /// # Safety
+    /// They are the parts of one mailbox, and its messages are of this type.
     #[inline]
-    pub(crate) fn prefetch(&self) {
-        self.0.prefetch();
+    pub(crate) unsafe fn of(back: &'a Back, front: &'a Front, before: &'a Before) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { Queue::of(back, front, before) })
     }
 
     /// Puts the message at `message` at the back. It is moved to its place and not before: a message that
@@ -206,20 +198,10 @@ impl<M> Mailbox<M> {
     pub(crate) fn bytes(&self) -> usize {
         self.0.bytes()
     }
-
-    /// Whether the owner waits for the next push.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.0.is_waiting()
-    }
-
-    /// Refuses messages from now on, but not what else there is.
-    pub(crate) fn drain(&self) {
-        self.0.drain();
-    }
 }
 
 /// For the owner alone: each of these methods asks that nobody else calls one of them meanwhile.
-impl<M> Mailbox<M> {
+impl<M> Mailbox<'_, M> {
     /// Takes the first.
     ///
     /// # Safety

@@ -84,21 +84,69 @@ impl Kind {
     pub(crate) const APART: Self = Self(5);
 }
 
-#[repr(C)]
-pub(crate) struct Queue<T> {
-    word: AtomicU64,
-    head: AtomicU64,
-    /// How many places the blocks have that come before the newest, for [`len`](Self::len).
-    before: AtomicU32,
-    /// A number of its owner's, for whom these four bytes would be nothing: without it they were left free.
-    tag: u32,
-    values: PhantomData<T>,
+/// Where values are put: the word.
+pub(crate) struct Back(AtomicU64);
+
+/// Where they are taken: the head.
+pub(crate) struct Front(AtomicU64);
+
+/// How many places the blocks have that come before the newest, for [`len`](Queue::len).
+pub(crate) struct Before(AtomicU32);
+
+/// A queue, by its parts. These lie apart from each other, so that those who send and the owner, who takes, do not take a
+/// cache line from each other for each value.
+pub(crate) struct Queue<'q, T> {
+    word: &'q AtomicU64,
+    head: &'q AtomicU64,
+    before: &'q AtomicU32,
+    values: PhantomData<*mut T>,
 }
 
 // SAFETY: values go from the sender's thread to the owner's; the queue is shared by design.
-unsafe impl<T: Send> Send for Queue<T> {}
+unsafe impl<T: Send> Send for Queue<'_, T> {}
 // SAFETY: as above; nobody but the owner sees a value by reference.
-unsafe impl<T: Send> Sync for Queue<T> {}
+unsafe impl<T: Send> Sync for Queue<'_, T> {}
+
+impl Back {
+    /// Of an empty queue whose owner is not waiting.
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Asks for the newest block, which of a short queue is the oldest too.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        if let Some(newest) = NonNull::new(block::<()>(self.0.load(Ordering::Relaxed))) {
+            prefetch(newest.cast());
+        }
+    }
+
+    /// Whether the owner has said that it waits.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & WAITING != 0
+    }
+
+    /// From now on, values of the ordinary kind are refused.
+    pub(crate) fn drain(&self) {
+        let _ = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| (word != CLOSED).then_some(word | DRAINING));
+    }
+}
+
+impl Front {
+    /// Of an empty queue.
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+}
+
+impl Before {
+    /// Of an empty queue.
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+}
 
 /// What a push brought about.
 #[must_use = "an owner that waits stays idle unless the sender schedules it"]
@@ -356,23 +404,14 @@ fn pack<T>(block: *mut Block<T>, count: usize, flags: u64) -> u64 {
     block.expose_provenance() as u64 | (count as u64) << COUNT_SHIFT | flags
 }
 
-impl<T> Queue<T> {
-    /// An empty queue whose owner is not waiting, and that keeps `tag` for it.
-    pub(crate) fn new(tag: u32) -> Self {
-        Self { word: AtomicU64::new(0), head: AtomicU64::new(0), before: AtomicU32::new(0), tag, values: PhantomData }
-    }
-
-    /// What it was made with.
-    pub(crate) fn tag(&self) -> u32 {
-        self.tag
-    }
-
-    /// Asks for the newest block, which of a short queue is the oldest too.
+impl<'q, T> Queue<'q, T> {
+    /// The queue that has these parts.
+    ///
+    /// # Safety
+    /// They are the parts of one queue, and its values are of this type.
     #[inline]
-    pub(crate) fn prefetch(&self) {
-        if let Some(newest) = NonNull::new(block::<T>(self.word.load(Ordering::Relaxed))) {
-            prefetch(newest.cast());
-        }
+    pub(crate) unsafe fn of(back: &'q Back, front: &'q Front, before: &'q Before) -> Self {
+        Self { word: &back.0, head: &front.0, before: &before.0, values: PhantomData }
     }
 
     /// Puts `value` at the back.
@@ -527,21 +566,10 @@ impl<T> Queue<T> {
         large * Block::<T>::LARGE_SHAPE.layout.size() + first + Block::<T>::shape_of(word & LARGE != 0).layout.size()
     }
 
-    /// Whether the owner has said that it waits.
-    pub(crate) fn is_waiting(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & WAITING != 0
-    }
-
-    /// From now on, values of the ordinary kind are refused.
-    pub(crate) fn drain(&self) {
-        let _ = self
-            .word
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| (word != CLOSED).then_some(word | DRAINING));
-    }
 }
 
 /// For the owner alone.
-impl<T> Queue<T> {
+impl<T> Queue<'_, T> {
     /// Finds the first value that is not used up, unless it is urgent. A position that is `held` goes back
     /// to the head if its block is given back.
     ///

@@ -3,6 +3,7 @@
 use std::alloc::{Layout, alloc, dealloc};
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::queue::{FEW, Held, Kind, Look, Position, Pushed, Queue, Visit, Walked};
+use super::queue::{Back, Before, FEW, Front, Held, Kind, Look, Position, Pushed, Queue, Visit, Walked};
 use crate::config::NOTED_MAILBOX;
 use crate::memory::Memory;
 
@@ -147,9 +148,28 @@ enum Waits {
     ToBeWoken,
 }
 
+/// A queue that is in one piece.
+struct Whole<T> {
+    back: Back,
+    front: Front,
+    before: Before,
+    values: PhantomData<T>,
+}
+
+impl<T> Whole<T> {
+    fn new() -> Self {
+        Self { back: Back::new(), front: Front::new(), before: Before::new(), values: PhantomData }
+    }
+
+    fn queue(&self) -> Queue<'_, T> {
+        // SAFETY: nobody else gets hold of the parts.
+        unsafe { Queue::of(&self.back, &self.front, &self.before) }
+    }
+}
+
 /// The queue and the list side by side.
 struct Both<const SIZE: usize> {
-    queue: Queue<Value<SIZE>>,
+    whole: Whole<Value<SIZE>>,
     memory: Kept,
     held: [Position; 2],
     alive: Arc<()>,
@@ -167,7 +187,7 @@ struct Both<const SIZE: usize> {
 impl<const SIZE: usize> Both<SIZE> {
     fn new() -> Self {
         Self {
-            queue: Queue::new(7),
+            whole: Whole::new(),
             memory: Kept::default(),
             held: [Position::HEAD; 2],
             alive: Arc::new(()),
@@ -189,10 +209,10 @@ impl<const SIZE: usize> Both<SIZE> {
     }
 
     fn check(&self) {
-        let (list, queue) = (self.list.len(), self.queue.len());
+        let (list, queue) = (self.list.len(), self.whole.queue().len());
         assert!(list <= queue && queue <= list + self.used_up, "{list} wait, and {queue} are said to");
         assert_eq!(Arc::strong_count(&self.alive), 1 + list, "each value lives as long as it waits");
-        assert_eq!(self.queue.is_waiting(), self.waits != Waits::No);
+        assert_eq!(self.whole.back.is_waiting(), self.waits != Waits::No);
         self.memory.assert_untouched();
     }
 
@@ -200,7 +220,7 @@ impl<const SIZE: usize> Both<SIZE> {
         match op {
             Op::Push(kind, count) => (0..count).for_each(|_| self.push(kind)),
             Op::Drain => {
-                self.queue.drain();
+                self.whole.back.drain();
                 self.is_draining = true;
             }
             // From here on, the owner's: it is none while it waits to be scheduled.
@@ -211,12 +231,12 @@ impl<const SIZE: usize> Both<SIZE> {
             Op::Trim => {
                 let held = self.held.as_mut_ptr();
                 // SAFETY: this is the owner, and all that is held is told; and so everywhere below.
-                unsafe { self.queue.trim(&self.memory, || all(held)) };
+                unsafe { self.whole.queue().trim(&self.memory, || all(held)) };
             }
             Op::Sweep => {
                 let held = self.held.as_mut_ptr();
                 // SAFETY: see above.
-                unsafe { self.queue.sweep(&self.memory, &mut all(held)) };
+                unsafe { self.whole.queue().sweep(&self.memory, &mut all(held)) };
                 // All but the first and the last have something in them.
                 assert!(self.memory.pieces() <= self.list.len() + 2);
             }
@@ -228,7 +248,7 @@ impl<const SIZE: usize> Both<SIZE> {
     fn push(&mut self, kind: Kind) {
         let number = self.pushed;
         let value = Value { number, _alive: self.alive.clone(), _bytes: [0; SIZE] };
-        match self.queue.push(kind, value, &self.memory).apart_from_high().0 {
+        match self.whole.queue().push(kind, value, &self.memory).apart_from_high().0 {
             Pushed::Closed(value) => {
                 assert!(self.is_draining && kind == Kind::ORDINARY, "it was refused");
                 assert_eq!(value.number, number);
@@ -248,7 +268,7 @@ impl<const SIZE: usize> Both<SIZE> {
     fn pop(&mut self) {
         let held = self.held.as_mut_ptr();
         // SAFETY: see above.
-        match unsafe { self.queue.pop(&self.memory, || all(held)) } {
+        match unsafe { self.whole.queue().pop(&self.memory, || all(held)) } {
             Look::Value(kind, value) => {
                 // SAFETY: it is read once, before the queue is called again.
                 let value = unsafe { value.read() };
@@ -287,7 +307,7 @@ impl<const SIZE: usize> Both<SIZE> {
             }
         };
         // SAFETY: see above; the position was held since its last walk.
-        let walked = unsafe { self.queue.walk(&mut self.held[which], visit) };
+        let walked = unsafe { self.whole.queue().walk(&mut self.held[which], visit) };
         let begin = self.list.partition_point(|(_, number)| *number < from);
         let behind = self.list.split_off(begin);
         let mut behind = behind.into_iter();
@@ -316,7 +336,7 @@ impl<const SIZE: usize> Both<SIZE> {
         }
         let held = self.held.as_mut_ptr();
         // SAFETY: see above.
-        let waits = unsafe { self.queue.wait_empty(false, &self.memory, || all(held)) };
+        let waits = unsafe { self.whole.queue().wait_empty(false, &self.memory, || all(held)) };
         assert_eq!(waits, self.list.is_empty());
         if waits {
             self.waits = Waits::ToBeScheduled;
@@ -331,7 +351,7 @@ impl<const SIZE: usize> Both<SIZE> {
             if at == Position::HEAD { self.list.is_empty() } else { self.looked_at[which] == self.pushed };
         let held = self.held.as_mut_ptr();
         // SAFETY: see above.
-        let waits = unsafe { self.queue.wait_at(at, &self.memory, || all(held)) };
+        let waits = unsafe { self.whole.queue().wait_at(at, &self.memory, || all(held)) };
         assert_eq!(waits, has_seen_all, "it waits if it has looked at everything");
         if waits {
             self.waits = Waits::ToBeWoken;
@@ -344,14 +364,14 @@ impl<const SIZE: usize> Both<SIZE> {
         }
         let mut left = VecDeque::new();
         // SAFETY: this is the owner, for the last time.
-        unsafe { self.queue.close(&self.memory, |kind, value| left.push_back((kind, value.number))) };
+        unsafe { self.whole.queue().close(&self.memory, |kind, value| left.push_back((kind, value.number))) };
         assert_eq!(left, self.list);
-        self.queue.drain();
+        self.whole.back.drain();
         for kind in [Kind::ORDINARY, Kind::SYSTEM, Kind::URGENT] {
             let value = Value { number: 0, _alive: self.alive.clone(), _bytes: [0; SIZE] };
-            assert!(matches!(self.queue.push(kind, value, &self.memory), Pushed::Closed(_)));
+            assert!(matches!(self.whole.queue().push(kind, value, &self.memory), Pushed::Closed(_)));
         }
-        assert_eq!((self.queue.len(), self.memory.pieces(), self.queue.tag()), (0, 0, 7));
+        assert_eq!((self.whole.queue().len(), self.memory.pieces()), (0, 0));
         assert_eq!(Arc::strong_count(&self.alive), 1);
         self.memory.assert_untouched();
     }
@@ -399,15 +419,16 @@ impl Drop for Reused {
 
 #[test]
 fn a_block_that_comes_again_at_the_same_address_is_not_taken_for_the_one_looked_at() {
-    let queue = Rc::new(Queue::<u64>::new(0));
+    let whole = Rc::new(Whole::<u64>::new());
+    let queue = whole.queue();
     let memory = Rc::new(Reused::default());
-    let push = |count: u64, queue: &Queue<u64>, memory: &Reused| {
+    let push = |count: u64, queue: Queue<'_, u64>, memory: &Reused| {
         for number in 0..count {
             let _ = queue.push(Kind::ORDINARY, number, memory);
         }
     };
     // Two full blocks, of which the second is looked at to its end.
-    push(FEW as u64 + 32, &queue, &memory);
+    push(FEW as u64 + 32, whole.queue(), &memory);
     for _ in 0..FEW + 32 {
         // SAFETY: this is the owner, here and below; no position is held yet.
         assert!(matches!(unsafe { queue.pop(&*memory, Held::default) }, Look::Value(..)));
@@ -417,9 +438,9 @@ fn a_block_that_comes_again_at_the_same_address_is_not_taken_for_the_one_looked_
     let walked = unsafe { queue.walk(&mut position, |_, _| unreachable!("all were taken")) };
     assert_eq!(walked, Walked::End);
     // A third comes; and if the second is given back, a fourth just like it, in the same place.
-    push(1, &queue, &memory);
-    let (same, reused) = (queue.clone(), memory.clone());
-    memory.meanwhile.replace(Some(Box::new(move || push(31 + 32, &same, &reused))));
+    push(1, whole.queue(), &memory);
+    let (same, reused) = (whole.clone(), memory.clone());
+    memory.meanwhile.replace(Some(Box::new(move || push(31 + 32, same.queue(), &reused))));
     let (at, held) = (position, &raw mut position);
     // SAFETY: as above; the position is held.
     let waits = unsafe { queue.wait_at(at, &*memory, || Held([Some(&mut *held), None])) };
@@ -433,7 +454,8 @@ fn a_block_that_comes_again_at_the_same_address_is_not_taken_for_the_one_looked_
 #[test]
 fn whoever_brings_a_block_to_many_values_learns_that_they_are_many() {
     const ALL: usize = 1_500;
-    let (queue, memory) = (Queue::<u64>::new(0), Kept::default());
+    let (whole, memory) = (Whole::<u64>::new(), Kept::default());
+    let queue = whole.queue();
     let mut position = Position::HEAD;
     let mut last_high = None;
     for number in 0..ALL {

@@ -430,10 +430,10 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                 if turn.is_over() {
                     return self.stop_or_yield();
                 }
-                match self.local.mailbox.next(turn.memory(), || header.held(None)) {
+                match self.local.mailbox().next(turn.memory(), || header.held(None)) {
                     Next::Message(message) => {
                         let is_awaiting =
-                            if header.is_taking_noted() { self.handle_noted(message) } else { self.handle(message) };
+                            if turn.is_taking_noted() { self.handle_noted(message) } else { self.handle(message) };
                         if is_awaiting {
                             return None;
                         }
@@ -457,7 +457,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         let header = self.header();
         // SAFETY: the caller's promise, here and below: there is a message, which is not moved out yet.
         let number = unsafe { A::handler_of(&*message) };
-        header.message_taken(|| header.class().handler(number));
+        header.note_taken(header.class().handler(number));
         // SAFETY: as above.
         let is_awaiting = unsafe { self.handle(message) };
         if !is_awaiting {
@@ -486,7 +486,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
     unsafe fn handle_apart(&self, message: A::Msg) -> bool {
         let header = self.header();
         let name = || header.class().handler(A::handler_of(&message));
-        let noted = header.is_taking_noted().then(name);
+        let noted = self.turn.is_taking_noted().then(name);
         if let Some(handler) = noted {
             header.message_noted(handler);
         }
@@ -583,8 +583,8 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         let mut position = Position::HEAD;
         // SAFETY: the caller's promise; the position is new.
         unsafe {
-            self.local.mailbox.trim(self.turn.memory(), || self.header().held(None));
-            match self.local.mailbox.take_request(&mut position, self.turn.memory()) {
+            self.local.mailbox().trim(self.turn.memory(), || self.header().held(None));
+            match self.local.mailbox().take_request(&mut position, self.turn.memory()) {
                 Ok(request) => {
                     self.do_request(request);
                     None

@@ -1,7 +1,7 @@
 //! The memory of one process.
 //!
 //! ```text
-//!   Cell<M, B> = Header | Mailbox<M> | body B          one allocation, from the runtime's pool
+//!   Cell<M, B> = Header, with its mailbox | body B     one allocation, from the runtime's pool
 //!                  │
 //!                  └─ extra ──▶ Extra                  made when it is first needed: links, monitors, a name, …
 //!
@@ -24,6 +24,7 @@
 use std::alloc::Layout;
 use std::any::TypeId;
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use super::turn::{self, After, NO_HANDLER, Turn};
 use crate::actor::{Bounded, Overflow};
 use crate::ambient;
 use crate::call::CallFailed;
-use crate::clock::{Moment, Stamp};
+use crate::clock::Moment;
 use crate::dead_letters::DeadLetter;
 use crate::inspect::Status;
 use crate::mailbox::{Mailbox, Notice, Position, Pushed, Shelf, Shelved, Special, Taken};
@@ -49,10 +50,10 @@ use crate::panics::Unwound;
 use crate::signal::{Info, MonitorRef};
 
 /// A process that takes messages of type `M`.
-#[repr(C)]
+#[repr(transparent)]
 pub(crate) struct Local<M> {
     header: Header,
-    pub(crate) mailbox: Mailbox<M>,
+    messages: PhantomData<M>,
 }
 
 /// A process and what it runs.
@@ -114,10 +115,7 @@ pub(crate) struct Class {
     pub(super) run: unsafe fn(NonNull<Header>, &Turn<'_>) -> After,
     pub(super) push: unsafe fn(&Header, Notice) -> Result<(), Notice>,
     pub(super) len: unsafe fn(&Header) -> usize,
-    pub(super) born: unsafe fn(&Header) -> Stamp,
-    pub(super) is_waiting: unsafe fn(&Header) -> bool,
     pub(super) mailbox_bytes: unsafe fn(&Header) -> usize,
-    pub(super) drain: unsafe fn(&Header),
     pub(super) flush: unsafe fn(&Header, MonitorRef, &Turn<'_>),
     pub(super) free: unsafe fn(NonNull<Header>),
 }
@@ -176,11 +174,10 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
         let piece = memory.allocate(const { Layout::new::<Self>() }).cast::<Self>();
         // A reference leads from `Me` and `Context`, which have no size, back to the cell.
         let _ = piece.as_ptr().expose_provenance();
-        let born = birth.node.runtime().clock().coarse_moment().stamp();
         let header = Header::new(class, birth);
         // SAFETY: the piece has the layout of this type (see `class`), and nobody else knows it.
         unsafe {
-            (&raw mut (*piece.as_ptr()).local).write(Local { header, mailbox: Mailbox::new(born) });
+            (&raw mut (*piece.as_ptr()).local).write(Local { header, messages: PhantomData });
             let reference = CellRef::from_raw(piece.cast::<Local<M>>());
             let unmade = Unmade(&reference);
             make(Self::body_of(piece.cast()), &reference);
@@ -206,15 +203,9 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             run,
             push: push_notice::<M>,
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
-            len: |header| unsafe { local_of::<M>(header) }.mailbox.len(),
+            len: |header| unsafe { header.mailbox::<M>() }.len(),
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
-            born: |header| unsafe { local_of::<M>(header) }.mailbox.born(),
-            // SAFETY: the class is that of the cell, and the cell takes messages of this type.
-            is_waiting: |header| unsafe { local_of::<M>(header) }.mailbox.is_waiting(),
-            // SAFETY: the class is that of the cell, and the cell takes messages of this type.
-            mailbox_bytes: |header| unsafe { local_of::<M>(header) }.mailbox.bytes(),
-            // SAFETY: the class is that of the cell, and the cell takes messages of this type.
-            drain: |header| unsafe { local_of::<M>(header) }.mailbox.drain(),
+            mailbox_bytes: |header| unsafe { header.mailbox::<M>() }.bytes(),
             flush: flush_down::<M>,
             free: Self::free,
         }
@@ -264,7 +255,7 @@ impl<M: Send + 'static> Drop for Unmade<'_, M> {
         // reference that got out.
         unsafe {
             turn::with_worker_of(header.node(), |worker| {
-                self.0.mailbox.close(&turn::stock(worker, header.node()), teardown::drop_quietly);
+                self.0.mailbox().close(&turn::stock(worker, header.node()), teardown::drop_quietly);
             });
             AnyRef::ended(header.ready_ptr());
         }
@@ -286,7 +277,7 @@ unsafe fn push_notice<M: Send + 'static>(header: &Header, notice: Notice) -> Res
 /// The cell takes messages of type `M`, and the caller is the owner.
 unsafe fn flush_down<M: Send + 'static>(header: &Header, reference: MonitorRef, turn: &Turn<'_>) {
     // SAFETY: the caller's promise.
-    let mailbox = unsafe { &local_of::<M>(header).mailbox };
+    let mailbox = unsafe { header.mailbox::<M>() };
     let wants = |taken| match taken {
         Taken::Info(Info::Down(down)) if down.reference == reference => Ok(()),
         other => Err(other),
@@ -308,6 +299,13 @@ impl<M> Local<M> {
     pub(crate) fn header(&self) -> &Header {
         &self.header
     }
+
+    /// Where its messages wait.
+    #[inline]
+    pub(crate) fn mailbox(&self) -> Mailbox<'_, M> {
+        // SAFETY: this is a process that takes messages of this type.
+        unsafe { self.header.mailbox() }
+    }
 }
 
 impl<M: Send + 'static> Local<M> {
@@ -318,9 +316,8 @@ impl<M: Send + 'static> Local<M> {
     #[inline]
     pub(crate) unsafe fn push(&self, message: *const M, excess: Excess) -> Result<(), SendFailed> {
         let header = &self.header;
-        // What is looked at first is on the line that will be written, as a rule. If another sends too, it comes over once for
-        // both.
-        prefetch_for_writing(NonNull::from(&self.mailbox).cast());
+        // What is looked at first is on the line that will be written. If another sends too, it comes over once for both.
+        prefetch_for_writing(header.ready_ptr().cast());
         if header.is_bounded() {
             // SAFETY: the caller's promise.
             return unsafe { self.push_bounded(message, excess) };
@@ -340,7 +337,7 @@ impl<M: Send + 'static> Local<M> {
             }
             observe::message_sent(header);
             // SAFETY: the caller's promise.
-            match unsafe { self.mailbox.push(message, &turn::stock(worker, header.node())) } {
+            match unsafe { self.mailbox().push(message, &turn::stock(worker, header.node())) } {
                 Pushed::Queued => {}
                 Pushed::Schedule => header.submit_by(worker),
                 Pushed::Wake => header.note(Cause::Wake),
@@ -455,7 +452,7 @@ impl<M: Send + 'static> Local<M> {
         }
         let node = self.header.node();
         let pushed =
-            turn::with_worker_of(node, |worker| self.mailbox.push_special(special, &turn::stock(worker, node)));
+            turn::with_worker_of(node, |worker| self.mailbox().push_special(special, &turn::stock(worker, node)));
         if !is_ticket && let Some(bound) = self.header.bound() {
             bound.other_sent();
         }

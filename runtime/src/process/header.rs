@@ -2,6 +2,7 @@
 //! from everywhere.
 #![expect(unsafe_code, reason = "references are counted by hand, and cells know their type by a class")]
 
+use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::task::{Poll, Waker};
 
@@ -17,7 +18,7 @@ use crate::exit::{Ending, ExitReason};
 use crate::inspect::MessageCounts;
 use crate::lease::Lease;
 use crate::lints::{Lint, LintEvent};
-use crate::mailbox::{Held, Notice, Position};
+use crate::mailbox::{Back, Before, Front, Held, Mailbox, Notice, Position};
 use crate::memory::{self, Account};
 use crate::node::Node;
 use crate::pid::Pid;
@@ -29,18 +30,15 @@ use crate::timer::TimerRef;
 use crate::trace::Traced;
 
 /// What does not depend on the type of messages or of the body.
+///
+/// In this order: first what a sender needs, last what the owner needs for each message. Wherever the cell lies, the two ends
+/// are on different cache lines, so that a process which is sent to while it runs does not fight for one.
 #[repr(C)]
 pub(crate) struct Header {
-    pub(crate) state: State,
-    references: AtomicU32,
-    class: &'static Class,
+    back: Back,
     node: Lease<Node>,
     slot: u32,
     generation: u32,
-    extra: AtomicPtr<Extra>,
-    parent: Parent,
-    /// The low half of what it has done; the high half is in `Extra`.
-    reductions: AtomicU32,
     /// Its priority, and what else is a bit.
     rank: AtomicU8,
     /// What can be seen of it from outside.
@@ -49,7 +47,24 @@ pub(crate) struct Header {
     skips: AtomicU8,
     /// What its body is at; the body's own.
     phase: AtomicU8,
+    pub(crate) state: State,
+    references: AtomicU32,
+    /// The low half of what it has done; the high half is in `Extra`.
+    reductions: AtomicU32,
+    class: &'static Class,
+    parent: Parent,
+    born: Stamp,
+    before: Before,
+    front: Front,
+    extra: AtomicPtr<Extra>,
 }
+
+const _: () = {
+    const LINE: usize = 64;
+    // A cell begins anywhere in a line that is a multiple of 16; of 96 bytes, at its begin or in its middle.
+    assert!(offset_of!(Header, front) >= LINE, "the ends of the mailbox are on different lines");
+    assert!(offset_of!(Header, state) + size_of::<State>() <= LINE / 2, "what a sender needs is on one line");
+};
 
 /// The bits of the rank that are no priority.
 const BOUNDED: u8 = 0x80;
@@ -102,31 +117,49 @@ pub(crate) struct Birth {
 }
 
 impl Header {
+    /// How much of it is its mailbox.
+    pub(super) const MAILBOX: usize = size_of::<Back>() + size_of::<Before>() + size_of::<Front>();
+
     /// The header of a process that is born.
     pub(super) fn new(class: &'static Class, birth: Birth) -> Self {
         let Birth { node, pid, parent, priority, is_led, is_bounded, extra, references } = birth;
         let parent = parent.filter(|parent| parent.node() == node.id());
         let bounded = if is_bounded { BOUNDED } else { 0 };
         let led = if is_led { LED } else { 0 };
+        let born = node.runtime().clock().coarse_moment().stamp();
         Self {
-            state: State::submitted(),
-            // The process itself, and the reference that is returned.
-            references: AtomicU32::new(2 + references),
-            class,
+            back: Back::new(),
             node,
             slot: pid.slot(),
             generation: pid.generation(),
-            extra: AtomicPtr::new(extra),
-            parent: parent.map_or(Parent { slot: NO_PARENT, generation: 0 }, |parent| Parent {
-                slot: parent.slot(),
-                generation: parent.generation(),
-            }),
-            reductions: AtomicU32::new(0),
             rank: AtomicU8::new(priority as u8 | bounded | led),
             activity: AtomicU8::new(Activity::Resting as u8),
             skips: AtomicU8::new(0),
             phase: AtomicU8::new(0),
+            state: State::submitted(),
+            // The process itself, and the reference that is returned.
+            references: AtomicU32::new(2 + references),
+            reductions: AtomicU32::new(0),
+            class,
+            parent: parent.map_or(Parent { slot: NO_PARENT, generation: 0 }, |parent| Parent {
+                slot: parent.slot(),
+                generation: parent.generation(),
+            }),
+            born,
+            before: Before::new(),
+            front: Front::new(),
+            extra: AtomicPtr::new(extra),
         }
+    }
+
+    /// Its mailbox.
+    ///
+    /// # Safety
+    /// The process takes messages of this type.
+    #[inline]
+    pub(super) unsafe fn mailbox<M>(&self) -> Mailbox<'_, M> {
+        // SAFETY: the parts are used as this type's only, as the caller promises.
+        unsafe { Mailbox::of(&self.back, &self.front, &self.before) }
     }
 
     /// Frees what the header holds; returns the node, which keeps the pool alive. What else is in it needs no drop.
@@ -255,7 +288,7 @@ impl Header {
         self.rank.load(Ordering::Relaxed) & BOUNDED != 0
     }
 
-    /// Whether there is something to do for each message that it takes.
+    /// Whether there is something to do for each message that it takes, in its next turn.
     #[inline]
     pub(super) fn is_taking_noted(&self) -> bool {
         self.rank.load(Ordering::Relaxed) & (BOUNDED | COUNTED | TRACED) != 0
@@ -352,9 +385,18 @@ impl Header {
         }
     }
 
-    /// Asks for the memory of that.
+    /// Asks for what its turn will find in other places: its messages, and what it needs seldom, if there is something to be
+    /// received.
+    #[inline]
+    pub(super) fn prefetch_rest(&self) {
+        self.back.prefetch();
+        if self.state.has_notes() {
+            self.prefetch_extra();
+        }
+    }
+
     #[cold]
-    pub(super) fn prefetch_extra(&self) {
+    fn prefetch_extra(&self) {
         if let Some(extra) = NonNull::new(self.extra.load(Ordering::Relaxed)) {
             memory::lines(extra.cast(), size_of::<Extra>()).for_each(memory::prefetch);
         }
@@ -588,14 +630,12 @@ impl Header {
 
     /// Whether the process waits for its mailbox.
     pub(crate) fn is_waiting(&self) -> bool {
-        // SAFETY: as above.
-        unsafe { (self.class.is_waiting)(self) }
+        self.back.is_waiting()
     }
 
-    /// Lets the mailbox refuse messages.
+    /// Lets the mailbox refuse messages, but not what else there is.
     pub(crate) fn drain_mailbox(&self) {
-        // SAFETY: as above.
-        unsafe { (self.class.drain)(self) }
+        self.back.drain();
     }
 
     /// The limit of its mailbox, if it has one.
@@ -611,16 +651,9 @@ impl Header {
         self.bound().map_or(Poll::Ready(Excess::None), |bound| bound.room(self, waker, spot))
     }
 
-    /// A message that counts was taken out of the mailbox, for this handler.
-    #[inline]
-    pub(crate) fn message_taken(&self, handler: impl FnOnce() -> &'static str) {
-        if self.is_taking_noted() {
-            self.note_taken(handler());
-        }
-    }
-
+    /// A message that counts was taken out of the mailbox, for this handler. That is to be noted.
     #[cold]
-    fn note_taken(&self, handler: &'static str) {
+    pub(super) fn note_taken(&self, handler: &'static str) {
         if self.is_bounded() {
             self.message_left();
         }
@@ -651,8 +684,7 @@ impl Header {
 
     /// When it was spawned.
     pub(crate) fn born(&self) -> Stamp {
-        // SAFETY: the class is the one of this cell's type.
-        unsafe { (self.class.born)(self) }
+        self.born
     }
 
     /// How many messages it has taken and sent, if they are counted.

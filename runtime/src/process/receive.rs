@@ -42,7 +42,7 @@ pub(super) unsafe fn receive<M: Send + 'static, B: Body<M>>(
         Special::Apart(_) | Special::Ticket(_) => unreachable!("what is taken is not received"),
     };
     // SAFETY: the caller's promise; `received` was held in every call since its last walk.
-    let walked = unsafe { local.mailbox.receive(&mut from, turn.memory(), receive) };
+    let walked = unsafe { local.mailbox().receive(&mut from, turn.memory(), receive) };
     // SAFETY: as above.
     unsafe { header.owned() }.received = if walked.is_ok() { from } else { Position::HEAD };
     walked
@@ -185,7 +185,7 @@ unsafe fn see_messages<M: Send + 'static>(local: InTurn<M>, mut see: impl FnMut(
         if header.owned_if_any().is_some_and(|owned| owned.urgent.is_some()) {
             urgent_messages::<M>(header).iter().for_each(&mut see);
         }
-        local.mailbox.look(&mut see);
+        local.mailbox().look(&mut see);
     }
     if let Some(shelf) = header.bound().and_then(Bound::shelf::<M>) {
         shelf.look(see);

@@ -55,26 +55,20 @@ impl Ready {
     /// Asks for the memory at `process`. There need be none.
     #[inline]
     pub(super) fn prefetch_at(process: NonNull<Header>) {
-        // Header, mailbox, and the beginning of the body.
+        // The header, and the beginning of the body.
         lines(process.cast(), 128).for_each(prefetch);
     }
 
-    /// Asks for what its turn will find in other places: its messages, and what it needs seldom, if there is something to be
-    /// received. Its own memory must be there.
+    /// Asks for what its turn will find in other places. Its own memory must be there.
     #[inline]
     pub(crate) fn prefetch_rest(self) {
-        // SAFETY: the process is alive, and where its mailbox begins does not depend on what its messages are.
-        let local = unsafe { self.0.cast::<Local<()>>().as_ref() };
-        local.mailbox.prefetch();
-        if local.header().state.has_notes() {
-            local.header().prefetch_extra();
-        }
+        self.header().prefetch_rest();
     }
 
     /// What is known of it.
     #[inline]
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: as above.
+        // SAFETY: the process is alive.
         unsafe { self.0.as_ref() }
     }
 }

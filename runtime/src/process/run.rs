@@ -48,7 +48,7 @@ impl Flow {
         held: impl Fn() -> Held<'p>,
     ) -> Self {
         // SAFETY: the caller's promise. It is the owner until it is parked.
-        if !unsafe { local.mailbox.wait_at(at, turn.memory(), held) } {
+        if !unsafe { local.mailbox().wait_at(at, turn.memory(), held) } {
             // There is something: it does not stay parked.
             let _ = local.header().state.note(Cause::Wake);
         }
@@ -169,7 +169,7 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
         unsafe {
             match flow {
                 Flow::Wait => {
-                    if local.mailbox.wait_empty(turn.memory(), || header.held(B::position(body))) {
+                    if local.mailbox().wait_empty(turn.memory(), || header.held(B::position(body))) {
                         return Ok(After::Nothing);
                     }
                 }

@@ -4,7 +4,7 @@ use std::alloc::Layout;
 use std::fmt;
 
 use super::actor::{ActorBody, Futures, pending_sizes};
-use super::cell::{Cell, Local};
+use super::cell::Cell;
 use super::header::Header;
 use super::spawn::futures;
 use crate::actor::Handle;
@@ -17,8 +17,8 @@ use crate::memory::piece_of;
 ///
 /// ```text
 /// Gallery: 416 bytes for a process, of which most is the future of compare
-///   header                         56
-///   mailbox                        24
+///   header                         60
+///   mailbox                        20
 ///   state                          24
 ///   future of handle              304
 ///   alignment                       0
@@ -206,8 +206,8 @@ fn measure<A: Handle, F: Futures<A>>(_: F) -> Sizes {
         actor: A::NAME,
         cell: layout.size(),
         piece: piece_of(layout),
-        header: size_of::<Header>(),
-        mailbox: size_of::<Local<A::Msg>>() - size_of::<Header>(),
+        header: size_of::<Header>() - Header::MAILBOX,
+        mailbox: Header::MAILBOX,
         state: size_of::<A>(),
         futures: pending_sizes::<A, F>(),
         message: size_of::<A::Msg>(),

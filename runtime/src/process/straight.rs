@@ -320,7 +320,7 @@ where
         }
         // SAFETY: as above.
         let first = unsafe {
-            self.process.cell.mailbox.take_first(
+            self.process.cell.mailbox().take_first(
                 position,
                 turn.memory(),
                 || header.held(None),
@@ -329,7 +329,9 @@ where
         };
         match &first {
             First::Taken(_) => {
-                header.message_taken(std::any::type_name::<M>);
+                if turn.is_taking_noted() {
+                    header.note_taken(std::any::type_name::<M>());
+                }
                 observe::message_handled(header, std::any::type_name::<M>);
                 turn.charge(1);
             }
@@ -376,7 +378,7 @@ where
         let header = cell.header();
         if std::mem::take(&mut self.is_new) {
             // SAFETY: the caller's promise; the position is at the head, so that it need not be told.
-            unsafe { cell.mailbox.trim(turn.memory(), || header.held(None)) };
+            unsafe { cell.mailbox().trim(turn.memory(), || header.held(None)) };
         }
         loop {
             let wants = &mut self.wants;
@@ -388,7 +390,7 @@ where
                 };
                 // SAFETY: as above.
                 if let Some(found) = unsafe { receive::take_urgent(header, urgent) } {
-                    note::<M>(header);
+                    note::<M>(turn, header);
                     turn.charge(1);
                     return Poll::Ready(Ok(found));
                 }
@@ -404,18 +406,20 @@ where
             // SAFETY: as above; the position was held in every call.
             let taken = unsafe {
                 if header.is_suspended() {
-                    cell.mailbox.take_request(position, turn.memory()).map(|request| (Err(request), false))
+                    cell.mailbox().take_request(position, turn.memory()).map(|request| (Err(request), false))
                 } else {
-                    cell.mailbox.take(position, turn.memory(), look)
+                    cell.mailbox().take(position, turn.memory(), look)
                 }
             };
             match taken {
                 Ok((Ok(found), counts)) => {
                     if counts {
-                        header.message_taken(std::any::type_name::<M>);
+                        if turn.is_taking_noted() {
+                            header.note_taken(std::any::type_name::<M>());
+                        }
                         observe::message_handled(header, std::any::type_name::<M>);
                     } else if was_message {
-                        note::<M>(header);
+                        note::<M>(turn, header);
                     }
                     turn.charge(1);
                     // SAFETY: as above; the next receive begins at the head.
@@ -452,8 +456,8 @@ where
 }
 
 /// A message was taken that does not count where they are limited.
-fn note<M>(header: &Header) {
-    if header.is_taking_noted() {
+fn note<M>(turn: &Turn<'_>, header: &Header) {
+    if turn.is_taking_noted() {
         header.message_noted(std::any::type_name::<M>());
     }
     observe::message_handled(header, std::any::type_name::<M>);
@@ -469,7 +473,7 @@ impl<M: Send + 'static> Process<M> {
             if turn.position().is_null() {
                 return;
             }
-            let mailbox = &self.cell.mailbox;
+            let mailbox = self.cell.mailbox();
             // SAFETY: this is the process's own code, so this thread is the owner. No receive is under way, so
             // the body's position is taken from the head again.
             unsafe {
@@ -485,7 +489,7 @@ impl<M: Send + 'static> Process<M> {
     /// # Safety
     /// The caller is the owner, and `position` is the one that the process holds.
     unsafe fn tidy(&self, turn: &Turn<'_>, position: &mut Position) {
-        let mailbox = &self.cell.mailbox;
+        let mailbox = self.cell.mailbox();
         if !mailbox.is_behind(position) {
             // It lay at the head, as a rule: then it counts no longer.
             *position = Position::HEAD;

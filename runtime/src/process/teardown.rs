@@ -254,7 +254,7 @@ unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived
                 left(Ok(message));
             }
         }
-        local.mailbox.close(turn.memory(), left);
+        local.mailbox().close(turn.memory(), left);
     }
     // Asked again: what was dropped may have made it.
     if header.extra_if_any().is_some() {

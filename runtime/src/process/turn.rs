@@ -161,6 +161,8 @@ pub(crate) struct Turn<'a> {
     /// Which bits of a receiver's address say that it is the process itself: all, or none, so that each message that is
     /// sent from here is noted.
     compared: Cell<usize>,
+    /// There is something to do for each message that it takes.
+    taking_noted: Cell<bool>,
     handled: Cell<u64>,
     /// How much of `handled` is no work of this turn: with no more than that it is not over.
     begun: Cell<u64>,
@@ -192,6 +194,7 @@ impl<'a> Turn<'a> {
             leading: Cell::new(false),
             process: Cell::new(None),
             compared: Cell::new(usize::MAX),
+            taking_noted: Cell::new(false),
             handled: Cell::new(handled),
             begun: Cell::new(handled),
             is_unpolled: Cell::new(true),
@@ -290,6 +293,7 @@ impl<'a> Turn<'a> {
     pub(crate) fn begin(&self, header: &Header) {
         self.process.set(Some(header.ready_ptr()));
         self.compared.set(if header.is_sending_noted() { 0 } else { usize::MAX });
+        self.taking_noted.set(header.is_taking_noted());
         self.open();
         let board = self.board;
         let pid = header.place();
@@ -367,6 +371,13 @@ impl<'a> Turn<'a> {
         if (process ^ ptr::from_ref(header).addr()) & self.compared.get() == 0 {
             self.note_sent(header);
         }
+    }
+
+    /// Whether there is something to do for each message that the process takes. Kept here, because where it says so others
+    /// write for each message that they send.
+    #[inline]
+    pub(crate) fn is_taking_noted(&self) -> bool {
+        self.taking_noted.get()
     }
 
     /// A message is sent to itself, or by a process of which that is noted.

@@ -6,10 +6,12 @@ use loom::thread;
 
 use super::explore;
 use crate::memory::Counted;
-use crate::queue::{FEW, Held, Kind, Look, Position, Pushed, Queue, Visit, Walked};
+use crate::queue::{Back, Before, FEW, Front, Held, Kind, Look, Position, Pushed, Queue, Visit, Walked};
 
 struct Shared {
-    queue: Queue<usize>,
+    back: Back,
+    front: Front,
+    before: Before,
     memory: Counted,
     /// How often somebody was told to schedule the owner.
     scheduled: AtomicUsize,
@@ -17,12 +19,22 @@ struct Shared {
 
 impl Shared {
     fn new() -> Arc<Self> {
-        Arc::new(Self { queue: Queue::new(0), memory: Counted::default(), scheduled: AtomicUsize::new(0) })
+        Arc::new(Self {
+            back: Back::new(),
+            front: Front::new(),
+            before: Before::new(),
+            memory: Counted::default(),
+            scheduled: AtomicUsize::new(0),
+        })
+    }
+
+    fn queue(&self) -> Queue<'_, usize> {
+        unsafe { Queue::of(&self.back, &self.front, &self.before) }
     }
 
     /// Pushes; returns whether the owner is to be scheduled by this thread.
     fn push(&self, kind: Kind, value: usize) -> bool {
-        match self.queue.push(kind, value, &self.memory) {
+        match self.queue().push(kind, value, &self.memory) {
             Pushed::Queued => false,
             Pushed::Schedule | Pushed::Wake => {
                 self.scheduled.fetch_add(1, Ordering::SeqCst);
@@ -37,13 +49,13 @@ impl Shared {
     fn turn(&self) -> Vec<usize> {
         let mut taken = Vec::new();
         loop {
-            match unsafe { self.queue.pop(&self.memory, Held::default) } {
+            match unsafe { self.queue().pop(&self.memory, Held::default) } {
                 // SAFETY: it is read once, before the queue is called again.
                 Look::Value(_, value) => taken.push(unsafe { value.read() }),
                 Look::Hole => thread::yield_now(),
                 Look::Urgent => panic!("nothing urgent was pushed"),
                 Look::End => {
-                    if unsafe { self.queue.wait_empty(false, &self.memory, Held::default) } {
+                    if unsafe { self.queue().wait_empty(false, &self.memory, Held::default) } {
                         return taken;
                     }
                 }
@@ -150,17 +162,17 @@ fn a_close_loses_nothing() {
         shared.push(Kind::ORDINARY, 1);
         let sender = {
             let shared = shared.clone();
-            thread::spawn(move || match shared.queue.push(Kind::SYSTEM, 2, &shared.memory) {
+            thread::spawn(move || match shared.queue().push(Kind::SYSTEM, 2, &shared.memory) {
                 Pushed::Closed(value) => Some(value),
                 _ => None,
             })
         };
         let mut left = Vec::new();
-        unsafe { shared.queue.close(&shared.memory, |_, value| left.push(value)) };
+        unsafe { shared.queue().close(&shared.memory, |_, value| left.push(value)) };
         left.extend(sender.join().unwrap());
         assert_eq!(left, [1, 2]);
         assert_eq!(shared.memory.pieces(), 0);
-        assert_eq!(shared.queue.push(Kind::SYSTEM, 3, &shared.memory), Pushed::Closed(3));
+        assert_eq!(shared.queue().push(Kind::SYSTEM, 3, &shared.memory), Pushed::Closed(3));
     });
 }
 
@@ -184,7 +196,7 @@ fn an_owner_that_waits_behind_a_value_is_woken_by_the_next() {
                 found = unsafe { value.assume_init_read() } == 2;
                 if found { Visit::Take } else { Visit::Keep(kind) }
             };
-            let walked = unsafe { shared.queue.walk(&mut position, visit) };
+            let walked = unsafe { shared.queue().walk(&mut position, visit) };
             if found {
                 break false;
             }
@@ -192,7 +204,7 @@ fn an_owner_that_waits_behind_a_value_is_woken_by_the_next() {
                 Walked::Hole => thread::yield_now(),
                 Walked::Stopped => unreachable!("it stops when it has found the value"),
                 Walked::End => {
-                    if unsafe { shared.queue.wait_at(position, &shared.memory, Held::default) } {
+                    if unsafe { shared.queue().wait_at(position, &shared.memory, Held::default) } {
                         break true;
                     }
                 }
@@ -201,7 +213,7 @@ fn an_owner_that_waits_behind_a_value_is_woken_by_the_next() {
         let woken = sender.join().unwrap();
         assert_eq!(woken, waits, "who waits is woken, and nobody else");
         let mut left = Vec::new();
-        unsafe { shared.queue.close(&shared.memory, |_, value| left.push(value)) };
+        unsafe { shared.queue().close(&shared.memory, |_, value| left.push(value)) };
         assert_eq!(left, if waits { vec![1, 2] } else { vec![1] });
         assert_eq!(shared.memory.pieces(), 0);
     });
@@ -222,7 +234,7 @@ fn what_is_urgent_is_seen_and_stays_in_its_place() {
         };
         let mut order = Vec::new();
         while order.len() < 3 {
-            match unsafe { shared.queue.pop(&shared.memory, Held::default) } {
+            match unsafe { shared.queue().pop(&shared.memory, Held::default) } {
                 Look::Value(kind, value) => {
                     assert_eq!(kind, Kind::ORDINARY);
                     // SAFETY: it is read once, before the queue is called again.
@@ -238,13 +250,13 @@ fn what_is_urgent_is_seen_and_stays_in_its_place() {
                         order.push(unsafe { value.assume_init_read() });
                         Visit::Take
                     };
-                    let _ = unsafe { shared.queue.walk(&mut position, visit) };
+                    let _ = unsafe { shared.queue().walk(&mut position, visit) };
                 }
             }
         }
         assert_eq!(order, [1, 2, 3]);
         sender.join().unwrap();
-        unsafe { shared.queue.close(&shared.memory, |_, _| panic!("nothing is left")) };
+        unsafe { shared.queue().close(&shared.memory, |_, _| panic!("nothing is left")) };
         assert_eq!(shared.memory.pieces(), 0);
     });
 }
