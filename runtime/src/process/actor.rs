@@ -599,11 +599,15 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         }
     }
 
-    /// The turn is over: because the actor is to stop, or for any other reason.
+    /// The turn is over: because the actor is to stop, or for any other reason. If there is nothing more to do it waits: at
+    /// the back of a queue, it would have its next message wait for all others.
     #[cold]
     unsafe fn stop_or_yield(&self) -> Option<Flow> {
-        // SAFETY: the caller's promise.
-        if unsafe { self.stop_if_asked() } { None } else { Some(Flow::Yield) }
+        // SAFETY: the caller's promise, here and below.
+        if unsafe { self.stop_if_asked() } {
+            return None;
+        }
+        Some(if unsafe { receive::has_more(self.header()) } { Flow::Yield } else { Flow::Wait })
     }
 
     /// The handler awaits something: what the turn knows of it is kept for later turns.

@@ -123,6 +123,17 @@ impl<M> Drop for Looked<'_, M> {
     }
 }
 
+/// Whether there is something to do for the process: a message, or what was noted for it.
+///
+/// # Safety
+/// The caller is the owner.
+#[cold]
+pub(super) unsafe fn has_more(header: &Header) -> bool {
+    // SAFETY: the caller's promise.
+    let has_urgent = unsafe { header.owned_if_any() }.is_some_and(|owned| owned.urgent.is_some());
+    has_urgent || header.mailbox_len() > 0 || header.state.has_notes()
+}
+
 /// Takes the first of the messages that are read before all others for which `wants` has a use.
 ///
 /// # Safety

@@ -279,7 +279,7 @@ where
             };
             let position = turn.position();
             assert!(!position.is_null(), "a process receives in straight-line code");
-            if turn.is_over() {
+            if turn.is_over() && this.would_go_on() {
                 cx.waker().wake_by_ref();
                 turn.want(Wants::More);
                 return Poll::Pending;
@@ -302,6 +302,14 @@ where
     M: Send + 'static,
     W: FnMut(Taken<M>) -> Result<T, Taken<M>> + Send,
 {
+    /// Whether it may do anything else than wait. If not, it does not go to the back of a queue when its turn is over, where
+    /// its next message would wait for all others.
+    #[cold]
+    fn would_go_on(&self) -> bool {
+        // SAFETY: the process's own code runs here, so this thread is the owner.
+        self.timeout.is_some() || unsafe { receive::has_more(self.process.cell.header()) }
+    }
+
     /// Takes the first thing in the mailbox, if that is all that it takes.
     ///
     /// # Safety

@@ -427,6 +427,49 @@ fn sched_02_a_process_that_feeds_itself_lets_others_run() {
     });
 }
 
+/// Answers, and has used its whole turn up with that.
+struct Weary;
+
+impl Actor for Weary {
+    type Msg = (u64, ReplyTo<u64>);
+    type Client = Address<(u64, ReplyTo<u64>)>;
+    const NAME: &'static str = "Weary";
+}
+
+impl Handle for Weary {
+    async fn handle(&mut self, (n, reply): Self::Msg, cx: &mut Context<Self>) {
+        cx.consume_reductions(BUDGET as u32);
+        reply.send(n);
+    }
+}
+
+/// A process that has used its turn up and has nothing more to do waits. At the back of the queue, its next message would
+/// wait there for all others.
+#[test]
+fn sched_02_a_turn_that_is_used_up_by_the_last_message_is_the_last() {
+    const CALLS: u64 = 100;
+    everywhere(async |_: Process<()>| {
+        let turns = || node().runtime().stats().workers.iter().map(|worker| worker.turns).sum::<u64>();
+        let straight = spawn_process(async |mut me: Process<(u64, ReplyTo<u64>)>| {
+            loop {
+                let (n, reply) = me.receive().await?;
+                me.consume_reductions(BUDGET as u32);
+                reply.send(n);
+            }
+        });
+        for weary in [spawn(Weary).address().clone(), straight] {
+            let before = turns();
+            for n in 0..CALLS {
+                assert_eq!(Call::new(&weary, |reply| (n, reply)).await?, n);
+            }
+            let took = turns() - before;
+            // One of each side.
+            assert!(took <= 2 * CALLS + CALLS / 2, "{took} turns");
+        }
+        Ok(())
+    });
+}
+
 // ---- SCHED-03
 
 /// A loop of calls to `server` at this priority, until `enough` says so.
