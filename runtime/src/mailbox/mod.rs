@@ -155,6 +155,15 @@ pub(crate) enum Becomes<M> {
     Taken(Taken<M>),
 }
 
+impl<M> Clone for Mailbox<'_, M> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Mailbox<'_, M> {}
+
 impl<'a, M> Mailbox<'a, M> {
     /// The mailbox that has these parts.
     ///
@@ -172,7 +181,7 @@ impl<'a, M> Mailbox<'a, M> {
     /// # Safety
     /// There is a message. It is not the caller's any more, unless the mailbox is closed.
     #[inline]
-    pub(crate) unsafe fn push(&self, message: *const M, memory: &impl Memory) -> Pushed<()> {
+    pub(crate) unsafe fn push(self, message: *const M, memory: &impl Memory) -> Pushed<()> {
         // SAFETY: the caller's promise: it is read once.
         let write = |place: *mut MaybeUninit<Place<M>>| unsafe {
             relocate(message, (&raw mut (*place.cast::<Place<M>>()).message).cast::<M>());
@@ -182,7 +191,7 @@ impl<'a, M> Mailbox<'a, M> {
     }
 
     /// Puts something else at the back.
-    pub(crate) fn push_special(&self, special: Special<M>, memory: &impl Memory) -> Pushed<Special<M>> {
+    pub(crate) fn push_special(self, special: Special<M>, memory: &impl Memory) -> Pushed<Special<M>> {
         let kind = special.kind();
         let pushed = self.0.push(kind, Place { special: ManuallyDrop::new(Parcel::of(special, memory)) }, memory);
         // SAFETY: what is handed back is what was pushed.
@@ -190,12 +199,12 @@ impl<'a, M> Mailbox<'a, M> {
     }
 
     /// About how many wait.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn len(self) -> usize {
         self.0.len()
     }
 
     /// About how many bytes its blocks take.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         self.0.bytes()
     }
 }
@@ -207,7 +216,7 @@ impl<M> Mailbox<'_, M> {
     /// # Safety
     /// The caller is the owner.
     #[inline]
-    pub(crate) unsafe fn next<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> Next<M> {
+    pub(crate) unsafe fn next<'p>(self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> Next<M> {
         // SAFETY: the caller's promise.
         match unsafe { self.0.pop(memory, held) } {
             // SAFETY: the place is there until the queue is called again. Its kind says what is in it.
@@ -225,7 +234,7 @@ impl<M> Mailbox<'_, M> {
     /// # Safety
     /// The caller is the owner.
     #[inline]
-    pub(crate) unsafe fn trim<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) {
+    pub(crate) unsafe fn trim<'p>(self, memory: &impl Memory, held: impl Fn() -> Held<'p>) {
         // SAFETY: the caller's promise.
         unsafe { self.0.trim(memory, held) };
     }
@@ -237,7 +246,7 @@ impl<M> Mailbox<'_, M> {
     /// The caller is the owner.
     #[inline]
     pub(crate) unsafe fn take_first<'p, T>(
-        &self,
+        self,
         position: &mut Position,
         memory: &impl Memory,
         held: impl Fn() -> Held<'p>,
@@ -274,7 +283,7 @@ impl<M> Mailbox<'_, M> {
     /// # Safety
     /// The caller is the owner; `from` was held in every call since its last walk.
     pub(crate) unsafe fn take<T>(
-        &self,
+        self,
         from: &mut Position,
         memory: &impl Memory,
         wants: impl FnMut(Taken<M>) -> Result<T, Taken<M>>,
@@ -287,7 +296,7 @@ impl<M> Mailbox<'_, M> {
     ///
     /// # Safety
     /// As for [`take`](Self::take).
-    pub(crate) unsafe fn take_request(&self, from: &mut Position, memory: &impl Memory) -> Result<Request, Walked> {
+    pub(crate) unsafe fn take_request(self, from: &mut Position, memory: &impl Memory) -> Result<Request, Walked> {
         let wants = |taken| match taken {
             Taken::Request(request) => Ok(request),
             other => Err(other),
@@ -301,7 +310,7 @@ impl<M> Mailbox<'_, M> {
     /// # Safety
     /// As for [`take`](Self::take).
     unsafe fn take_among<T>(
-        &self,
+        self,
         from: &mut Position,
         memory: &impl Memory,
         among: impl Fn(Kind) -> bool,
@@ -346,7 +355,7 @@ impl<M> Mailbox<'_, M> {
     /// # Safety
     /// As for [`take`](Self::take). `receive` may look at the mailbox with [`look`](Self::look).
     pub(crate) unsafe fn receive<E>(
-        &self,
+        self,
         from: &mut Position,
         memory: &impl Memory,
         mut receive: impl FnMut(Special<M>) -> Result<Becomes<M>, E>,
@@ -381,7 +390,7 @@ impl<M> Mailbox<'_, M> {
     ///
     /// # Safety
     /// The caller is the owner.
-    pub(crate) unsafe fn look(&self, mut see: impl FnMut(&M)) {
+    pub(crate) unsafe fn look(self, mut see: impl FnMut(&M)) {
         let mut from = Position::HEAD;
         let visit = |kind: Kind, place: &mut MaybeUninit<Place<M>>| {
             // SAFETY: the place is written, and the kind says with what.
@@ -407,7 +416,7 @@ impl<M> Mailbox<'_, M> {
     /// # Safety
     /// The caller is the owner, and no longer if this returns true.
     #[inline]
-    pub(crate) unsafe fn wait_empty<'p>(&self, memory: &impl Memory, held: impl FnOnce() -> Held<'p>) -> bool {
+    pub(crate) unsafe fn wait_empty<'p>(self, memory: &impl Memory, held: impl FnOnce() -> Held<'p>) -> bool {
         // SAFETY: the caller's promise.
         unsafe { self.0.wait_empty(false, memory, held) }
     }
@@ -417,13 +426,13 @@ impl<M> Mailbox<'_, M> {
     /// # Safety
     /// The caller is the owner; a [`take`](Self::take) has ended at `at` with [`Walked::End`]. That the
     /// owner is woken, and not scheduled, is what makes it stay the owner until it is parked.
-    pub(crate) unsafe fn wait_at<'p>(&self, at: Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
+    pub(crate) unsafe fn wait_at<'p>(self, at: Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
         // SAFETY: the caller's promise.
         unsafe { self.0.wait_at(at, memory, held) }
     }
 
     /// Whether `position` is in another block than the head.
-    pub(crate) fn is_behind(&self, position: &Position) -> bool {
+    pub(crate) fn is_behind(self, position: &Position) -> bool {
         self.0.is_behind(position)
     }
 
@@ -431,7 +440,7 @@ impl<M> Mailbox<'_, M> {
     ///
     /// # Safety
     /// The caller is the owner.
-    pub(crate) unsafe fn sweep(&self, memory: &impl Memory, held: &mut Held<'_>) {
+    pub(crate) unsafe fn sweep(self, memory: &impl Memory, held: &mut Held<'_>) {
         // SAFETY: the caller's promise.
         unsafe { self.0.sweep(memory, held) }
     }
@@ -440,7 +449,7 @@ impl<M> Mailbox<'_, M> {
     ///
     /// # Safety
     /// The caller is the owner, now and for ever.
-    pub(crate) unsafe fn close(&self, memory: &impl Memory, mut left: impl FnMut(Result<M, Special<M>>)) {
+    pub(crate) unsafe fn close(self, memory: &impl Memory, mut left: impl FnMut(Result<M, Special<M>>)) {
         let take = |kind: Kind, place: Place<M>| {
             left(match kind {
                 // SAFETY: the kind says what is in the place.

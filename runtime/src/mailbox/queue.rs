@@ -94,7 +94,7 @@ pub(crate) struct Front(AtomicU64);
 pub(crate) struct Before(AtomicU32);
 
 /// A queue, by its parts. These lie apart from each other, so that those who send and the owner, who takes, do not take a
-/// cache line from each other for each value.
+/// cache line from each other for each value. By value, so that it is nowhere but in registers.
 pub(crate) struct Queue<'q, T> {
     word: &'q AtomicU64,
     head: &'q AtomicU64,
@@ -404,6 +404,15 @@ fn pack<T>(block: *mut Block<T>, count: usize, flags: u64) -> u64 {
     block.expose_provenance() as u64 | (count as u64) << COUNT_SHIFT | flags
 }
 
+impl<T> Clone for Queue<'_, T> {
+    #[inline]
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Queue<'_, T> {}
+
 impl<'q, T> Queue<'q, T> {
     /// The queue that has these parts.
     ///
@@ -416,7 +425,7 @@ impl<'q, T> Queue<'q, T> {
 
     /// Puts `value` at the back.
     #[inline]
-    pub(crate) fn push(&self, kind: Kind, value: T, memory: &impl Memory) -> Pushed<T> {
+    pub(crate) fn push(self, kind: Kind, value: T, memory: &impl Memory) -> Pushed<T> {
         let value = ManuallyDrop::new(value);
         // SAFETY: it is read once, and written.
         let write = |place: *mut MaybeUninit<T>| unsafe { place.cast::<T>().write(ptr::read(&raw const *value)) };
@@ -431,7 +440,7 @@ impl<'q, T> Queue<'q, T> {
     /// `write` writes the place, and does not panic.
     #[inline]
     pub(crate) unsafe fn push_with(
-        &self,
+        self,
         kind: Kind,
         write: impl FnOnce(*mut MaybeUninit<T>),
         memory: &impl Memory,
@@ -486,7 +495,7 @@ impl<'q, T> Queue<'q, T> {
     /// Somebody else has changed the word, to `now`. If it was another sender, that one goes first, for as long as it needs
     /// for some dozens: to hand a line from core to core for each value costs several times as much as to push it.
     #[cold]
-    fn back_off(&self, now: u64) -> u64 {
+    fn back_off(self, now: u64) -> u64 {
         // The owner, which waits for this.
         if now & WAITING != 0 {
             return now;
@@ -505,7 +514,7 @@ impl<'q, T> Queue<'q, T> {
     /// There is no room: brings a block, of which the first place is the caller's. `Err` is the word if that
     /// has changed meanwhile, and `CLOSED` if what is `refused` must not be pushed.
     #[inline]
-    fn push_block(&self, word: u64, refused: u64, memory: &impl Memory) -> Result<Brought<T>, u64> {
+    fn push_block(self, word: u64, refused: u64, memory: &impl Memory) -> Result<Brought<T>, u64> {
         if word == CLOSED || word & refused != 0 {
             return Err(CLOSED);
         }
@@ -531,7 +540,7 @@ impl<'q, T> Queue<'q, T> {
     /// Tells the owner where `fresh` is: behind `newest`, or at the head of the queue, which was empty. Returns whether there
     /// are many places before it.
     #[inline]
-    fn link(&self, newest: *mut Block<T>, fresh: *mut Block<T>) -> bool {
+    fn link(self, newest: *mut Block<T>, fresh: *mut Block<T>) -> bool {
         if newest.is_null() {
             // Release: pairs with the owner's Acquire when it finds no head.
             self.head.store(pack(fresh, 0, 0), Ordering::Release);
@@ -547,14 +556,14 @@ impl<'q, T> Queue<'q, T> {
     }
 
     /// About how many values wait; exact if nobody pushes and the owner has taken none from the middle.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn len(self) -> usize {
         let before = self.before.load(Ordering::Relaxed) as usize;
         let (word, head) = (self.word.load(Ordering::Relaxed), self.head.load(Ordering::Relaxed));
         if block::<T>(word).is_null() { 0 } else { (before + count(word)).saturating_sub(count(head)) }
     }
 
     /// About how many bytes its blocks take.
-    pub(crate) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         let word = self.word.load(Ordering::Relaxed);
         if block::<T>(word).is_null() {
             return 0;
@@ -565,7 +574,6 @@ impl<'q, T> Queue<'q, T> {
         let first = if few == 0 { 0 } else { Block::<T>::SMALL_SHAPE.layout.size() };
         large * Block::<T>::LARGE_SHAPE.layout.size() + first + Block::<T>::shape_of(word & LARGE != 0).layout.size()
     }
-
 }
 
 /// For the owner alone.
@@ -576,7 +584,7 @@ impl<T> Queue<'_, T> {
     /// # Safety
     /// The caller is the owner: nobody else calls a method of this block meanwhile.
     #[inline]
-    pub(crate) unsafe fn pop<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> Look<T> {
+    pub(crate) unsafe fn pop<'p>(self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> Look<T> {
         loop {
             let head = self.head.load(Ordering::Acquire);
             let oldest: *mut Block<T> = block(head);
@@ -612,7 +620,7 @@ impl<T> Queue<'_, T> {
     ///
     /// # Safety
     /// As for [`pop`](Self::pop), which has just given this value; nothing else was called since.
-    pub(crate) unsafe fn unpop(&self, value: T) -> Position {
+    pub(crate) unsafe fn unpop(self, value: T) -> Position {
         let behind = self.head.load(Ordering::Relaxed);
         let head = behind - ONE;
         let oldest = block::<T>(head);
@@ -629,7 +637,7 @@ impl<T> Queue<'_, T> {
     /// As for [`pop`](Self::pop). `from` is at the head, or comes from a walk of this queue and was `held`
     /// in every call since.
     pub(crate) unsafe fn walk(
-        &self,
+        self,
         from: &mut Position,
         mut visit: impl FnMut(Kind, &mut MaybeUninit<T>) -> Visit,
     ) -> Walked {
@@ -700,7 +708,7 @@ impl<T> Queue<'_, T> {
     ///
     /// # Safety
     /// As for [`pop`](Self::pop).
-    pub(crate) unsafe fn sweep(&self, memory: &impl Memory, held: &mut Held<'_>) {
+    pub(crate) unsafe fn sweep(self, memory: &impl Memory, held: &mut Held<'_>) {
         let head = self.head.load(Ordering::Acquire);
         let mut behind: *mut Block<T> = block(head);
         if behind.is_null() {
@@ -731,7 +739,7 @@ impl<T> Queue<'_, T> {
     /// As for [`pop`](Self::pop). If it returns true, the caller is the owner no more.
     #[inline]
     pub(crate) unsafe fn wait_empty<'p>(
-        &self,
+        self,
         parked: bool,
         memory: &impl Memory,
         held: impl FnOnce() -> Held<'p>,
@@ -774,7 +782,7 @@ impl<T> Queue<'_, T> {
     /// # Safety
     /// As for [`wait_empty`](Self::wait_empty); `at` is where a walk has ended with [`Walked::End`], and
     /// was `held` in every call since.
-    pub(crate) unsafe fn wait_at<'p>(&self, at: Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
+    pub(crate) unsafe fn wait_at<'p>(self, at: Position, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> bool {
         // The block that `at` is in stays, even if a sender has brought another just now: given back, it could
         // come again as the newest, at the same address and with as many places claimed.
         // SAFETY: the caller is the owner.
@@ -794,7 +802,7 @@ impl<T> Queue<'_, T> {
     }
 
     /// Whether `position` is in another block than the head.
-    pub(crate) fn is_behind(&self, position: &Position) -> bool {
+    pub(crate) fn is_behind(self, position: &Position) -> bool {
         let head = block::<T>(self.head.load(Ordering::Relaxed));
         !position.block.is_null() && position.block != head.cast()
     }
@@ -803,7 +811,7 @@ impl<T> Queue<'_, T> {
     ///
     /// # Safety
     /// As for [`pop`](Self::pop), now and for ever.
-    pub(crate) unsafe fn close(&self, memory: &impl Memory, mut take: impl FnMut(Kind, T)) {
+    pub(crate) unsafe fn close(self, memory: &impl Memory, mut take: impl FnMut(Kind, T)) {
         let word = self.word.swap(CLOSED, Ordering::AcqRel);
         if word == CLOSED || block::<T>(word).is_null() {
             return;
@@ -842,19 +850,19 @@ impl<T> Queue<'_, T> {
 
     /// There is no head: the queue is empty, or a sender is about to tell where the first block is.
     #[cold]
-    fn without_head(&self) -> Look<T> {
+    fn without_head(self) -> Look<T> {
         // Acquire: pairs with the sender's Release, so that its `head` is seen at the next look.
         if block::<T>(self.word.load(Ordering::Acquire)).is_null() { Look::End } else { Look::Hole }
     }
 
     /// A place is not written: it is claimed, or behind all that are.
-    fn unwritten(&self, of: *mut Block<T>, place: usize) -> Look<T> {
+    fn unwritten(self, of: *mut Block<T>, place: usize) -> Look<T> {
         let word = self.word.load(Ordering::Acquire);
         if block(word) == of && count(word) <= place { Look::End } else { Look::Hole }
     }
 
     /// A block has no next: it is the newest, or a sender is about to link the next.
-    fn unlinked(&self, of: *mut Block<T>) -> Look<T> {
+    fn unlinked(self, of: *mut Block<T>) -> Look<T> {
         if block(self.word.load(Ordering::Acquire)) == of { Look::End } else { Look::Hole }
     }
 
@@ -863,7 +871,7 @@ impl<T> Queue<'_, T> {
     /// # Safety
     /// The caller is the owner, and all places of `oldest` are used up.
     #[cold]
-    unsafe fn advance(&self, oldest: *mut Block<T>, memory: &impl Memory, held: &mut Held<'_>) -> Result<(), Look<T>> {
+    unsafe fn advance(self, oldest: *mut Block<T>, memory: &impl Memory, held: &mut Held<'_>) -> Result<(), Look<T>> {
         // SAFETY: it is live until it is given back below.
         unsafe {
             let next = (*oldest).next.load(Ordering::Acquire);
@@ -881,7 +889,7 @@ impl<T> Queue<'_, T> {
     ///
     /// # Safety
     /// As for [`pop`](Self::pop).
-    pub(crate) unsafe fn trim<'p>(&self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> u64 {
+    pub(crate) unsafe fn trim<'p>(self, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> u64 {
         // SAFETY: the caller's promise.
         unsafe { self.trim_up_to(ptr::null_mut(), memory, held) }
     }
@@ -890,7 +898,7 @@ impl<T> Queue<'_, T> {
     ///
     /// # Safety
     /// As for [`pop`](Self::pop).
-    unsafe fn trim_up_to<'p>(&self, last: *mut Block<T>, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> u64 {
+    unsafe fn trim_up_to<'p>(self, last: *mut Block<T>, memory: &impl Memory, held: impl Fn() -> Held<'p>) -> u64 {
         loop {
             let head = self.head.load(Ordering::Acquire);
             let (oldest, place, large) = (block::<T>(head), count(head), head & LARGE != 0);
@@ -916,7 +924,7 @@ impl<T> Queue<'_, T> {
     ///
     /// # Safety
     /// The caller is the owner, all places of the block are used up, and no other leads to it.
-    unsafe fn give_back(&self, block: *mut Block<T>, memory: &impl Memory, held: &mut Held<'_>) {
+    unsafe fn give_back(self, block: *mut Block<T>, memory: &impl Memory, held: &mut Held<'_>) {
         held.forget(block.cast());
         // SAFETY: the caller's promise.
         unsafe {
@@ -927,7 +935,7 @@ impl<T> Queue<'_, T> {
 
     /// # Safety
     /// The caller is the owner, and the block is live.
-    unsafe fn is_used_up(&self, block: *mut Block<T>) -> bool {
+    unsafe fn is_used_up(self, block: *mut Block<T>) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
             let large = (*block).large;

@@ -121,6 +121,7 @@ impl Header {
     pub(super) const MAILBOX: usize = size_of::<Back>() + size_of::<Before>() + size_of::<Front>();
 
     /// The header of a process that is born.
+    #[inline(always)]
     pub(super) fn new(class: &'static Class, birth: Birth) -> Self {
         let Birth { node, pid, parent, priority, is_led, is_bounded, extra, references } = birth;
         let parent = parent.filter(|parent| parent.node() == node.id());
