@@ -603,10 +603,11 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
     /// the back of a queue, it would have its next message wait for all others.
     #[cold]
     unsafe fn stop_or_yield(&self) -> Option<Flow> {
-        // SAFETY: the caller's promise, here and below.
+        // SAFETY: the caller's promise.
         if unsafe { self.stop_if_asked() } {
             return None;
         }
+        // SAFETY: as above.
         Some(if unsafe { receive::has_more(self.header()) } { Flow::Yield } else { Flow::Wait })
     }
 
