@@ -47,6 +47,7 @@ mod lints;
 mod mailbox;
 pub mod memory;
 mod message;
+mod named;
 mod names;
 mod node;
 mod observe;
@@ -71,7 +72,7 @@ mod visit;
 
 pub use actor::{Actor, Bounded, Client, Declared, Handle, Options, Outcome, Overflow, Refused, Start, Step};
 pub use address::{ActorRef, Address, SendError};
-pub use call::{Call, CallError, CallFailed, ReplyTo, Request};
+pub use call::{Call, CallError, CallFailed, ReplyTo, Request, Requests, multi_call};
 pub use config::DEFAULT_CALL_TIMEOUT;
 pub use context::Context;
 pub use dead_letters::{DeadLetter, DeadLetterEvent, DeadLetterEvents};
@@ -88,6 +89,7 @@ pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use lints::{Lint, LintEvent, LintEvents};
 pub use message::{Accepts, Envelope, Message, Recipient};
+pub use named::{LookupError, Named};
 pub use names::{NotRegistered, RegisterError};
 pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, Stalls, WeakNode};
 #[cfg(feature = "observe")]

@@ -1,10 +1,13 @@
 //! What to start, written down: so that a supervisor can start it again.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -178,6 +181,7 @@ impl<S: Spawn> Spawn for Configured<S> {
 pub struct Spec<A: Start> {
     args: Arc<dyn Fn() -> A::Args + Send + Sync>,
     name: Option<Arc<str>>,
+    timeout: Option<Duration>,
 }
 
 /// Why a process did not start.
@@ -193,6 +197,9 @@ pub enum StartError {
     /// The process ended before it had started.
     #[error("the process ended before it had started: {0}")]
     Died(ExitReason),
+    /// It had not started in time, and was killed.
+    #[error("timeout: it had not started in time, and was killed")]
+    Timeout,
     /// A process is already registered under the name.
     #[error("already started: {0} is registered under this name")]
     AlreadyStarted(Pid),
@@ -216,12 +223,19 @@ pub enum StartError {
 impl<A: Handle + Start> Spec<A> {
     /// The specification of an `A` made from what `args` returns, anew for each start.
     pub fn new(args: impl Fn() -> A::Args + Send + Sync + 'static) -> Self {
-        Self { args: Arc::new(args), name: None }
+        Self { args: Arc::new(args), name: None, timeout: None }
     }
 
     /// Registers the process under `name` on its node, before it does anything else.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// Kills the process if its `init` is not done after `timeout`; without this, a start waits for as long as it takes.
+    /// It is waited for until nothing is left of it, so a start that blocks its thread keeps whoever waits for it.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 
@@ -242,8 +256,9 @@ impl<A: Handle + Start> Spec<A> {
         self.start_on(&node, SpawnOptions::child_of(me))
     }
 
-    /// Like [`start`](Self::start), and links it to the running process from the beginning. An error
-    /// comes as this method's result and does not reach the caller over the link.
+    /// Like [`start`](Self::start), and links it to the running process from the beginning. A start that is refused, or too
+    /// slow, is this method's result, and nothing comes over the link. A panic is its result too, and ends a caller that does not
+    /// trap exits. An exit signal from elsewhere is its result, and comes over the link.
     ///
     /// # Errors
     /// As for [`start`](Self::start).
@@ -271,14 +286,25 @@ impl<A: Handle + Start> Spec<A> {
             let (started, reply) = call::place();
             Some((started, self.launch(node, &options, Some(reply)).0))
         };
+        let limit = self.timeout.map(|timeout| (node.clone(), node.runtime().sleep(timeout)));
         async move {
-            let (started, reference) = started.ok_or(StartError::MemoryNotCounted)?;
-            match started.await {
-                Ok(outcome) => outcome.map(|()| reference),
-                // The process was ended from outside while it started.
-                Err(CallFailed::Died(reason)) => Err(StartError::Died(reason)),
-                Err(_) => Err(StartError::Died(ExitReason::NoProc)),
+            let (mut started, reference) = started.ok_or(StartError::MemoryNotCounted)?;
+            if let Some((node, mut limit)) = limit {
+                let in_time = poll_fn(|cx| match Pin::new(&mut started).poll(cx) {
+                    Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                    Poll::Pending => Pin::new(&mut limit).poll(cx).map(|()| None),
+                });
+                return match in_time.await {
+                    Some(outcome) => settled(outcome, reference),
+                    None => {
+                        give_up(&node, reference.pid(), options.link);
+                        // Until nothing is left of it.
+                        let _ = started.await;
+                        Err(StartError::Timeout)
+                    }
+                };
             }
+            settled(started.await, reference)
         }
     }
 
@@ -293,6 +319,29 @@ impl<A: Handle + Start> Spec<A> {
         let (cell, monitor) = launch_spec::<A>(node, options, self.name.clone(), launching, move || args());
         (ActorRef::new(Address::local(cell)), monitor)
     }
+}
+
+/// What came of a start.
+fn settled<A: Actor>(
+    outcome: Result<Result<(), StartError>, CallFailed>,
+    reference: ActorRef<A>,
+) -> Result<ActorRef<A>, StartError> {
+    match outcome {
+        Ok(outcome) => outcome.map(|()| reference),
+        // The process was ended from outside while it started.
+        Err(CallFailed::Died(reason)) => Err(StartError::Died(reason)),
+        Err(_) => Err(StartError::Died(ExitReason::NoProc)),
+    }
+}
+
+/// Kills a process that does not start; whoever it was linked to from the beginning does not hear of it.
+fn give_up(node: &Node, pid: Pid, linked: Option<Pid>) {
+    if let Some(process) = node.process(pid)
+        && let Some(linked) = linked
+    {
+        process.unlink(linked);
+    }
+    node.exit(pid, ExitReason::Kill);
 }
 
 /// What is still to be settled of a start that somebody waits for.
@@ -350,7 +399,7 @@ impl From<StartError> for ExitReason {
 
 impl<A: Start> Clone for Spec<A> {
     fn clone(&self) -> Self {
-        Self { args: self.args.clone(), name: self.name.clone() }
+        Self { args: self.args.clone(), name: self.name.clone(), timeout: self.timeout }
     }
 }
 

@@ -8,6 +8,7 @@
 //! at once.
 #![expect(unsafe_code, reason = "a reply is written into the place that its caller lends")]
 
+mod requests;
 mod slot;
 mod word;
 
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
+pub use requests::{Requests, multi_call};
 use serde::{Deserialize, Serialize};
 use slot::Slot;
 pub(crate) use word::ReplyWord;

@@ -9,6 +9,7 @@ use crate::address::ActorRef;
 use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::gateway::Remote;
+use crate::named::Named;
 use crate::names::{NameTaken, NotRegistered};
 use crate::pid::Pid;
 use crate::process::Process;
@@ -31,8 +32,10 @@ impl Node {
         if let Some(has) = &control.name {
             return Err(RegisterError::HasName(has.to_string()));
         }
-        self.0.names.insert(&name, pid).map_err(|NameTaken { holder }| RegisterError::Taken(holder))?;
+        let waited = self.0.names.insert(&name, pid).map_err(|NameTaken { holder }| RegisterError::Taken(holder))?;
         control.name = Some(name);
+        drop(control);
+        waited.wake();
         Ok(())
     }
 
@@ -119,10 +122,17 @@ impl Node {
         Ok(found.and_then(|pid| ActorRef::at(self, pid)))
     }
 
+    /// A handle to whoever is registered as `name` on this node at the moment when it is used, if it takes the messages of an
+    /// `A`. Nobody need be yet.
+    pub fn named<A: crate::Actor>(&self, name: impl Into<Arc<str>>) -> Named<A> {
+        Named::new(self.clone(), name.into())
+    }
+
     pub(crate) fn register_as(&self, name: &Arc<str>, pid: Pid) -> Result<(), NameTaken> {
         let Some(process) = self.process(pid) else { return Ok(()) };
-        self.0.names.insert(name, pid)?;
+        let waited = self.0.names.insert(name, pid)?;
         process.extra().control.lock().name = Some(name.clone());
+        waited.wake();
         Ok(())
     }
 }

@@ -763,17 +763,18 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         }
     }
 
-    /// The actor does not begin. If somebody waits for the start, the end is reported and linked by nobody
-    /// else; whoever waits is told when it is over.
+    /// The actor does not begin. If somebody waits for the start, the end is reported by nobody else, and comes to nobody
+    /// over a link; whoever waits is told when it is over. A panic still ends those who do not trap exits.
     unsafe fn refuse(&self, error: StartError) -> Flow {
         let header = self.header();
         let reason = error.as_reason();
         // SAFETY: the caller's promise.
         let owned = unsafe { header.owned() };
         if let Some(launching) = &mut owned.launching {
+            let is_panic = matches!(error, StartError::Refused(ExitReason::Panic(_)));
             launching.failed(error);
             owned.quiet = true;
-            header.unlink_all();
+            header.unlink_if(|peer| !is_panic || header.is_trapped_by(peer));
         }
         Flow::end(reason)
     }

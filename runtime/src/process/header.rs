@@ -477,18 +477,37 @@ impl Header {
         }
     }
 
-    /// Removes all links, at both ends.
-    pub(crate) fn unlink_all(&self) {
+    /// Removes the links to those of which this holds, at both ends.
+    pub(crate) fn unlink_if(&self, holds: impl Fn(Pid) -> bool) {
         let Some(extra) = self.extra_if_any() else { return };
-        let links = std::mem::take(&mut extra.control.lock().links);
-        for (&peer, ()) in links.iter() {
-            self.node.signal(peer, Signal::Unlink { from: self.pid(), id: 0 });
-            // Whoever is about to be told by other means must not be ended by the link before.
-            if let Some(peer) = self.node.process(peer)
-                && let Some(extra) = peer.extra_if_any()
-            {
-                extra.control.lock().links.remove(&self.pid());
-            }
+        // Not under the lock: it looks at others, which may be linking themselves to this.
+        let links: Vec<Pid> = extra.control.lock().links.iter().map(|(&peer, ())| peer).collect();
+        links.into_iter().filter(|peer| holds(*peer)).for_each(|peer| self.unlink(peer));
+    }
+
+    /// Whether an exit signal to `peer` is a message there, as far as that is known on this node.
+    pub(crate) fn is_trapped_by(&self, peer: Pid) -> bool {
+        self.node
+            .process(peer)
+            .is_none_or(|peer| peer.extra_if_any().is_some_and(|extra| extra.control.lock().trap_exit))
+    }
+
+    /// Removes the link to `peer`, at both ends.
+    pub(crate) fn unlink(&self, peer: Pid) {
+        if let Some(extra) = self.extra_if_any()
+            && extra.control.lock().links.remove(&peer).is_some()
+        {
+            self.unlink_there(peer);
+        }
+    }
+
+    fn unlink_there(&self, peer: Pid) {
+        self.node.signal(peer, Signal::Unlink { from: self.pid(), id: 0 });
+        // Whoever is about to be told by other means must not be ended by the link before.
+        if let Some(peer) = self.node.process(peer)
+            && let Some(extra) = peer.extra_if_any()
+        {
+            extra.control.lock().links.remove(&self.pid());
         }
     }
 

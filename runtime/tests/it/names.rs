@@ -1,6 +1,13 @@
 //! Area REG: local names.
 
-use biotope_runtime::{Call, CallFailed, ExitReason, RegisterError, Spec, StartError, node, spawn};
+use std::time::Duration;
+
+use biotope_runtime::{
+    Call, CallFailed, ExitReason, LookupError, Process, RegisterError, Spec, StartError, node, spawn, spawn_process,
+    time,
+};
+use biotope_testkit::TestOptions;
+use tokio::sync::mpsc;
 
 use crate::everywhere;
 use crate::probe::{Msg, Probe, end_of, observe};
@@ -58,6 +65,80 @@ fn a_start_under_a_taken_name_fails_and_leaves_no_process() {
             let spec = Spec::<Probe>::new(|| ()).named("n");
             let first = spec.start().await?;
             assert_eq!(spec.start_link().await, Err(StartError::AlreadyStarted(first.pid())));
+            Ok(())
+        })
+    });
+}
+
+/// Before anybody has the name, while one has it, and when it is free again.
+#[test]
+fn a_named_handle_follows_the_name() {
+    everywhere("named", || {
+        observe(async move |mut me| {
+            let named = node().named::<Probe>("n");
+            let nobody = LookupError::NotRegistered("n".into());
+            assert_eq!(named.now(), Err(nobody.clone()));
+            for _ in 0..3 {
+                let probe = spawn(Probe::new());
+                node().register("n", &probe)?;
+                assert_eq!(named.now(), Ok(probe.clone()));
+                assert_eq!(named.within(Duration::ZERO).await, Ok(probe.clone()));
+                probe.cast(Msg::Stop(ExitReason::Normal));
+                end_of(&mut me, probe.pid()).await?;
+                assert_eq!(named.now(), Err(nobody.clone()));
+            }
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn who_waits_for_a_name_gets_whoever_has_it_next() {
+    everywhere("named_waits", || {
+        observe(async move |_| {
+            const WAITING: usize = 5;
+            let (sender, mut found) = mpsc::unbounded_channel();
+            for _ in 0..WAITING {
+                let sender = sender.clone();
+                spawn_process(async move |_: Process<()>| {
+                    let named = node().named::<Probe>("n");
+                    let _ = sender.send(named.within(Duration::from_secs(300)).await);
+                    Ok(())
+                });
+            }
+            // That is another name.
+            node().register("m", spawn(Probe::new()))?;
+            let probe = spawn(Probe::new());
+            node().register("n", &probe)?;
+            for _ in 0..WAITING {
+                assert_eq!(found.recv().await, Some(Ok(probe.clone())));
+            }
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn who_waits_for_a_name_in_vain_learns_it_when_the_time_is_up() {
+    biotope_testkit::test(TestOptions { name: "named_in_vain", seeds: Some(200), seed: None }, || async {
+        let (named, start) = (node().named::<Probe>("n"), time::now());
+        let outcome = named.within(Duration::from_secs(2)).await;
+        assert_eq!(outcome, Err(LookupError::NotRegistered("n".into())));
+        assert_eq!(time::now() - start, Duration::from_secs(2));
+        biotope_runtime::Result::<()>::Ok(())
+    });
+}
+
+/// At once: that one will not take what is meant for another.
+#[test]
+fn a_name_of_a_process_that_takes_other_messages_is_an_error() {
+    everywhere("named_other", || {
+        observe(async move |me| {
+            node().register("n", me.pid())?;
+            let named = node().named::<Probe>("n");
+            let other = LookupError::OtherMessages { name: "n".into(), holder: me.pid() };
+            assert_eq!(named.now(), Err(other.clone()));
+            assert_eq!(named.within(Duration::from_secs(300)).await, Err(other));
             Ok(())
         })
     });

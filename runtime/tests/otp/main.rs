@@ -8,6 +8,7 @@ mod acts;
 mod alias;
 mod ends;
 mod exit;
+mod gs;
 mod info;
 mod link;
 mod mon;

@@ -1,6 +1,6 @@
 //! Who is restarted, and how often.
 
-use biotope_runtime::{ExitReason, Pid, time};
+use biotope_runtime::{ExitReason, Pid, Spec, node, time};
 use biotope_supervision::{ChildStatus, Permanent, Supervisor, Temporary, Transient};
 
 use crate::support::*;
@@ -239,6 +239,28 @@ fn a_child_that_ends_while_its_siblings_are_stopped_is_not_counted() {
         stage.expect(["stop b: \"crash\"", "stop c: shutdown", "start a", "start b", "start c"]).await;
         settle().await;
         assert_eq!(supervisor.count_children().await?.active, 3);
+        Ok(())
+    });
+}
+
+/// However often it is restarted, the name leads to the one that lives.
+#[test]
+fn a_named_handle_reaches_the_child_that_was_started_last() {
+    everywhere(|mut me| async move {
+        let script = script(&Stage::new(), "w");
+        let child = Spec::<Worker>::new(move || script.clone()).named("w");
+        let supervisor = Supervisor::one_for_one().intensity(100, secs(5)).child(child).start_link().await?;
+        let worker = node().named::<Worker>("w");
+        for _ in 0..5 {
+            let before = worker.now()?.pid();
+            let monitor = me.monitor(before);
+            worker.now()?.address().cast(Order::Panic);
+            down(&mut me, monitor).await?;
+            // Its name was free before that was told; the next may have it already.
+            let after = worker.within(secs(300)).await?.pid();
+            assert_ne!(before, after);
+            assert_eq!(pid_of(&supervisor, "w").await, Some(after));
+        }
         Ok(())
     });
 }
