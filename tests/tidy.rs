@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// All that the runtime is made of. It knows no network, no codec and no file format.
-const MADE_OF: [&str; 16] = [
+const MADE_OF: [&str; 17] = [
     "bumpalo",
     // What an `IoList` is a list of: bytes that many hold and nobody copies.
     "bytes",
@@ -34,6 +34,8 @@ const MADE_OF: [&str; 16] = [
     "crossbeam-utils",
     "erased-serde",
     "foldhash",
+    // Requests in flight, of which any may be answered next.
+    "futures-util",
     "indexmap",
     "parking_lot",
     "rand",
