@@ -3,15 +3,16 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use crate::actor::Actor;
 use crate::address::ActorRef;
 use crate::node::Node;
 use crate::pid::Pid;
+use crate::time;
 
 /// A name on a node, for an actor of type `A`: leads to whoever has the name when it is asked, so also to the one that a
 /// supervisor has started in the place of one that crashed. Made by [`Node::named`].
@@ -107,27 +108,27 @@ impl<A: Actor> Named<A> {
     /// Dropped before it is done, it has done nothing.
     pub async fn within(&self, patience: Duration) -> Result<ActorRef<A>, LookupError> {
         let mut holder = pin!(self.node.names().holder(&self.name));
-        let mut sleep = self.node.runtime().sleep(patience);
-        poll_fn(|cx| {
-            if let Poll::Ready(pid) = holder.as_mut().poll(cx) {
-                if let Some(found) = self.reference(pid) {
-                    return Poll::Ready(found);
+        let found = poll_fn(|cx| {
+            let holder = ready!(holder.as_mut().poll(cx));
+            match self.reference(holder) {
+                Some(found) => Poll::Ready(found),
+                None => {
+                    // It is ending; its name is about to be free.
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
                 }
-                // It is ending; its name is about to be free.
-                cx.waker().wake_by_ref();
             }
-            Pin::new(&mut sleep).poll(cx).map(|()| Err(self.nobody()))
-        })
-        .await
+        });
+        let sleep = self.node.runtime().sleep(patience);
+        time::unless_over(sleep, found).await.unwrap_or_else(|time::Elapsed| Err(self.nobody()))
     }
 
     /// The reference to `holder`; `None` if there is no such process any more.
     fn reference(&self, holder: Pid) -> Option<Result<ActorRef<A>, LookupError>> {
-        let process = self.node.process(holder)?;
-        Some(match process.typed() {
-            Some(cell) => Ok(ActorRef::new(crate::address::Address::local(cell))),
-            None => Err(LookupError::OtherMessages { name: self.name.clone(), holder }),
-        })
+        if let Some(address) = self.node.local(holder) {
+            return Some(Ok(ActorRef::new(address)));
+        }
+        self.node.process(holder).map(|_| Err(LookupError::OtherMessages { name: self.name.clone(), holder }))
     }
 
     fn nobody(&self) -> LookupError {

@@ -1,12 +1,10 @@
 //! What to start, written down: so that a supervisor can start it again.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +20,7 @@ use crate::pid::Pid;
 use crate::priority::Priority;
 use crate::process::{Process, launch_actor, launch_spec, launch_straight};
 use crate::signal::MonitorRef;
+use crate::time;
 
 /// Whatever `spawn` takes: an actor, a [`Spec`] of one, or straight-line code ([`process`]).
 #[diagnostic::on_unimplemented(
@@ -289,22 +288,24 @@ impl<A: Handle + Start> Spec<A> {
         let limit = self.timeout.map(|timeout| (node.clone(), node.runtime().sleep(timeout)));
         async move {
             let (mut started, reference) = started.ok_or(StartError::MemoryNotCounted)?;
-            if let Some((node, mut limit)) = limit {
-                let in_time = poll_fn(|cx| match Pin::new(&mut started).poll(cx) {
-                    Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                    Poll::Pending => Pin::new(&mut limit).poll(cx).map(|()| None),
-                });
-                return match in_time.await {
-                    Some(outcome) => settled(outcome, reference),
-                    None => {
+            let outcome = match limit {
+                None => started.await,
+                Some((node, limit)) => match time::unless_over(limit, &mut started).await {
+                    Ok(outcome) => outcome,
+                    Err(time::Elapsed) => {
                         give_up(&node, reference.pid(), options.link);
                         // Until nothing is left of it.
                         let _ = started.await;
-                        Err(StartError::Timeout)
+                        return Err(StartError::Timeout);
                     }
-                };
+                },
+            };
+            match outcome {
+                Ok(outcome) => outcome.map(|()| reference),
+                // The process was ended from outside while it started.
+                Err(CallFailed::Died(reason)) => Err(StartError::Died(reason)),
+                Err(_) => Err(StartError::Died(ExitReason::NoProc)),
             }
-            settled(started.await, reference)
         }
     }
 
@@ -318,19 +319,6 @@ impl<A: Handle + Start> Spec<A> {
         let launching = started.map(|started| Box::new(Launching { started, error: None }));
         let (cell, monitor) = launch_spec::<A>(node, options, self.name.clone(), launching, move || args());
         (ActorRef::new(Address::local(cell)), monitor)
-    }
-}
-
-/// What came of a start.
-fn settled<A: Actor>(
-    outcome: Result<Result<(), StartError>, CallFailed>,
-    reference: ActorRef<A>,
-) -> Result<ActorRef<A>, StartError> {
-    match outcome {
-        Ok(outcome) => outcome.map(|()| reference),
-        // The process was ended from outside while it started.
-        Err(CallFailed::Died(reason)) => Err(StartError::Died(reason)),
-        Err(_) => Err(StartError::Died(ExitReason::NoProc)),
     }
 }
 

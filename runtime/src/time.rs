@@ -36,8 +36,12 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// # Panics
 /// Outside a process.
 pub async fn timeout<T>(duration: Duration, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+    unless_over(sleep(duration), future).await
+}
+
+/// Waits for `future`, or for `sleep` to be over. If both are done, it is the future that counts.
+pub(crate) async fn unless_over<T>(mut sleep: Sleep, future: impl Future<Output = T>) -> Result<T, Elapsed> {
     let mut future = std::pin::pin!(future);
-    let mut sleep = sleep(duration);
     std::future::poll_fn(move |cx| {
         if let Poll::Ready(value) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(value));

@@ -1,12 +1,12 @@
 //! Requests in flight, kept together, and one call of many processes.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 
-use futures_util::Stream;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt};
 
 use super::{CallFailed, Request};
 
@@ -95,7 +95,7 @@ impl<L, R, T, E> Requests<L, R, T, E> {
 
     /// Waits for the next answer, or failure, and takes it out. `None` if no request is left.
     pub async fn next(&mut self) -> Option<(L, Result<T, E>)> {
-        poll_fn(|cx| Pin::new(&mut self.waiting).poll_next(cx)).await
+        self.waiting.next().await
     }
 
     /// How many are not answered yet, or not taken out.

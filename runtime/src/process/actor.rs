@@ -422,7 +422,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         let (header, turn) = (self.header(), self.turn);
         // SAFETY: the caller's promise, here and below.
         unsafe {
-            if header.owned_if_any().is_some_and(|owned| owned.urgent.is_some()) {
+            if receive::has_urgent(header) {
                 self.handle_urgent()?;
             }
             loop {

@@ -130,8 +130,17 @@ impl<M> Drop for Looked<'_, M> {
 #[cold]
 pub(super) unsafe fn has_more(header: &Header) -> bool {
     // SAFETY: the caller's promise.
-    let has_urgent = unsafe { header.owned_if_any() }.is_some_and(|owned| owned.urgent.is_some());
-    has_urgent || header.mailbox_len() > 0 || header.state.has_notes()
+    header.mailbox_len() > 0 || header.state.has_notes() || unsafe { has_urgent(header) }
+}
+
+/// Whether there are messages that are read before all others.
+///
+/// # Safety
+/// The caller is the owner.
+#[inline]
+pub(super) unsafe fn has_urgent(header: &Header) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { header.owned_if_any() }.is_some_and(|owned| owned.urgent.is_some())
 }
 
 /// Takes the first of the messages that are read before all others for which `wants` has a use.
@@ -193,7 +202,7 @@ unsafe fn see_messages<M: Send + 'static>(local: InTurn<M>, mut see: impl FnMut(
     let header = local.header();
     // SAFETY: the caller's promise.
     unsafe {
-        if header.owned_if_any().is_some_and(|owned| owned.urgent.is_some()) {
+        if has_urgent(header) {
             urgent_messages::<M>(header).iter().for_each(&mut see);
         }
         local.mailbox().look(&mut see);

@@ -321,8 +321,7 @@ where
         }
         let header = self.process.cell.header();
         // SAFETY: the caller's promise, here and below.
-        let has_urgent = || unsafe { header.owned_if_any() }.is_some_and(|owned| owned.urgent.is_some());
-        let is_special = header.is_suspended() || has_urgent();
+        let is_special = header.is_suspended() || unsafe { receive::has_urgent(header) };
         if is_special || *position != Position::HEAD {
             return First::Other;
         }
@@ -337,10 +336,7 @@ where
         };
         match &first {
             First::Taken(_) => {
-                if turn.is_taking_noted() {
-                    header.note_taken(std::any::type_name::<M>());
-                }
-                observe::message_handled(header, std::any::type_name::<M>);
+                note_counted::<M>(turn, header);
                 turn.charge(1);
             }
             First::Empty => {
@@ -422,10 +418,7 @@ where
             match taken {
                 Ok((Ok(found), counts)) => {
                     if counts {
-                        if turn.is_taking_noted() {
-                            header.note_taken(std::any::type_name::<M>());
-                        }
-                        observe::message_handled(header, std::any::type_name::<M>);
+                        note_counted::<M>(turn, header);
                     } else if was_message {
                         note::<M>(turn, header);
                     }
@@ -461,6 +454,15 @@ where
             }
         }
     }
+}
+
+/// A message was taken that counts where they are limited.
+#[inline]
+fn note_counted<M>(turn: &Turn<'_>, header: &Header) {
+    if turn.is_taking_noted() {
+        header.note_taken(std::any::type_name::<M>());
+    }
+    observe::message_handled(header, std::any::type_name::<M>);
 }
 
 /// A message was taken that does not count where they are limited.

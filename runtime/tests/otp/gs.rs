@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use biotope_runtime::{
-    Actor, Address, Call, CallFailed, Context, ExitReason, Handle, Info, Options, Pid, Process, Received, Refused,
-    ReplyTo, Request, Requests, Result, Spec, Start, StartError, multi_call, node, process, spawn, spawn_monitor,
-    spawn_process, time,
+    Actor, ActorRef, Address, Call, CallFailed, Context, ExitReason, Handle, Info, Options, Pid, Process, Received,
+    Refused, ReplyTo, Request, Requests, Result, Spec, Start, StartError, multi_call, node, process, spawn,
+    spawn_monitor, spawn_process, time,
 };
 
 use crate::acts::{Log, all_there, down, end_of, nothing_more};
@@ -118,6 +118,13 @@ impl Handle for Server {
 
 fn server() -> Address<Ask> {
     spawn(Server::new()).address().clone()
+}
+
+/// Asks `actor` to stop, and waits until it has.
+async fn ended<M: Send + 'static, A: Actor>(me: &mut Process<M>, actor: ActorRef<A>) -> Result<ActorRef<A>> {
+    actor.stop();
+    end_of(me, actor.pid()).await?;
+    Ok(actor)
 }
 
 /// What comes of a start.
@@ -318,9 +325,7 @@ fn gs_08_a_late_reply_is_not_taken_for_the_next() {
 #[test]
 fn gs_09_a_call_to_nobody_fails_at_once() {
     under_seeds(SEEDS, async |mut me: Process<()>| {
-        let server = spawn(Server::new());
-        server.stop();
-        end_of(&mut me, server.pid()).await?;
+        let server = ended(&mut me, spawn(Server::new())).await?;
         let start = time::now();
         assert_eq!(Call::new(server.address(), Ask::Count).timeout(secs(300)).await, Err(CallFailed::NoProc));
         assert!(node().named::<Server>("nobody").now().is_err());
@@ -376,10 +381,9 @@ fn gs_11_a_server_that_calls_itself_is_told_at_once() {
 fn gs_12_a_cast_never_fails() {
     everywhere(async |mut me: Process<()>| {
         let log = Log::new();
-        let (lives, ended) = (spawn(Server::logging(log.clone())), spawn(Server::logging(log.clone())));
-        ended.stop();
-        end_of(&mut me, ended.pid()).await?;
-        for server in [&ended, &lives] {
+        let lives = spawn(Server::logging(log.clone()));
+        let gone = ended(&mut me, spawn(Server::logging(log.clone()))).await?;
+        for server in [&gone, &lives] {
             server.cast(Ask::Tell("hello"));
         }
         assert_eq!(Call::new(lives.address(), Ask::Count).await?, 2);
@@ -501,10 +505,7 @@ fn keeper() -> Address<ToKeeper> {
 
 /// A keeper that has ended.
 async fn gone<M: Send + 'static>(me: &mut Process<M>) -> Result<Address<ToKeeper>> {
-    let keeper = spawn(Keeper::default());
-    keeper.stop();
-    end_of(me, keeper.pid()).await?;
-    Ok(keeper.address().clone())
+    Ok(ended(me, spawn(Keeper::default())).await?.address().clone())
 }
 
 fn ask(keeper: &Address<ToKeeper>, n: u64) -> Request<u64> {
