@@ -247,19 +247,22 @@ fn a_child_that_ends_while_its_siblings_are_stopped_is_not_counted() {
 #[test]
 fn a_named_handle_reaches_the_child_that_was_started_last() {
     everywhere(|mut me| async move {
-        let script = script(&Stage::new(), "w");
+        let stage = Stage::new();
+        let script = script(&stage, "w");
         let child = Spec::<Worker>::new(move || script.clone()).named("w");
-        let supervisor = Supervisor::one_for_one().intensity(100, secs(5)).child(child).start_link().await?;
+        let _supervisor = Supervisor::one_for_one().intensity(100, secs(5)).child(child).start_link().await?;
         let worker = node().named::<Worker>("w");
+        stage.expect(["start w"]).await;
         for _ in 0..5 {
             let before = worker.now()?.pid();
             let monitor = me.monitor(before);
-            worker.now()?.address().cast(Order::Panic);
+            worker.now()?.address().cast(Order::End(ExitReason::value("crash")));
             down(&mut me, monitor).await?;
-            // Its name was free before that was told; the next may have it already.
+            // Its name was free before that was told; the next may have it already, and be in the midst of its start.
             let after = worker.within(secs(300)).await?.pid();
             assert_ne!(before, after);
-            assert_eq!(pid_of(&supervisor, "w").await, Some(after));
+            stage.expect(["stop w: \"crash\"", "start w"]).await;
+            assert_eq!(stage.pid("w"), after);
         }
         Ok(())
     });
