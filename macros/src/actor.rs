@@ -34,6 +34,7 @@ fn declare(input: &DeriveInput) -> Result<TokenStream> {
     {
         return Err(Error::new(number.span(), "a process has some memory"));
     }
+    let hibernate_after: Option<Expr> = options.value("hibernate_after", "hibernate_after = secs(10)")?;
     let name: Option<LitStr> = options.value("name", "name = \"shop.Cart\"")?;
     let root = options.root()?;
     options.finish()?;
@@ -56,6 +57,9 @@ fn declare(input: &DeriveInput) -> Result<TokenStream> {
     }
     if let Some(bytes) = max_memory {
         fields.extend(quote!(max_memory: ::core::option::Option::Some(#bytes),));
+    }
+    if let Some(duration) = hibernate_after {
+        fields.extend(quote!(hibernate_after: ::core::option::Option::Some(#duration),));
     }
     let options = match fields.is_empty() {
         true => quote!(#root::Options::DEFAULT),

@@ -35,6 +35,7 @@ use quote::quote;
 /// | `mailbox = bounded(1024, reject)` | the same, and more is rejected; or dropped: `drop_newest`, `drop_oldest` (see `Overflow`) |
 /// | `max_memory = 64 * 1024 * 1024` | one that has allocated more bytes is ended after its handler; needs `memory::Accounting` |
 /// | `trap_exit` | exit signals become `Exit` messages from the first instruction on |
+/// | `hibernate_after = secs(10)` | it hibernates when it has handled nothing for so long |
 /// | `name = "shop.Cart"` | the name in lists, in reports and between nodes; else the type's own |
 /// | `crate = path` | where biotope is, if not at `::biotope` |
 ///

@@ -38,6 +38,7 @@
 //! ```
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::address::Address;
 use crate::context::Context;
@@ -97,11 +98,14 @@ pub struct Options {
     /// [`ExitReason::MemoryLimit`]. This needs the allocator [`Accounting`](crate::memory::Accounting): without it,
     /// such an actor does not start.
     pub max_memory: Option<usize>,
+    /// After how long without anything to be handled the process hibernates; `None` is never. See
+    /// [`Context::hibernate`](crate::Context::hibernate).
+    pub hibernate_after: Option<Duration>,
 }
 
 impl Options {
     /// No limit, not trapping.
-    pub const DEFAULT: Self = Self { mailbox: None, trap_exit: false, max_memory: None };
+    pub const DEFAULT: Self = Self { mailbox: None, trap_exit: false, max_memory: None, hibernate_after: None };
 }
 
 impl Default for Options {

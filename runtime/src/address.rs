@@ -44,11 +44,28 @@ enum Route<'a, M> {
     Far(&'a Far<M>),
 }
 
-struct Far<M> {
-    pid: Pid,
-    node: Node,
-    carrier: Arc<dyn Carrier>,
-    encode: fn(M, Outgoing<'_>),
+/// What is no mailbox of this node.
+enum Far<M> {
+    /// A process of another node.
+    Elsewhere { pid: Pid, node: Node, carrier: Arc<dyn Carrier>, encode: fn(M, Outgoing<'_>) },
+    /// What a process of this node goes on with.
+    Ahead(CellRef<M>),
+}
+
+impl<M> Far<M> {
+    fn pid(&self) -> Pid {
+        match self {
+            Self::Elsewhere { pid, .. } => *pid,
+            Self::Ahead(cell) => cell.header().pid(),
+        }
+    }
+
+    fn node(&self) -> &Node {
+        match self {
+            Self::Elsewhere { node, .. } => node,
+            Self::Ahead(cell) => cell.header().node(),
+        }
+    }
 }
 
 // SAFETY: an address is a reference of one of two kinds, both of which are Send and Sync for messages that
@@ -109,11 +126,16 @@ impl<M: Send + 'static> Address<M> {
         Self { tagged: cell.into_raw().cast(), messages: PhantomData }
     }
 
+    /// Where a process puts, in its own code, what it goes on with before it takes anything from its mailbox.
+    pub(crate) fn ahead_of(cell: CellRef<M>) -> Self {
+        Self::far(Far::Ahead(cell))
+    }
+
     /// The name of the process.
     pub fn pid(&self) -> Pid {
         match self.route() {
             Route::Local(cell) => cell.header().pid(),
-            Route::Far(far) => far.pid,
+            Route::Far(far) => far.pid(),
         }
     }
 
@@ -163,7 +185,7 @@ impl<M: Send + 'static> Address<M> {
     pub(crate) fn is_current(&self) -> bool {
         match self.route() {
             Route::Local(cell) => cell.header().is_running_here(),
-            Route::Far(far) => ambient::is_current(far.pid),
+            Route::Far(far) => ambient::is_current(far.pid()),
         }
     }
 
@@ -244,14 +266,14 @@ impl<M: Send + 'static> Address<M> {
                 // A process that has ended needs no asking.
                 let _ = cell.header().push_notice(Notice::Request(Request::Stop(reason)));
             }
-            Route::Far(far) => far.node.signal(far.pid, Signal::Stop { reason }),
+            Route::Far(far) => far.node().signal(far.pid(), Signal::Stop { reason }),
         }
     }
 
     pub(crate) fn node(&self) -> &Node {
         match self.route() {
             Route::Local(cell) => cell.header().node(),
-            Route::Far(far) => &far.node,
+            Route::Far(far) => far.node(),
         }
     }
 
@@ -272,12 +294,14 @@ impl<M: Send + 'static> Address<M> {
         match self.route() {
             // SAFETY: the caller's promise.
             Route::Local(cell) => unsafe { cell.push(message, excess) },
-            Route::Far(far) => {
+            Route::Far(Far::Elsewhere { pid, carrier, encode, .. }) => {
                 // SAFETY: as above.
                 let message = unsafe { message.read() };
-                (far.encode)(message, Outgoing::new(&*far.carrier, far.pid));
+                encode(message, Outgoing::new(&**carrier, *pid));
                 Ok(())
             }
+            // SAFETY: as above.
+            Route::Far(Far::Ahead(cell)) => unsafe { cell.go_on_with(message) },
         }
     }
 }
@@ -374,7 +398,7 @@ impl<A: Actor> ActorRef<A> {
     where
         A: Remote,
     {
-        Self::new(Address::far(Far { pid, node: node.clone(), carrier, encode: A::encode }))
+        Self::new(Address::far(Far::Elsewhere { pid, node: node.clone(), carrier, encode: A::encode }))
     }
 
     /// Delivers a message that arrived encoded.

@@ -8,7 +8,7 @@ use std::ops::Deref;
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Client};
 use crate::address::{ActorRef, Address};
 use crate::exit::ExitReason;
 use crate::process::{self, Alias, AliasEnd, AnyRef, CellRef, Header, Me, PriorityAlias};
@@ -52,6 +52,100 @@ impl<A: Actor> Context<A> {
     #[inline]
     pub fn stop(&mut self, reason: ExitReason) {
         self.header().stop_after_handler(reason.into());
+    }
+
+    /// Goes on with what `action` casts, after this handler and before anything that waits in the mailbox: OTP's `continue`.
+    ///
+    /// What was asked for first is handled first, and may go on in its turn. Exits and stops are not held up. The client
+    /// is for this only: what is cast by way of it goes ahead of all other messages, also of urgent ones.
+    ///
+    /// # Examples
+    /// A start that returns at once, with the long part of it before the first message:
+    ///
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Index {
+    ///     words: Vec<&'static str>,
+    /// }
+    ///
+    /// #[handlers]
+    /// impl Index {
+    ///     #[init]
+    ///     fn begin(&mut self, cx: &mut Context<Self>) {
+    ///         cx.then(|me| me.load());
+    ///     }
+    ///
+    ///     #[cast]
+    ///     fn load(&mut self) {
+    ///         self.words = vec!["alder", "birch"];
+    ///     }
+    ///
+    ///     pub fn len(&self) -> usize {
+    ///         self.words.len()
+    ///     }
+    /// }
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let index = spawn(Index::default());
+    ///     assert_eq!(index.len().await?, 2);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn then(&mut self, action: impl FnOnce(&A::Client)) {
+        action(&A::Client::from_address(Address::ahead_of(self.cell())));
+    }
+
+    /// Goes on with what `action` casts if nothing is handled for `delay` from now, as by [`then`](Self::then): OTP's timeout
+    /// of a server. Whatever is handled before, a message or what the runtime tells, takes it back, and so does asking
+    /// again. Looks at the state from outside do not.
+    ///
+    /// # Panics
+    /// Outside this process's own code.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Session;
+    ///
+    /// #[handlers]
+    /// impl Session {
+    ///     pub fn touch(&mut self, cx: &mut Context<Self>) {
+    ///         cx.when_idle(millis(20), |me| me.expire());
+    ///     }
+    ///
+    ///     #[cast]
+    ///     fn expire(&mut self, cx: &mut Context<Self>) {
+    ///         cx.stop(ExitReason::Normal);
+    ///     }
+    /// }
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let session = spawn(Session);
+    ///     session.touch().await?;
+    ///     node().ended(&session).await;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn when_idle(&mut self, delay: Duration, action: impl FnOnce(&A::Client) + Send + 'static) {
+        let cell = self.cell();
+        process::when_idle(self, delay, || action(&A::Client::from_address(Address::ahead_of(cell))));
+    }
+
+    /// Hibernates after this handler, unless something waits: gives back what is not needed while nothing happens. Lists show
+    /// it as [`Hibernating`](crate::Status::Hibernating). The next message ends it.
+    ///
+    /// `#[actor(hibernate_after = secs(10))]` does so by itself, whenever nothing was handled for so long.
+    ///
+    /// # Panics
+    /// Outside this process's own code.
+    pub fn hibernate(&mut self) {
+        process::hibernate(self);
     }
 
     /// Sends this process a message after `delay`: `cx.tell_after(secs(1), |me| me.tick())`.

@@ -50,6 +50,15 @@ impl Visit {
         }))
     }
 
+    /// Runs `f`, if there is a process that comes to it.
+    pub(crate) fn in_process(f: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(|state| {
+            if state.is_some() {
+                f();
+            }
+        }))
+    }
+
     /// Looks at `state`.
     pub(crate) fn visit(self, state: &mut dyn Any) {
         (self.0)(Some(state));

@@ -27,6 +27,7 @@ use super::placed::Placed;
 use super::receive;
 use super::reference::InTurn;
 use super::run::Flow;
+use super::silence;
 use super::state::Cause;
 use super::turn::{self, NO_HANDLER, Turn};
 use crate::actor::{Actor, Handle, Refused, Step};
@@ -387,6 +388,9 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                         self.wait_for_requests()
                     }
                     phase::UNBORN => {
+                        if A::OPTIONS.hibernate_after.is_some() {
+                            silence::note_always(self.header());
+                        }
                         let future = F::init(self.actor(), self.cx());
                         (*self.body).pending.init = ManuallyDrop::new(Placed::new(self.turn.memory()));
                         let init: &mut Placed<_> = &mut (*self.body).pending.init;
@@ -422,8 +426,8 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         let (header, turn) = (self.header(), self.turn);
         // SAFETY: the caller's promise, here and below.
         unsafe {
-            if receive::has_urgent(header) {
-                self.handle_urgent()?;
+            if receive::has_ahead(header) {
+                self.handle_ahead()?;
             }
             loop {
                 // A stop, a message to itself and all that is rare end the turn: one comparison a message.
@@ -444,7 +448,10 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                         }
                     }
                     Next::ReceiveFirst => return Some(Flow::Receive),
-                    Next::Empty => return Some(Flow::Wait),
+                    Next::Empty => {
+                        self.watch_silence();
+                        return Some(Flow::Wait);
+                    }
                     Next::NotYet => return Some(Flow::Yield),
                 }
             }
@@ -468,11 +475,11 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
 
     /// Handles the messages that go before all others. `None` when there are no more.
     #[cold]
-    unsafe fn handle_urgent(&self) -> Option<()> {
+    unsafe fn handle_ahead(&self) -> Option<()> {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             while !self.turn.is_over() {
-                let Some(message) = receive::take_urgent(self.header(), Ok::<A::Msg, A::Msg>) else { break };
+                let Some(message) = receive::take_ahead::<A::Msg>(self.header()) else { break };
                 if self.handle_apart(message) {
                     return None;
                 }
@@ -542,6 +549,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         self.turn.handle(INFO_HANDLER);
         // SAFETY: as for `handle`.
         unsafe {
+            self.header().break_silence();
             match info {
                 // A parent's end ends a child that traps exits too, by way of `terminate`.
                 Info::Exit(exit) if Some(exit.from) == self.header().parent() => {
@@ -608,7 +616,23 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
             return None;
         }
         // SAFETY: as above.
-        Some(if unsafe { receive::has_more(self.header()) } { Flow::Yield } else { Flow::Wait })
+        unsafe {
+            if receive::has_more(self.header()) {
+                return Some(Flow::Yield);
+            }
+            silence::settle(self.header());
+            self.watch_silence();
+        }
+        Some(Flow::Wait)
+    }
+
+    /// Nothing is there to be handled. An actor that hibernates by itself does so if it stays like that.
+    #[inline]
+    unsafe fn watch_silence(&self) {
+        if let Some(after) = A::OPTIONS.hibernate_after {
+            // SAFETY: the caller's promise.
+            unsafe { silence::watch(self.header(), after) };
+        }
     }
 
     /// The handler awaits something: what the turn knows of it is kept for later turns.
@@ -634,7 +658,13 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         // SAFETY: the caller's promise. What was asked for before counts.
         let kept = unsafe { self.header().owned_if_any() }.and_then(|owned| owned.stopping.take());
         let asked = self.turn.take_stopping();
-        let Some(reason) = kept.or(asked) else { return false };
+        let Some(reason) = kept.or(asked) else {
+            // SAFETY: as above.
+            if unsafe { silence::is_to_hibernate(self.header()) } {
+                self.turn.end();
+            }
+            return false;
+        };
         // SAFETY: as above.
         unsafe { self.begin_terminate(reason) };
         true

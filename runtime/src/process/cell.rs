@@ -32,6 +32,7 @@ use std::sync::Arc;
 use super::actor::INFO_HANDLER;
 use super::bound::{self, Admitted, Bound, Excess};
 use super::header::{Activity, Birth, Header};
+use super::receive;
 use super::reference::{AnyRef, CellRef, InTurn};
 use super::run::Flow;
 use super::state::Cause;
@@ -324,6 +325,23 @@ impl<M: Send + 'static> Local<M> {
         }
         // SAFETY: the caller's promise.
         unsafe { self.push_counted(message) }
+    }
+
+    /// The process goes on with the message at `message`, before it takes anything from its mailbox; said by anybody else than its
+    /// own code, it is sent a message.
+    ///
+    /// # Safety
+    /// There is a message. It is not the caller's any more, unless this fails.
+    #[cold]
+    pub(crate) unsafe fn go_on_with(&self, message: *const M) -> Result<(), SendFailed> {
+        if !self.header().is_running_here() {
+            // SAFETY: the caller's promise.
+            return unsafe { self.push(message, Excess::AsMuchAgain) };
+        }
+        // SAFETY: as above; the process's own code is run by its owner.
+        unsafe { receive::go_on_with(self.header(), message.read()) };
+        turn::end_here();
+        Ok(())
     }
 
     /// # Safety

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 
 use super::bound::{Bound, Stall};
 use super::control::Control;
+use super::silence::Silence;
 use super::teardown::Farewell;
 use super::turn;
 use crate::call::ReplyWord;
@@ -74,8 +75,10 @@ pub(crate) struct Logged {
 pub(crate) struct Owned {
     /// Up to where the mailbox has been looked through for what must be received.
     pub(crate) received: Position,
-    /// Messages that are read before all others: a `VecDeque<M>`.
-    pub(crate) urgent: Option<Box<dyn Any + Send>>,
+    /// Messages that are read before all others.
+    pub(crate) ahead: Option<Box<dyn Any + Send>>,
+    /// What it does when nothing comes, if that was asked for.
+    pub(super) silence: Option<Box<Silence>>,
     /// What its code logs is logged within, once somebody listens.
     pub(crate) logged: Option<Box<Logged>>,
     /// Why it is to end after the handler that it awaits, by way of `terminate`.

@@ -10,6 +10,7 @@ use super::bound::{Bound, Excess, Spot, Stall};
 use super::cell::Class;
 use super::extra::{Extra, HIBERNATING, Owned, SUSPENDED};
 use super::reference::Ready;
+use super::silence;
 use super::state::{Cause, State};
 use super::turn::{self, Turn};
 use crate::clock::Stamp;
@@ -76,7 +77,9 @@ const LED: u8 = 0x20;
 const COUNTED: u8 = 0x10;
 /// It tells what it does.
 const TRACED: u8 = 0x08;
-const RANK_BITS: u8 = BOUNDED | WAKER_OUT | LED | COUNTED | TRACED;
+/// What it handles next breaks a silence.
+const SILENT: u8 = 0x04;
+const RANK_BITS: u8 = BOUNDED | WAKER_OUT | LED | COUNTED | TRACED | SILENT;
 
 /// The parent, if it is of the same node: without its node's identity it takes half the room.
 #[derive(Clone, Copy)]
@@ -292,7 +295,7 @@ impl Header {
     /// Whether there is something to do for each message that it takes, in its next turn.
     #[inline]
     pub(super) fn is_taking_noted(&self) -> bool {
-        self.rank.load(Ordering::Relaxed) & (BOUNDED | COUNTED | TRACED) != 0
+        self.rank.load(Ordering::Relaxed) & (BOUNDED | COUNTED | TRACED | SILENT) != 0
     }
 
     /// Whether there is something to do for each message that it sends, in its next turn.
@@ -553,6 +556,12 @@ impl Header {
         self.rests(HIBERNATING)
     }
 
+    /// Gives back what is not needed while nothing happens.
+    pub(super) fn hibernate(&self) {
+        self.extra().control.lock().shrink();
+        self.set_hibernating(true);
+    }
+
     /// For the process's own code.
     pub(crate) fn set_hibernating(&self, hibernating: bool) {
         self.set_rest(HIBERNATING, hibernating);
@@ -683,10 +692,29 @@ impl Header {
     /// A message, whether it counts where they are limited or not, is about to be handled.
     #[cold]
     pub(super) fn message_noted(&self, handler: &'static str) {
+        // SAFETY: only its owner takes its messages.
+        unsafe { self.break_silence() };
         if self.rank.load(Ordering::Relaxed) & COUNTED != 0 {
             self.extra().received.fetch_add(1, Ordering::Relaxed);
         }
         self.trace(|| Traced::Received(handler));
+    }
+
+    /// What it handles next breaks a silence, or none.
+    pub(super) fn set_silent(&self, silent: bool) {
+        self.set_rank(SILENT, silent);
+    }
+
+    /// Something is about to be handled.
+    ///
+    /// # Safety
+    /// The caller is the owner.
+    #[inline]
+    pub(super) unsafe fn break_silence(&self) {
+        if self.rank.load(Ordering::Relaxed) & SILENT != 0 {
+            // SAFETY: the caller's promise.
+            unsafe { silence::broken(self) };
+        }
     }
 
     /// It sends `to` a message. In its own code.

@@ -13,6 +13,7 @@ use super::control::{Alias as AliasEntry, Entry, Holds, Monitor, Tag};
 use super::header::Header;
 use super::receive;
 use super::reference::{AnyRef, CellRef};
+use super::silence;
 use super::turn;
 use crate::actor::Actor;
 use crate::address::{ActorRef, Address};
@@ -57,6 +58,11 @@ impl Me {
     /// Whether this is the process whose code runs here.
     fn is_here(&self) -> bool {
         turn::with_process(|running| running.is_some_and(|(_, header)| ptr::eq(header, self.header())))
+    }
+
+    #[track_caller]
+    fn assert_here(&self, why: &str) {
+        assert!(self.is_here(), "{why}");
     }
 
     /// The name of this process.
@@ -182,7 +188,7 @@ impl Me {
     /// Outside this process's own code.
     pub fn demonitor_flush(&self, reference: MonitorRef) {
         self.demonitor(reference);
-        assert!(self.is_here(), "a process takes from its mailbox in its own code only");
+        self.assert_here("a process takes from its mailbox in its own code only");
         self.header().flush_down(reference);
     }
 
@@ -208,7 +214,7 @@ impl Me {
     /// # Panics
     /// Outside this process's own code. Inside, it unwinds, quietly.
     pub fn exit_now(&self, reason: ExitReason) -> ! {
-        assert!(self.is_here(), "a process ends itself in its own code only; elsewhere, send it an exit signal");
+        self.assert_here("a process ends itself in its own code only; elsewhere, send it an exit signal");
         panics::unwind(Unwound::ByChoice(reason))
     }
 
@@ -344,8 +350,7 @@ impl Me {
     pub(crate) fn rest(&self) -> Resting {
         let header = self.is_here().then(|| self.header());
         if let Some(header) = header {
-            header.extra().control.lock().shrink();
-            header.set_hibernating(true);
+            header.hibernate();
         }
         Resting(header.map(AnyRef::of))
     }
@@ -365,6 +370,26 @@ impl Drop for Resting {
 fn taken<T: 'static>(entry: Box<dyn Entry>) -> Option<T> {
     let any: Box<dyn std::any::Any> = entry;
     any.downcast().ok().map(|value| *value)
+}
+
+/// Runs `action` in this process if it handles nothing for `delay` from now.
+///
+/// # Panics
+/// Outside the process's own code.
+pub(crate) fn when_idle(me: &Me, delay: Duration, action: impl FnOnce() + Send + 'static) {
+    me.assert_here("a process waits in its own code only");
+    // SAFETY: its own code is run by its owner.
+    unsafe { silence::when_idle(me.header(), delay, action) };
+}
+
+/// This process hibernates as soon as there is nothing to be handled.
+///
+/// # Panics
+/// Outside the process's own code.
+pub(crate) fn hibernate(me: &Me) {
+    me.assert_here("a process hibernates by its own code only");
+    // SAFETY: as above.
+    unsafe { silence::hibernate(me.header()) };
 }
 
 /// Sets a monitor, whose `Down` comes as the message that `tag` makes of it.

@@ -80,7 +80,7 @@ unsafe fn by_alias<M: Send + 'static>(header: &Header, number: u64, message: M, 
     }
     if urgent {
         // SAFETY: the caller's promise.
-        unsafe { urgent_messages::<M>(header) }.push_back(message);
+        unsafe { ahead::<M>(header) }.urgent.push_back(message);
         return Becomes::Nothing;
     }
     Becomes::Taken(Taken::Message(message))
@@ -96,18 +96,42 @@ pub(super) fn demonitor(header: &Header, number: u64) {
 }
 
 /// The messages that are read before all others.
+struct Ahead<M> {
+    /// What an actor goes on with; before what is urgent.
+    continued: VecDeque<M>,
+    /// What came with priority.
+    urgent: VecDeque<M>,
+}
+
+impl<M> Ahead<M> {
+    fn is_empty(&self) -> bool {
+        self.continued.is_empty() && self.urgent.is_empty()
+    }
+}
+
+/// The messages that are read before all others.
 ///
 /// # Safety
-/// The caller is the owner.
+/// The caller is the owner, and holds no other reference to them.
 #[expect(clippy::mut_from_ref, reason = "the owner is alone; see Safety")]
-unsafe fn urgent_messages<M: Send + 'static>(header: &Header) -> &mut VecDeque<M> {
+unsafe fn ahead<M: Send + 'static>(header: &Header) -> &mut Ahead<M> {
+    let none = || Box::new(Ahead::<M> { continued: VecDeque::new(), urgent: VecDeque::new() });
     // SAFETY: the caller's promise.
-    let urgent = unsafe { header.owned() }.urgent.get_or_insert_with(|| Box::new(VecDeque::<M>::new()));
-    let urgent: &mut dyn Any = &mut **urgent;
-    match urgent.downcast_mut() {
-        Some(urgent) => urgent,
+    let ahead = unsafe { header.owned() }.ahead.get_or_insert_with(|| none());
+    let ahead: &mut dyn Any = &mut **ahead;
+    match ahead.downcast_mut() {
+        Some(ahead) => ahead,
         None => unreachable!("a process has one type of messages"),
     }
+}
+
+/// The process goes on with `message`, after what it goes on with already.
+///
+/// # Safety
+/// The caller is the owner, of a process that takes such messages.
+pub(super) unsafe fn go_on_with<M: Send + 'static>(header: &Header, message: M) {
+    // SAFETY: the caller's promise.
+    unsafe { ahead::<M>(header) }.continued.push_back(message);
 }
 
 /// Messages of which some were looked at; those are put back, also if `wants` panics.
@@ -130,7 +154,7 @@ impl<M> Drop for Looked<'_, M> {
 #[cold]
 pub(super) unsafe fn has_more(header: &Header) -> bool {
     // SAFETY: the caller's promise.
-    header.mailbox_len() > 0 || header.state.has_notes() || unsafe { has_urgent(header) }
+    header.mailbox_len() > 0 || header.state.has_notes() || unsafe { has_ahead(header) }
 }
 
 /// Whether there are messages that are read before all others.
@@ -138,12 +162,40 @@ pub(super) unsafe fn has_more(header: &Header) -> bool {
 /// # Safety
 /// The caller is the owner.
 #[inline]
-pub(super) unsafe fn has_urgent(header: &Header) -> bool {
+pub(super) unsafe fn has_ahead(header: &Header) -> bool {
     // SAFETY: the caller's promise.
-    unsafe { header.owned_if_any() }.is_some_and(|owned| owned.urgent.is_some())
+    unsafe { header.owned_if_any() }.is_some_and(|owned| owned.ahead.is_some())
 }
 
-/// Takes the first of the messages that are read before all others for which `wants` has a use.
+/// Takes the first of the messages that are read before all others.
+///
+/// # Safety
+/// The caller is the owner.
+pub(super) unsafe fn take_ahead<M: Send + 'static>(header: &Header) -> Option<M> {
+    // SAFETY: the caller's promise, here and below.
+    unsafe {
+        header.owned_if_any()?.ahead.as_ref()?;
+        let ahead = ahead::<M>(header);
+        let first = ahead.continued.pop_front().or_else(|| ahead.urgent.pop_front());
+        forget_ahead::<M>(header);
+        first
+    }
+}
+
+/// Keeps no place for messages that there are not.
+///
+/// # Safety
+/// The caller is the owner.
+unsafe fn forget_ahead<M: Send + 'static>(header: &Header) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if ahead::<M>(header).is_empty() {
+            header.owned().ahead = None;
+        }
+    }
+}
+
+/// Takes the first of the urgent messages for which `wants` has a use.
 ///
 /// # Safety
 /// The caller is the owner.
@@ -152,9 +204,9 @@ pub(super) unsafe fn take_urgent<M: Send + 'static, T>(
     mut wants: impl FnMut(M) -> Result<T, M>,
 ) -> Option<T> {
     // SAFETY: the caller's promise.
-    unsafe { header.owned_if_any() }?.urgent.as_ref()?;
+    unsafe { header.owned_if_any() }?.ahead.as_ref()?;
     // SAFETY: as above.
-    let urgent = unsafe { urgent_messages::<M>(header) };
+    let urgent = unsafe { &mut ahead::<M>(header).urgent };
     let mut found = None;
     {
         let mut looked = Looked { kept: VecDeque::new(), urgent };
@@ -169,10 +221,7 @@ pub(super) unsafe fn take_urgent<M: Send + 'static, T>(
         }
     }
     // SAFETY: as above.
-    if unsafe { urgent_messages::<M>(header) }.is_empty() {
-        // SAFETY: as above.
-        unsafe { header.owned() }.urgent = None;
-    }
+    unsafe { forget_ahead::<M>(header) };
     found
 }
 
@@ -202,8 +251,9 @@ unsafe fn see_messages<M: Send + 'static>(local: InTurn<M>, mut see: impl FnMut(
     let header = local.header();
     // SAFETY: the caller's promise.
     unsafe {
-        if has_urgent(header) {
-            urgent_messages::<M>(header).iter().for_each(&mut see);
+        if has_ahead(header) {
+            let ahead = ahead::<M>(header);
+            ahead.continued.iter().chain(&ahead.urgent).for_each(&mut see);
         }
         local.mailbox().look(&mut see);
     }

@@ -321,7 +321,7 @@ where
         }
         let header = self.process.cell.header();
         // SAFETY: the caller's promise, here and below.
-        let is_special = header.is_suspended() || unsafe { receive::has_urgent(header) };
+        let is_special = header.is_suspended() || unsafe { receive::has_ahead(header) };
         if is_special || *position != Position::HEAD {
             return First::Other;
         }

@@ -250,7 +250,7 @@ unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived
     // SAFETY: the caller's promise.
     unsafe {
         if header.extra_if_any().is_some() {
-            while let Some(message) = receive::take_urgent(header, Ok::<M, M>) {
+            while let Some(message) = receive::take_ahead::<M>(header) {
                 left(Ok(message));
             }
         }

@@ -304,6 +304,11 @@ impl<'a> Turn<'a> {
         board.class.store(ptr::from_ref(header.class()).cast_mut(), Ordering::Release);
     }
 
+    /// What is to be noted of the process that runs has changed.
+    pub(crate) fn look_again(&self, header: &Header) {
+        self.taking_noted.set(header.is_taking_noted());
+    }
+
     #[inline]
     fn open(&self) {
         let handled = self.handled.get();
@@ -516,6 +521,15 @@ pub(crate) fn stock<'s>(worker: Option<&'s Turn<'_>>, node: &'s Node) -> Stock<'
 #[inline]
 pub(crate) fn with_process<R>(f: impl FnOnce(Option<(&Turn<'_>, &Header)>) -> R) -> R {
     with_current(|turn| f(turn.and_then(|turn| turn.process().map(|process| (turn, process)))))
+}
+
+/// Ends the turn of the process whose code runs here, after its handler.
+pub(crate) fn end_here() {
+    with_process(|running| {
+        if let Some((turn, _)) = running {
+            turn.end();
+        }
+    });
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod alias;
 mod ends;
 mod exit;
 mod gs;
+mod gs_steps;
 mod info;
 mod link;
 mod mon;
