@@ -72,7 +72,7 @@ mod visit;
 
 pub use actor::{Actor, Bounded, Client, Declared, Handle, Options, Outcome, Overflow, Refused, Start, Step};
 pub use address::{ActorRef, Address, SendError};
-pub use call::{Call, CallError, CallFailed, ReplyTo, Request, Requests, multi_call};
+pub use call::{Call, CallCycle, CallError, CallFailed, CycleMember, ReplyTo, Request, Requests, multi_call};
 pub use config::DEFAULT_CALL_TIMEOUT;
 pub use context::Context;
 pub use dead_letters::{DeadLetter, DeadLetterEvent, DeadLetterEvents};

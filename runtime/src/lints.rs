@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::call::CallCycle;
 use crate::pid::Pid;
 
 /// How many are kept for a subscriber that does not read them. Of more, the oldest are lost.
@@ -55,6 +56,9 @@ pub enum Lint {
     },
     /// It called itself. The call has failed: it would have waited for ever.
     SelfCall,
+    /// It called a process that waits for a reply of its, or of one that does, and so on. Their calls have failed: they would
+    /// have waited for ever.
+    CallCycle(CallCycle),
     /// It has sent more than fitted into a mailbox whose owner waits for room in its mailbox, or for somebody who does, and so
     /// on. They would all have waited for each other; so it was not suspended.
     FullMailboxes {
@@ -76,6 +80,7 @@ impl Lint {
             Self::SelfCall => 1 << 3,
             Self::FullMailboxes { .. } => Self::FULL_MAILBOXES,
             Self::NeverYields { .. } => 1 << 5,
+            Self::CallCycle(_) => 1 << 6,
         }
     }
 }
@@ -149,6 +154,7 @@ impl fmt::Display for Lint {
                 )
             }
             Self::SelfCall => f.write_str("it called itself"),
+            Self::CallCycle(cycle) => write!(f, "it closed a cycle of calls: {cycle}"),
             Self::FullMailboxes { circle } => {
                 write!(f, "it would wait for room in a circle of full mailboxes, and goes on: {}", circle.join(" -> "))
             }

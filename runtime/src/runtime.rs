@@ -49,6 +49,7 @@ struct Inner {
     memory: Arc<Pool>,
     nodes: Arc<Directory>,
     node_numbers: AtomicU32,
+    finds_call_cycles: bool,
     random: Mutex<StdRng>,
     #[cfg_attr(not(feature = "observe"), expect(dead_code, reason = "nobody asks for it"))]
     observer: Chosen,
@@ -68,6 +69,7 @@ pub struct RuntimeBuilder {
     tokio: Option<tokio::runtime::Handle>,
     blocking_threads: Option<usize>,
     seed: Option<u64>,
+    find_call_cycles: Option<bool>,
     observer: Chosen,
 }
 
@@ -112,6 +114,16 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Whether a cycle of calls is found while it happens, and each of its calls fails with
+    /// [`CallFailed::Cycle`](crate::CallFailed::Cycle). Without this, it is in debug builds and in seeded runs. It costs each
+    /// call that waits a look at the process that it waits for.
+    ///
+    /// [`Node::call_cycles`](crate::Node::call_cycles) finds them on demand, always.
+    pub fn find_call_cycles(mut self, find: bool) -> Self {
+        self.find_call_cycles = Some(find);
+        self
+    }
+
     /// Lets `observer` see what all processes of this runtime do. With the cargo feature `observe` only: without it,
     /// nothing of this is compiled. `#[biotope::main]` makes a runtime without one; a program that wants one gives this
     /// builder to [`run`](crate::run).
@@ -129,6 +141,7 @@ impl RuntimeBuilder {
         let memory = Arc::new(Pool::new());
         let nodes = Arc::<Directory>::default();
         let node_numbers = AtomicU32::new(0);
+        let finds_call_cycles = self.find_call_cycles.unwrap_or(cfg!(debug_assertions) || self.seed.is_some());
         if let Some(seed) = self.seed {
             let clock = Arc::new(Clock::virtual_from_now());
             return Ok(Runtime(Arc::new(Inner {
@@ -138,6 +151,7 @@ impl RuntimeBuilder {
                 memory,
                 nodes,
                 node_numbers,
+                finds_call_cycles,
                 random: Mutex::new(StdRng::seed_from_u64(seed)),
                 observer: self.observer,
             })));
@@ -175,6 +189,7 @@ impl RuntimeBuilder {
             memory,
             nodes,
             node_numbers,
+            finds_call_cycles,
             random: Mutex::new(rand::make_rng()),
             observer: self.observer,
         })))
@@ -221,6 +236,12 @@ impl Runtime {
     #[inline]
     pub fn is_seeded(&self) -> bool {
         matches!(self.0.executor, Executor::Seeded(_))
+    }
+
+    /// Whether cycles of calls are found while they happen.
+    #[inline]
+    pub(crate) fn finds_call_cycles(&self) -> bool {
+        self.0.finds_call_cycles
     }
 
     /// Where sockets and tokio's timers live; `None` in a seeded run.

@@ -161,12 +161,12 @@ fn answer(model: &Model, handler: &Handler) -> TokenStream {
     let root = &model.root;
     let (reply, call) = (local("reply"), handler.invoke(model));
     match &handler.does {
-        Does::Call(Reply { deferred: true, .. }) => call,
+        Does::Call(Reply { deferred: true, .. }) => quote!({ #reply.postpone(); #call }),
         Does::Call(_) => quote!(#reply.send(#call)),
         Does::Message(Reply { deferred: true, .. }) => {
             // Nobody waits for the reply to a cast; the handler replies all the same.
             let nobody = quote!(#root::ReplyTo::from_fn(|_| ()));
-            quote!({ let #reply = #reply.unwrap_or_else(|| #nobody); #call })
+            quote!({ let #reply = #reply.unwrap_or_else(|| #nobody); #reply.postpone(); #call })
         }
         Does::Message(Reply { ty, .. }) => {
             // Located at the handler's return type: that is where a type other than the message's is wrong.

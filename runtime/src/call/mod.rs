@@ -8,6 +8,7 @@
 //! at once.
 #![expect(unsafe_code, reason = "a reply is written into the place that its caller lends")]
 
+mod cycle;
 mod requests;
 mod slot;
 mod word;
@@ -22,6 +23,9 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
+use cycle::Callee;
+pub use cycle::{CallCycle, CycleMember};
+pub(crate) use cycle::{Calling, cycles_on};
 pub use requests::{Requests, multi_call};
 use serde::{Deserialize, Serialize};
 use slot::Slot;
@@ -37,7 +41,7 @@ use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
 use crate::lints::Lint;
 use crate::memory::relocate;
-use crate::process::{AnyRef, Excess, Spot, turn};
+use crate::process::{AnyRef, Excess, Extra, Spot, turn};
 use crate::runtime::Runtime;
 use crate::sync::{Ordering, UnsafeCell, yield_thread};
 use crate::time::{Sleep, sleep_on};
@@ -69,6 +73,12 @@ pub enum CallFailed {
     /// The process called itself and would wait for ever. Nothing was sent.
     #[error("a process called itself: it would wait for ever for its own reply")]
     SelfCall,
+    /// Processes wait for each other's replies, each for the next one's, and would for ever: see [`CallCycle`]. Each of their
+    /// calls fails with this, in debug builds, in seeded runs, and where
+    /// [`RuntimeBuilder::find_call_cycles`](crate::RuntimeBuilder::find_call_cycles) asks for it; elsewhere they time out. The
+    /// message may still be handled; calling again helps if the others have given up by then.
+    #[error("a cycle of calls, each of which waits for the next: {0}")]
+    Cycle(CallCycle),
     /// The other node's actor has no such method. The nodes run different versions.
     #[error("the actor on the other node has no such method")]
     UnknownMethod,
@@ -367,7 +377,7 @@ where
     }
 }
 
-impl<R, T, E> Future for Request<R, T, E> {
+impl<R: Send + 'static, T, E> Future for Request<R, T, E> {
     type Output = Result<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
@@ -387,6 +397,8 @@ struct Waiting<R> {
     by: By<R>,
     /// When it gives up; set when the call is sent.
     deadline: Moment,
+    /// Who is to reply, if it is a process of the caller's node.
+    callee: Callee,
     /// How often the reply was looked for and was not there. The first time the clock is not looked at: the call was
     /// sent just now.
     looked: usize,
@@ -430,7 +442,7 @@ impl<R: Send + 'static> Waiting<R> {
                 (By::Slot { slot, aside: None }, Sink::Other(other))
             }
         };
-        (Self { by, deadline: Moment::NEVER, looked: 0 }, ReplyTo(ManuallyDrop::new(sink)))
+        (Self { by, deadline: Moment::NEVER, callee: Callee::NONE, looked: 0 }, ReplyTo(ManuallyDrop::new(sink)))
     }
 
     /// Lends `place` to whoever replies. It stays where it is until this is dropped.
@@ -464,6 +476,11 @@ impl<R: Send + 'static> Waiting<R> {
             // SAFETY: the caller's promise.
             return ambient::abandoning(CallFailed::SelfCall, || drop(unsafe { message.read() }));
         }
+        self.callee = match (address.cell(), &self.by) {
+            (Some(cell), By::Word { process, .. }) => Callee::of(cell.header(), process.node()),
+            (Some(cell), _) => Callee::of(cell.header(), cell.header().node()),
+            (None, _) => Callee::NONE,
+        };
         // The clock of whoever waits: moments are those of one runtime.
         let (runtime, is_here) = match &self.by {
             By::Word { process, .. } => (process.node().runtime(), process.is_running_here()),
@@ -501,7 +518,7 @@ fn time_out<R: Send + 'static>(runtime: &Runtime, slot: &Arc<Slot<R>>, deadline:
     (runtime.clone(), timer)
 }
 
-impl<R> Waiting<R> {
+impl<R: Send + 'static> Waiting<R> {
     #[inline]
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<R, CallFailed>> {
         let outcome = match &mut self.by {
@@ -517,6 +534,7 @@ impl<R> Waiting<R> {
                         // As most do: sent just now, and awaited by the process itself.
                         self.looked = 1;
                         process.set_alarm(self.deadline);
+                        cycle::awaits(process, self.callee);
                         return Poll::Pending;
                     }
                     match self.wait(cx) {
@@ -527,7 +545,12 @@ impl<R> Waiting<R> {
             }
             By::Slot { slot, .. } => match slot.poll(cx) {
                 Some(outcome) => outcome,
-                None => return Poll::Pending,
+                None => {
+                    if std::mem::replace(&mut self.looked, 1) == 0 {
+                        note_slot(slot, self.callee);
+                    }
+                    return Poll::Pending;
+                }
             },
             By::Nothing => panic!("a call was polled after it had given its reply"),
         };
@@ -554,6 +577,10 @@ impl<R> Waiting<R> {
                 GaveUp::Answered => unsafe { take_written(process) },
             });
         }
+        let callee = self.callee;
+        if process.is_running_here() {
+            cycle::awaits(process, callee);
+        }
         if process.is_woken_by(cx.waker()) {
             process.set_alarm(deadline);
             return None;
@@ -579,7 +606,9 @@ impl<R> Waiting<R> {
         }
         None
     }
+}
 
+impl<R> Waiting<R> {
     /// Where it keeps its spot among those who wait for room, once it has waited.
     fn spot(&mut self) -> Option<&mut Option<Spot>> {
         match &mut self.by {
@@ -626,13 +655,16 @@ impl<R> Waiting<R> {
 unsafe fn take_written<R>(process: &AnyRef) -> Result<R, CallFailed> {
     let extra = process.extra();
     let place = extra.place.load(Ordering::Relaxed);
-    if extra.is_boxed.load(Ordering::Relaxed) != 0 {
+    match extra.answer.load(Ordering::Relaxed) {
+        IN_THE_PLACE => {
+            let place = place.cast::<Place<R>>();
+            // SAFETY: the place was lent for this claim, and is written.
+            unsafe { (*place).with(|place| (*place).assume_init_read()) }
+        }
         // SAFETY: whoever replied found no place and left a box.
-        return unsafe { *Box::from_raw(place.cast::<Result<R, CallFailed>>()) };
+        IN_A_BOX => unsafe { *Box::from_raw(place.cast::<Result<R, CallFailed>>()) },
+        _ => Err(extra.calling.take_found()),
     }
-    let place = place.cast::<Place<R>>();
-    // SAFETY: the place was lent for this claim, and is written.
-    unsafe { (*place).with(|place| (*place).assume_init_read()) }
 }
 
 impl<R> Drop for Waiting<R> {
@@ -644,7 +676,10 @@ impl<R> Drop for Waiting<R> {
                     drop(unsafe { take_written::<R>(process) });
                 }
             }
-            By::Slot { .. } => self.cancel_timer(),
+            By::Slot { slot, .. } => {
+                slot.give_up();
+                self.cancel_timer();
+            }
             By::Nothing => {}
         }
     }
@@ -682,6 +717,22 @@ impl<R> ReplyTo<R> {
         let outcome = ManuallyDrop::new(Err(failed));
         // SAFETY: it is not used here any more.
         unsafe { self.complete(&raw const *outcome) };
+    }
+
+    /// Says that the reply may come from elsewhere than the process that has this: whoever waits for it does not wait for that
+    /// process, and is part of no [cycle of calls](CallCycle) with it.
+    ///
+    /// `#[handlers]` says so of each call whose handler takes a `ReplyTo`. An actor by hand says so before it gives this
+    /// to another process.
+    pub fn postpone(&self) {
+        match &*self.0 {
+            Sink::Word(process, claim) => process.extra().calling.postpone(*claim),
+            Sink::Other(other) => {
+                if let Other::Slot(slot) = &**other {
+                    slot.postpone();
+                }
+            }
+        }
     }
 
     /// Whether the caller has given up: nothing that is sent here will be read.
@@ -753,30 +804,57 @@ impl<R> Other<R> {
     }
 }
 
+/// The process whose code runs here, if one does, waits for what comes by `slot`.
+#[cold]
+fn note_slot<R: Send + 'static>(slot: &Arc<Slot<R>>, callee: Callee) {
+    turn::with_process(|running| {
+        if let Some((_, process)) = running {
+            let slot = Arc::downgrade(slot);
+            cycle::awaits_by_slot(process, callee, slot);
+        }
+    });
+}
+
 /// Writes the reply where the process has lent a place for it, and wakes whoever waits.
 ///
 /// # Safety
 /// As for [`ReplyTo::complete`].
 #[inline]
 unsafe fn answer<R>(process: &AnyRef, claim: Claim, outcome: *const Result<R, CallFailed>) {
-    let extra = process.extra();
-    let Some(writing) = extra.reply.begin_write(claim) else {
-        // Nobody waits for it any more.
-        // SAFETY: the caller's promise.
-        return drop(unsafe { outcome.read() });
-    };
-    let place = extra.place.load(Ordering::Relaxed);
-    if place.is_null() {
-        // SAFETY: the caller's promise.
-        let boxed = Box::new(unsafe { outcome.read() });
-        extra.place.store(Box::into_raw(boxed).cast(), Ordering::Relaxed);
-        extra.is_boxed.store(1, Ordering::Relaxed);
-    } else {
-        extra.is_boxed.store(0, Ordering::Relaxed);
+    let is_written = answer_with(process, claim, |extra| {
+        let place = extra.place.load(Ordering::Relaxed);
+        if place.is_null() {
+            // SAFETY: the caller's promise.
+            let boxed = Box::new(unsafe { outcome.read() });
+            extra.place.store(Box::into_raw(boxed).cast(), Ordering::Relaxed);
+            return IN_A_BOX;
+        }
         // SAFETY: the claim stands, so the place that was lent for it is there, and is ours to write. And the
         // caller's promise.
         unsafe { (*place.cast::<Place<R>>()).with_mut(|place| relocate(outcome, (*place).as_mut_ptr())) };
+        IN_THE_PLACE
+    });
+    if !is_written {
+        // Nobody waits for it any more.
+        // SAFETY: the caller's promise.
+        drop(unsafe { outcome.read() });
     }
+}
+
+/// The answer to a call by the word is where the process lent a place for it.
+const IN_THE_PLACE: u8 = 0;
+/// It is in a box, because no place was lent.
+const IN_A_BOX: u8 = 1;
+/// There is none: the call is part of a cycle.
+const IN_A_CYCLE: u8 = 2;
+
+/// Answers the call of this claim, if it is still awaited: `write` does so, and says where. Whoever waits is woken.
+#[inline]
+fn answer_with(process: &AnyRef, claim: Claim, write: impl FnOnce(&Extra) -> u8) -> bool {
+    let extra = process.extra();
+    let Some(writing) = extra.reply.begin_write(claim) else { return false };
+    let place = write(extra);
+    extra.answer.store(place, Ordering::Relaxed);
     extra.reply.end_write(claim);
     if writing.is_watched {
         let waiter = extra.waiter.lock().take();
@@ -785,6 +863,7 @@ unsafe fn answer<R>(process: &AnyRef, claim: Claim, outcome: *const Result<R, Ca
         }
     }
     process.note_wake();
+    true
 }
 
 impl<R> Drop for ReplyTo<R> {

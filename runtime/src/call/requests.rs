@@ -72,7 +72,7 @@ struct Labelled<L, R, T, E> {
 // Nothing in it is pinned: a request can be moved.
 impl<L, R, T, E> Unpin for Labelled<L, R, T, E> {}
 
-impl<L, R, T, E> Future for Labelled<L, R, T, E> {
+impl<L, R: Send + 'static, T, E> Future for Labelled<L, R, T, E> {
     type Output = (L, Result<T, E>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
@@ -94,7 +94,10 @@ impl<L, R, T, E> Requests<L, R, T, E> {
     }
 
     /// Waits for the next answer, or failure, and takes it out. `None` if no request is left.
-    pub async fn next(&mut self) -> Option<(L, Result<T, E>)> {
+    pub async fn next(&mut self) -> Option<(L, Result<T, E>)>
+    where
+        R: Send + 'static,
+    {
         self.waiting.next().await
     }
 
@@ -134,7 +137,7 @@ impl<L, R, T, E> FromIterator<(L, Request<R, T, E>)> for Requests<L, R, T, E> {
     }
 }
 
-impl<L, R, T, E> Stream for Requests<L, R, T, E> {
+impl<L, R: Send + 'static, T, E> Stream for Requests<L, R, T, E> {
     type Item = (L, Result<T, E>);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
@@ -184,7 +187,7 @@ impl<L: fmt::Debug, R, T, E> fmt::Debug for Requests<L, R, T, E> {
 ///     Ok(())
 /// }
 /// ```
-pub async fn multi_call<S, R, T, E>(
+pub async fn multi_call<S, R: Send + 'static, T, E>(
     servers: impl IntoIterator<Item = S>,
     mut call: impl FnMut(&S) -> Request<R, T, E>,
 ) -> Vec<(S, Result<T, E>)> {

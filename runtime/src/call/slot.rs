@@ -6,9 +6,12 @@ use std::task::{Context as TaskContext, Waker};
 use parking_lot::Mutex;
 
 use super::CallFailed;
+use super::cycle::Waits;
+use crate::sync::{AtomicU8, Ordering};
 
 pub(super) struct Slot<R> {
     state: Mutex<State<R>>,
+    is_postponed: AtomicU8,
 }
 
 enum State<R> {
@@ -20,7 +23,7 @@ enum State<R> {
 
 impl<R> Slot<R> {
     pub(super) fn new() -> Self {
-        Self { state: Mutex::new(State::Empty) }
+        Self { state: Mutex::new(State::Empty), is_postponed: AtomicU8::new(0) }
     }
 
     /// The outcome, once; until it is there, the task is woken for it.
@@ -52,8 +55,29 @@ impl<R> Slot<R> {
         }
     }
 
+    /// Nobody waits any more.
+    pub(super) fn give_up(&self) {
+        let before = std::mem::replace(&mut *self.state.lock(), State::Taken);
+        drop(before);
+    }
+
+    /// The reply may come from elsewhere than the callee.
+    pub(super) fn postpone(&self) {
+        self.is_postponed.store(1, Ordering::Relaxed);
+    }
+
     /// Whether nobody will read what is sent here: the caller holds the other handle while it waits.
     pub(super) fn is_abandoned(slot: &Arc<Self>) -> bool {
         Arc::strong_count(slot) == 1 || matches!(*slot.state.lock(), State::Done(_) | State::Taken)
+    }
+}
+
+impl<R: Send> Waits for Slot<R> {
+    fn is_awaited(&self) -> bool {
+        self.is_postponed.load(Ordering::Relaxed) == 0 && matches!(*self.state.lock(), State::Waiting(_))
+    }
+
+    fn fail(&self, failed: CallFailed) {
+        self.complete(Err(failed));
     }
 }

@@ -36,6 +36,13 @@ pub(crate) struct ReplyWord(AtomicU64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim(u64);
 
+impl Claim {
+    /// Grows from claim to claim of a word.
+    pub(super) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// The right to write a reply.
 #[must_use = "a reply that was begun must be written"]
 #[derive(Debug, PartialEq, Eq)]
@@ -82,6 +89,12 @@ impl ReplyWord {
     #[inline]
     pub(crate) fn is_free(&self) -> bool {
         self.0.load(Ordering::Relaxed) & STATE == FREE
+    }
+
+    /// The call that is awaited, if one is.
+    pub(crate) fn awaited(&self) -> Option<Claim> {
+        let word = self.0.load(Ordering::Relaxed);
+        (word & STATE == AWAITED).then_some(Claim(word & !(STATE | WATCHED)))
     }
 
     /// Whether the reply may be written into the place: the claim still stands, and nobody else writes.

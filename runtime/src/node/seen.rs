@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::ambient;
-use crate::call;
+use crate::call::{self, CallCycle};
 use crate::dead_letters::{DeadLetter, DeadLetterEvents};
 use crate::inspect::ProcessInfo;
 use crate::lints::{LintEvent, LintEvents, Lints};
@@ -32,6 +32,18 @@ impl Node {
     /// All processes, as they are at this moment, seen from outside.
     pub fn processes(&self) -> Vec<ProcessInfo> {
         self.0.table.all().iter().map(|process| ProcessInfo::of(process)).collect()
+    }
+
+    /// The cycles of calls that there are at this moment: processes of which each waits for the next one's reply. Of cycles that
+    /// share a process, one at least.
+    ///
+    /// It looks at all processes. What it sees while they run may be over when it returns; a cycle that two looks in a row
+    /// show stands.
+    ///
+    /// In debug builds and seeded runs a cycle is found while it happens: see
+    /// [`RuntimeBuilder::find_call_cycles`](crate::RuntimeBuilder::find_call_cycles).
+    pub fn call_cycles(&self) -> Vec<CallCycle> {
+        call::cycles_on(self)
     }
 
     /// One process, as it is at this moment, seen from outside.

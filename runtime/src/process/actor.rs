@@ -727,12 +727,14 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                     let Poll::Ready(()) = pin(&mut pending.handle).poll(&mut cx) else { return Some(Flow::Park) };
                     header.set_phase(phase::IDLE);
                     ManuallyDrop::drop(&mut pending.handle);
+                    header.handler_over();
                     header.trace(|| Traced::Handled(header.class().handler(self.turn.handler())));
                 }
                 phase::INFORMED => {
                     let Poll::Ready(()) = pin(&mut pending.info).poll(&mut cx) else { return Some(Flow::Park) };
                     header.set_phase(phase::IDLE);
                     ManuallyDrop::drop(&mut pending.info);
+                    header.handler_over();
                 }
                 phase::TERMINATING => return self.poll_terminate(),
                 _ => unreachable!("in this phase there is a future"),
@@ -757,6 +759,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
             };
             header.set_phase(phase::IDLE);
             init.end(self.turn.memory());
+            header.handler_over();
             match done {
                 Ok(()) => self.started(),
                 Err(refused) => return Some(self.refuse(refused.into())),

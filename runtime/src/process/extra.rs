@@ -14,7 +14,7 @@ use super::control::Control;
 use super::silence::Silence;
 use super::teardown::Farewell;
 use super::turn;
-use crate::call::ReplyWord;
+use crate::call::{Calling, ReplyWord};
 use crate::clock::AtomicMoment;
 use crate::exit::Ending;
 use crate::mailbox::Position;
@@ -31,11 +31,14 @@ pub(crate) struct Extra {
     pub(crate) reply: ReplyWord,
     /// Where the reply goes, or the box that it came in.
     pub(crate) place: AtomicPtr<()>,
-    pub(crate) is_boxed: AtomicU8,
+    /// In which way it came.
+    pub(crate) answer: AtomicU8,
     /// The moment when the process is to be woken to see to its deadlines.
     pub(crate) alarm: AtomicMoment,
     /// The timer of that.
     pub(super) alarm_timer: Mutex<Option<TimerRef>>,
+    /// Whom it waits for.
+    pub(crate) calling: Calling,
     /// Who awaits the reply, if that is not the process itself.
     pub(crate) waiter: Mutex<Option<Waker>>,
     /// How many messages may be in the mailbox, if that is limited.

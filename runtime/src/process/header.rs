@@ -779,6 +779,14 @@ impl Header {
         self.extra_if_any()?.stall.lock().as_deref().map(Stall::by)
     }
 
+    /// A handler that awaited something is over. For the owner.
+    #[inline]
+    pub(super) fn handler_over(&self) {
+        if let Some(extra) = self.extra_if_any() {
+            extra.calling.over();
+        }
+    }
+
     /// Tells and logs what is amiss with it, if that was not told before.
     #[cold]
     pub(crate) fn lint(&self, lint: Lint) {

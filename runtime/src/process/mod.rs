@@ -48,6 +48,7 @@ pub use alias::{Alias, AliasEnd, PriorityAlias};
 pub(crate) use bound::{Excess, Spot, StallCounts, StallEvent};
 pub(crate) use cell::{Awaited, Class, SendFailed};
 pub(crate) use control::Holds;
+pub(crate) use extra::Extra;
 pub(crate) use header::{Activity, Header};
 pub use me::Me;
 pub(crate) use me::{alias, hibernate, me_at, monitor_as, unalias, when_idle};

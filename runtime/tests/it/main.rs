@@ -2,6 +2,7 @@
 
 mod bounded;
 mod calls;
+mod cycles;
 mod exits;
 mod kreg;
 mod lifetimes;

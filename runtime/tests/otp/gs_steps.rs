@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use biotope_runtime::{
     Actor, ActorRef, Address, Call, Context, ExitReason, Handle, Info, Options, Pid, PriorityAlias, Process, Refused,
-    ReplyTo, Result, Status, node, spawn, time,
+    ReplyTo, Status, node, spawn, time,
 };
 use tokio::sync::oneshot;
 

@@ -327,7 +327,7 @@ pub struct Work<R, T, E> {
     waiting: FuturesUnordered<Indexed<R, T, E>>,
 }
 
-impl<R, T, E> Work<R, T, E> {
+impl<R: Send + 'static, T, E> Work<R, T, E> {
     /// The next result that is ready, with the position of its item; `None` after the last.
     ///
     /// # Cancel safety
@@ -342,7 +342,7 @@ impl<R, T, E> Work<R, T, E> {
     }
 }
 
-impl<R, T, E> fmt::Debug for Work<R, T, E> {
+impl<R: Send + 'static, T, E> fmt::Debug for Work<R, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Work({} open)", self.open())
     }
@@ -353,7 +353,7 @@ struct Indexed<R, T, E> {
     request: Request<R, T, E>,
 }
 
-impl<R, T, E> Future for Indexed<R, T, E> {
+impl<R: Send + 'static, T, E> Future for Indexed<R, T, E> {
     type Output = (usize, Result<T, E>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {

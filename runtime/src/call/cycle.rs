@@ -1,0 +1,284 @@
+//! Cycles of calls: processes of which each awaits the next one's reply, and so for ever.
+//!
+//! A process that awaits a call notes whom it called ([`Calling`]): one number, written where it waits anyway. Whoever looks
+//! goes from caller to callee, and finds a cycle where it comes back to a process that it has passed.
+//!
+//! Where cycles are found while they happen, each process looks when it begins to wait, after it has noted that it does: of
+//! those that close a cycle at once, one is last to note it, and finds the others. It tells each member's call, which fails
+//! with the whole cycle.
+//!
+//! # What counts
+//! That a process waits for a call within a handler, or in straight-line code; also if it waits for something else at the same
+//! time. A reply that may come from elsewhere ([`ReplyTo::postpone`](super::ReplyTo::postpone)) is not waited for at the
+//! callee. Only calls within one node count.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::CallFailed;
+use super::word::Claim;
+use crate::lints::Lint;
+use crate::node::Node;
+use crate::pid::Pid;
+use crate::process::{AnyRef, Header};
+use crate::sync::{AtomicU8, AtomicU64, Ordering, fence};
+
+/// Processes of which each awaits the reply of the next, and the last that of the first.
+///
+/// It begins with the process of the lowest number, so that all members tell the same.
+///
+/// A process counts as waiting while a handler, or straight-line code, awaits the reply, even if it awaits something else at
+/// the same time, which could end the wait. A handler that takes a `ReplyTo` may have its reply come from elsewhere: who calls
+/// it does not count ([`ReplyTo::postpone`](crate::ReplyTo::postpone)), and neither does who calls a process of another node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallCycle(Vec<CycleMember>);
+
+/// One process of a [`CallCycle`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CycleMember {
+    /// The process.
+    pub pid: Pid,
+    /// What it is called: its name, or else what it runs, and its pid.
+    pub process: String,
+    /// The handler that waits; `None` in straight-line code.
+    pub handler: Option<String>,
+}
+
+impl CallCycle {
+    /// The processes, each before the one that it calls.
+    pub fn members(&self) -> &[CycleMember] {
+        &self.0
+    }
+
+    fn of(links: &[Link]) -> Self {
+        let mut members: Vec<_> = links.iter().map(|link| CycleMember::of(&link.process)).collect();
+        let first = members.iter().enumerate().min_by_key(|(_, member)| member.pid).map_or(0, |(at, _)| at);
+        members.rotate_left(first);
+        Self(members)
+    }
+}
+
+impl fmt::Display for CallCycle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for member in &self.0 {
+            write!(f, "{member} calls ")?;
+        }
+        self.0.first().map_or(Ok(()), |first| f.write_str(&first.process))
+    }
+}
+
+impl CycleMember {
+    fn of(process: &Header) -> Self {
+        let handler = (process.class().activity)(process).map(|(handler, _)| handler.to_owned());
+        Self { pid: process.pid(), process: process.describe(), handler }
+    }
+}
+
+impl fmt::Display for CycleMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.process)?;
+        self.handler.as_ref().map_or(Ok(()), |handler| write!(f, " in `{handler}`"))
+    }
+}
+
+/// A process of the caller's node, as a number; 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Callee(u64);
+
+impl Callee {
+    pub(super) const NONE: Self = Self(0);
+
+    /// The process at `header`, as a caller of `node` notes it.
+    #[inline]
+    pub(super) fn of(header: &Header, node: &Node) -> Self {
+        if header.node().number() != node.number() {
+            return Self::NONE;
+        }
+        let (slot, generation) = header.place();
+        Self((u64::from(slot) + 1) << 32 | u64::from(generation))
+    }
+
+    fn on(self, node: &Node) -> Option<AnyRef> {
+        let slot = (self.0 >> 32).checked_sub(1)?;
+        node.process(Pid::new(node.id(), slot as u32, self.0 as u32))
+    }
+}
+
+/// Whom a process waits for.
+#[derive(Default)]
+pub(crate) struct Calling {
+    /// Who is to answer by the reply word.
+    callee: AtomicU64,
+    /// The claim of the word whose reply may come from elsewhere.
+    postponed: AtomicU64,
+    /// There is something in `more`.
+    has_more: AtomicU8,
+    more: Mutex<More>,
+}
+
+#[derive(Default)]
+struct More {
+    /// Calls that have slots of their own.
+    slots: Vec<(Callee, Weak<dyn Waits>)>,
+    /// The cycle that the call of the word is part of, which is its answer.
+    found: Option<CallCycle>,
+}
+
+/// The place of a reply that a process waits for, whatever its type.
+pub(super) trait Waits: Send + Sync {
+    /// Whether somebody waits, and for the callee.
+    fn is_awaited(&self) -> bool;
+    /// Ends the wait.
+    fn fail(&self, failed: CallFailed);
+}
+
+impl Calling {
+    /// The reply to the call of this claim may come from elsewhere.
+    pub(super) fn postpone(&self, claim: Claim) {
+        self.postponed.fetch_max(claim.number(), Ordering::Relaxed);
+    }
+
+    /// The handler is over: what it still waits for, it does not await.
+    #[inline]
+    pub(crate) fn over(&self) {
+        if self.callee.load(Ordering::Relaxed) != 0 {
+            self.callee.store(0, Ordering::Relaxed);
+        }
+        if self.has_more.load(Ordering::Relaxed) != 0 {
+            self.has_more.store(0, Ordering::Relaxed);
+            self.more.lock().slots.clear();
+        }
+    }
+
+    /// The cycle that the call of the word is part of, as its answer says.
+    pub(super) fn take_found(&self) -> CallFailed {
+        self.more.lock().found.take().map_or(CallFailed::NoReply, CallFailed::Cycle)
+    }
+}
+
+/// `process`, whose code runs here, begins to wait for the reply of `callee` by its word.
+#[inline]
+pub(super) fn awaits(process: &Header, callee: Callee) {
+    process.extra().calling.callee.store(callee.0, Ordering::Relaxed);
+    if callee != Callee::NONE && process.node().runtime().finds_call_cycles() {
+        look_from(process);
+    }
+}
+
+/// `process`, whose code runs here, begins to wait for the reply of `callee` by a slot.
+pub(super) fn awaits_by_slot(process: &Header, callee: Callee, slot: Weak<dyn Waits>) {
+    if callee == Callee::NONE {
+        return;
+    }
+    let calling = &process.extra().calling;
+    {
+        let slots = &mut calling.more.lock().slots;
+        if slots.len() == slots.capacity() {
+            slots.retain(|(_, slot)| slot.upgrade().is_some_and(|slot| slot.is_awaited()));
+        }
+        slots.push((callee, slot));
+    }
+    calling.has_more.store(1, Ordering::Relaxed);
+    if process.node().runtime().finds_call_cycles() {
+        look_from(process);
+    }
+}
+
+/// Fails all calls of a cycle that `process` has closed.
+#[cold]
+fn look_from(process: &Header) {
+    // Whoever closes the same cycle at this moment finds what was noted before this, or is found below.
+    fence(Ordering::SeqCst);
+    let begin = AnyRef::of(process);
+    let Some(links) = cycle_from(begin, &mut HashSet::new(), |at| at == 0) else { return };
+    let cycle = CallCycle::of(&links);
+    process.lint(Lint::CallCycle(cycle.clone()));
+    for link in links {
+        link.fail(cycle.clone());
+    }
+}
+
+/// The cycles of calls on `node`, at this moment.
+pub(crate) fn cycles_on(node: &Node) -> Vec<CallCycle> {
+    let mut passed = HashSet::new();
+    let processes = node.table().all().into_iter();
+    processes.filter_map(|process| Some(CallCycle::of(&cycle_from(process, &mut passed, |_| true)?))).collect()
+}
+
+/// A process, and a call of its that waits for the next.
+struct Link {
+    process: AnyRef,
+    call: Waiting,
+}
+
+enum Waiting {
+    ByWord(Claim),
+    BySlot(Arc<dyn Waits>),
+}
+
+impl Link {
+    fn fail(self, cycle: CallCycle) {
+        match self.call {
+            Waiting::BySlot(slot) => slot.fail(CallFailed::Cycle(cycle)),
+            Waiting::ByWord(claim) => {
+                super::answer_with(&self.process, claim, |extra| {
+                    extra.calling.more.lock().found = Some(cycle);
+                    super::IN_A_CYCLE
+                });
+            }
+        }
+    }
+}
+
+/// The calls that `process` waits for, and of whom.
+fn calls_of(process: &Header) -> Vec<(AnyRef, Waiting)> {
+    let Some(extra) = process.extra_if_any() else { return Vec::new() };
+    let (calling, node) = (&extra.calling, process.node());
+    let mut calls = Vec::new();
+    if let Some(claim) = extra.reply.awaited() {
+        let callee = Callee(calling.callee.load(Ordering::Relaxed));
+        let is_postponed = calling.postponed.load(Ordering::Relaxed) == claim.number();
+        // Of the same call: the word was not free meanwhile.
+        if !is_postponed && extra.reply.awaited() == Some(claim) {
+            calls.extend(callee.on(node).map(|callee| (callee, Waiting::ByWord(claim))));
+        }
+    }
+    if calling.has_more.load(Ordering::Relaxed) != 0 {
+        for (callee, slot) in &calling.more.lock().slots {
+            let slot = slot.upgrade().filter(|slot| slot.is_awaited());
+            calls.extend(callee.on(node).zip(slot.map(Waiting::BySlot)));
+        }
+    }
+    calls
+}
+
+/// A cycle among the calls that lead on from `start`, if it begins where on the way there `counts` says. Processes that were
+/// passed before are not looked at again.
+fn cycle_from(start: AnyRef, passed: &mut HashSet<Pid>, counts: impl Fn(usize) -> bool) -> Option<Vec<Link>> {
+    let mut path: Vec<(Link, Vec<(AnyRef, Waiting)>)> = Vec::new();
+    let mut calls = if passed.insert(start.pid()) { calls_of(&start) } else { Vec::new() };
+    let mut at = start;
+    loop {
+        match calls.pop() {
+            Some((callee, call)) => {
+                let link = Link { process: at, call };
+                let from = path.iter().position(|(link, _)| link.process.pid() == callee.pid());
+                if let Some(from) = from.filter(|from| counts(*from)) {
+                    return Some(path.drain(from..).map(|(link, _)| link).chain([link]).collect());
+                }
+                let next = if passed.insert(callee.pid()) { calls_of(&callee) } else { Vec::new() };
+                path.push((link, std::mem::replace(&mut calls, next)));
+                at = callee;
+            }
+            None => {
+                let (link, before) = path.pop()?;
+                (at, calls) = (link.process, before);
+            }
+        }
+    }
+}
