@@ -105,6 +105,10 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// there, `#[boxed]` on the handler says it. It also gives a box to the future of a handler whose arguments are small.
 /// What lies in a box costs whoever sends it an allocation. `biotope::sizes` tells what has a box, and what is large.
 ///
+/// # Threads
+/// `#[handlers(own_thread)]` gives each process a thread of its own: the actor need not be `Send`, and its handlers may block.
+/// It implements `HandleOwnThread` in place of `Handle`, and is spawned by its specification: `spawn(Editor::spec())`.
+///
 /// # Remote
 /// `#[handlers(remote)]` lets the messages travel: every argument and reply must be serialisable.
 /// `#[wire(name = "add", version = 2)]` on a handler says what it is called between nodes.

@@ -44,6 +44,7 @@ use crate::address::Address;
 use crate::context::Context;
 use crate::exit::{Error, ExitReason};
 use crate::process::HandlerSizes;
+use crate::runs_on::OwnThread;
 use crate::signal::Info;
 use crate::spec::Spec;
 
@@ -238,6 +239,108 @@ pub trait Handle: Actor + Send {
     /// Runs when the process ends by itself, by a stop, by its parent's exit while it traps, or by a
     /// panic in a handler. An exit signal that is not trapped does not run it.
     fn terminate(&mut self, reason: &ExitReason, cx: &mut Context<Self>) -> impl Future<Output = ()> + Send {
+        let _ = (reason, cx);
+        async {}
+    }
+}
+
+/// As [`Handle`], for actors that need not be `Send`, or whose handlers block: each process has a thread of its own. Written by
+/// `#[handlers(own_thread)]`.
+///
+/// The actor is made on its thread, never leaves it, and is dropped there; so there is no `spawn(actor)`, but
+/// `spawn(Actor::spec())`. To others it is a process like any other: the same references, links, monitors, supervisors,
+/// and mailbox. What its futures hold over an `await` need not be `Send` either, but for [`Start::start`], which is made where
+/// it is spawned.
+///
+/// A handler that blocks holds up this process and nobody else. It is not interrupted: an exit signal, a stop or a
+/// `process_info` reach the process when the handler is over or awaits something. A thread costs the system more than a
+/// process: tens of kilobytes, and microseconds for each message that finds it asleep. Its [`Priority`](crate::Priority) is
+/// at least `High`, which means nothing here: no other process waits for its thread.
+///
+/// In a seeded run it has its turns where all have theirs: a handler that blocks there blocks everything.
+///
+/// # Examples
+/// ```
+/// use std::cell::RefCell;
+/// use std::rc::Rc;
+///
+/// use biotope::prelude::*;
+///
+/// /// A library that is bound to one thread, as many for windows, scripts or databases are.
+/// type Document = Rc<RefCell<Vec<String>>>;
+///
+/// #[derive(Actor, Default)]
+/// struct Editor {
+///     document: Document,
+/// }
+///
+/// #[handlers(own_thread)]
+/// impl Editor {
+///     pub fn write(&mut self, line: String) -> usize {
+///         self.document.borrow_mut().push(line);
+///         self.document.borrow().len()
+///     }
+/// }
+///
+/// #[biotope::main]
+/// async fn main() -> biotope::Result<()> {
+///     let editor = spawn(Editor::spec());
+///     assert_eq!(editor.write("first").await?, 1);
+///     Ok(())
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not handle messages on a thread of its own",
+    note = "write `#[handlers(own_thread)]` on the `impl` block with its messages"
+)]
+pub trait HandleOwnThread: Actor {
+    /// As [`Handle::spec`].
+    fn spec() -> Spec<Self, OwnThread>
+    where
+        Self: Start<Args = ()>,
+    {
+        Spec::own_thread(|| ())
+    }
+
+    /// As [`Handle::spec_with`].
+    fn spec_with(args: impl Fn() -> Self::Args + Send + Sync + 'static) -> Spec<Self, OwnThread>
+    where
+        Self: Start,
+    {
+        Spec::own_thread(args)
+    }
+
+    /// As [`Handle::init`].
+    fn init(&mut self, cx: &mut Context<Self>) -> impl Future<Output = Result<(), Refused>> {
+        let _ = cx;
+        async { Ok(()) }
+    }
+
+    /// As [`Handle::handle`].
+    fn handle(&mut self, message: Self::Msg, cx: &mut Context<Self>) -> impl Future<Output = ()>;
+
+    /// As [`Handle::step`].
+    #[inline]
+    fn step(&mut self, message: Self::Msg, cx: &mut Context<Self>) -> Step<impl Future<Output = ()>> {
+        Step::Async(self.handle(message, cx))
+    }
+
+    /// As [`Handle::info`].
+    fn info(&mut self, info: Info, cx: &mut Context<Self>) -> impl Future<Output = ()> {
+        cx.log_unexpected(&info);
+        async {}
+    }
+
+    /// As [`Handle::step_info`].
+    fn step_info(&mut self, info: Info, cx: &mut Context<Self>) -> Step<impl Future<Output = ()>> {
+        Step::Async(self.info(info, cx))
+    }
+
+    /// As [`Handle::TERMINATES`].
+    const TERMINATES: bool = true;
+
+    /// As [`Handle::terminate`].
+    fn terminate(&mut self, reason: &ExitReason, cx: &mut Context<Self>) -> impl Future<Output = ()> {
         let _ = (reason, cx);
         async {}
     }

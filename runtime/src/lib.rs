@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   actor, context, spec        what a user's type is; what its handlers may do; how to start it
+//!   runs_on                     where its processes run: on the workers, or on threads of their own
 //!   address, call, message      references, calls, free-standing messages
 //!   room                        what of a message lies in a box
 //!   signal, exit, pid           what processes send each other; why they end; what they are called
@@ -42,6 +43,7 @@ mod gateway;
 mod inspect;
 mod iolist;
 mod keys;
+
 mod lease;
 mod lints;
 mod mailbox;
@@ -58,6 +60,7 @@ mod process;
 mod registry;
 mod report;
 mod room;
+mod runs_on;
 mod runtime;
 mod scheduler;
 mod signal;
@@ -70,7 +73,9 @@ mod timer;
 mod trace;
 mod visit;
 
-pub use actor::{Actor, Bounded, Client, Declared, Handle, Options, Outcome, Overflow, Refused, Start, Step};
+pub use actor::{
+    Actor, Bounded, Client, Declared, Handle, HandleOwnThread, Options, Outcome, Overflow, Refused, Start, Step,
+};
 pub use address::{ActorRef, Address, SendError};
 pub use call::{Call, CallCycle, CallError, CallFailed, CycleMember, ReplyTo, Request, Requests, multi_call};
 pub use config::DEFAULT_CALL_TIMEOUT;
@@ -105,6 +110,7 @@ pub use registry::{RemoteActors, StartableActors};
 pub use report::CrashReport;
 #[doc(hidden)]
 pub use room::{Held, Hold, Packed, Room, fits};
+pub use runs_on::{OwnThread, RunsOn, Shared};
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
 pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
 pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};

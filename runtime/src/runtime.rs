@@ -3,8 +3,8 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::node::WeakNode;
 use crate::observe::Chosen;
 use crate::process::turn::{After, Turn, handler_on};
 use crate::process::{Header, Ready};
-use crate::scheduler::{Directory, Io, Seeded, Settings, Workers};
+use crate::scheduler::{Directory, Home, Io, Seeded, Settings, Workers};
 use crate::stats::{RuntimeStats, WorkerStats};
 use crate::sync::AtomicU32;
 use crate::time::{Sleep, sleep_on};
@@ -367,6 +367,14 @@ impl Runtime {
         }
     }
 
+    /// Where a process has its turns that has a thread of its own.
+    pub(crate) fn home_for_one(&self) -> std::io::Result<Home> {
+        match &self.0.executor {
+            Executor::Workers(workers) => workers.start_own_thread(),
+            Executor::Seeded(_) => Ok(Home::Seeded(OnceLock::new())),
+        }
+    }
+
     fn take_turns<T>(&self, seeded: &Seeded, future: impl Future<Output = T>) -> T {
         let turn = Turn::new(&seeded.board, &self.0.memory, self.home());
         turn.enter(|| self.take_turns_until(seeded, &turn, future))
@@ -394,6 +402,9 @@ impl Runtime {
                 if turns > TURNS_PER_INSTANT {
                     clock.advance_by(Duration::from_micros(1));
                     timers.fire_until(clock.now());
+                }
+                if let Some(home) = ready.header().home() {
+                    home.assert_here();
                 }
                 let (slot, generation) = ready.header().place();
                 let node = ready.header().node().number();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{Actor, Bounded, Handle, Refused, Start};
+use crate::actor::{Actor, Bounded, Handle, HandleOwnThread, Refused, Start};
 use crate::address::{ActorRef, Address};
 use crate::ambient;
 use crate::call::{self, CallFailed, ReplyTo};
@@ -18,7 +18,8 @@ use crate::memory;
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::{Process, launch_actor, launch_spec, launch_straight};
+use crate::process::{Process, launch_actor, launch_straight};
+use crate::runs_on::{Beginning, OwnThread, RunsOn, Shared};
 use crate::signal::MonitorRef;
 use crate::time;
 
@@ -53,7 +54,7 @@ impl<A: Handle> Spawn for A {
     }
 }
 
-impl<A: Handle + Start> Spawn for Spec<A> {
+impl<A: Start, K: RunsOn<A>> Spawn for Spec<A, K> {
     type Ref = ActorRef<A>;
 
     fn spawn_on(self, node: &Node, options: &SpawnOptions) -> (ActorRef<A>, Option<NonZeroU64>) {
@@ -177,10 +178,11 @@ impl<S: Spawn> Spawn for Configured<S> {
 ///     Ok(())
 /// }
 /// ```
-pub struct Spec<A: Start> {
+pub struct Spec<A: Start, K = Shared> {
     args: Arc<dyn Fn() -> A::Args + Send + Sync>,
     name: Option<Arc<str>>,
     timeout: Option<Duration>,
+    kind: PhantomData<fn(K)>,
 }
 
 /// Why a process did not start.
@@ -199,6 +201,9 @@ pub enum StartError {
     /// It had not started in time, and was killed.
     #[error("timeout: it had not started in time, and was killed")]
     Timeout,
+    /// The system has no thread for an actor that needs one of its own. It was not made; later there may be one.
+    #[error("no thread for an actor that has one of its own: {0}")]
+    NoThread(String),
     /// A process is already registered under the name.
     #[error("already started: {0} is registered under this name")]
     AlreadyStarted(Pid),
@@ -222,7 +227,20 @@ pub enum StartError {
 impl<A: Handle + Start> Spec<A> {
     /// The specification of an `A` made from what `args` returns, anew for each start.
     pub fn new(args: impl Fn() -> A::Args + Send + Sync + 'static) -> Self {
-        Self { args: Arc::new(args), name: None, timeout: None }
+        Self::of_kind(args)
+    }
+}
+
+impl<A: HandleOwnThread + Start> Spec<A, OwnThread> {
+    /// The specification of an `A` that has a thread of its own, made there from what `args` returns, anew for each start.
+    pub fn own_thread(args: impl Fn() -> A::Args + Send + Sync + 'static) -> Self {
+        Self::of_kind(args)
+    }
+}
+
+impl<A: Start, K: RunsOn<A>> Spec<A, K> {
+    fn of_kind(args: impl Fn() -> A::Args + Send + Sync + 'static) -> Self {
+        Self { args: Arc::new(args), name: None, timeout: None, kind: PhantomData }
     }
 
     /// Registers the process under `name` on its node, before it does anything else.
@@ -250,7 +268,7 @@ impl<A: Handle + Start> Spec<A> {
     ///
     /// # Panics
     /// Outside a process. There, use [`Node::start`].
-    pub fn start(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
+    pub fn start(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A, K> {
         let (node, me) = ambient::current().expect("`start` works in processes only; outside, use `node.start(spec)`");
         self.start_on(&node, SpawnOptions::child_of(me))
     }
@@ -264,7 +282,7 @@ impl<A: Handle + Start> Spec<A> {
     ///
     /// # Panics
     /// Outside a process.
-    pub fn start_link(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
+    pub fn start_link(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A, K> {
         let (node, me) = ambient::current().expect("`start_link` works in processes only: there is nothing to link to");
         self.start_on(&node, SpawnOptions::linked_to(me))
     }
@@ -277,7 +295,7 @@ impl<A: Handle + Start> Spec<A> {
         &self,
         node: &Node,
         options: SpawnOptions,
-    ) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
+    ) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A, K> {
         let is_limited = A::OPTIONS.max_memory.or(options.max_memory).is_some();
         let started = if is_limited && !memory::is_installed() {
             None
@@ -315,10 +333,10 @@ impl<A: Handle + Start> Spec<A> {
         options: &SpawnOptions,
         started: Option<ReplyTo<Result<(), StartError>>>,
     ) -> (ActorRef<A>, Option<NonZeroU64>) {
-        let args = self.args.clone();
         let launching = started.map(|started| Box::new(Launching { started, error: None }));
-        let (cell, monitor) = launch_spec::<A>(node, options, self.name.clone(), launching, move || args());
-        (ActorRef::new(Address::local(cell)), monitor)
+        let beginning = Beginning { name: self.name.clone(), launching, args: self.args.clone() };
+        let (address, monitor) = K::launch(node, options, beginning);
+        (ActorRef::new(address), monitor)
     }
 }
 
@@ -385,13 +403,13 @@ impl From<StartError> for ExitReason {
     }
 }
 
-impl<A: Start> Clone for Spec<A> {
+impl<A: Start, K> Clone for Spec<A, K> {
     fn clone(&self) -> Self {
-        Self { args: self.args.clone(), name: self.name.clone(), timeout: self.timeout }
+        Self { args: self.args.clone(), name: self.name.clone(), timeout: self.timeout, kind: PhantomData }
     }
 }
 
-impl<A: Start> fmt::Debug for Spec<A> {
+impl<A: Start, K> fmt::Debug for Spec<A, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spec").field("actor", &<A as Actor>::NAME).field("name", &self.name).finish()
     }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biotope_runtime::{Handle, Node, Pid, SpawnOptions, Spec, Start, StartError};
+use biotope_runtime::{Node, Pid, RunsOn, SpawnOptions, Spec, Start, StartError};
 
 use crate::config::DEFAULT_SHUTDOWN;
 use crate::supervisor::Supervisor;
@@ -187,7 +187,7 @@ impl IntoChild for Child {
     }
 }
 
-impl<A: Handle + Start> IntoChild for Spec<A> {
+impl<A: Start, K: RunsOn<A>> IntoChild for Spec<A, K> {
     fn into_child(self) -> Child {
         let id: Arc<str> = self.name().unwrap_or(A::NAME).into();
         Child::with(id, move |node, options| {

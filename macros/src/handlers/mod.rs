@@ -69,12 +69,17 @@ pub(crate) fn forgotten(name: &str) -> TokenStream {
 /// What is written in `#[handlers(…)]`.
 struct Settings {
     remote: bool,
+    own_thread: bool,
     root: crate::path::Root,
 }
 
 fn settings(options: TokenStream) -> syn::Result<Settings> {
     let mut options = Options::parse("#[handlers]", options)?;
-    let settings = Settings { remote: options.flag("remote")?.is_some(), root: options.root()? };
+    let settings = Settings {
+        remote: options.flag("remote")?.is_some(),
+        own_thread: options.flag("own_thread")?.is_some(),
+        root: options.root()?,
+    };
     options.finish()?;
     Ok(settings)
 }

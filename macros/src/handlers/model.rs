@@ -17,6 +17,7 @@ use crate::path::Root;
 pub(super) struct Model {
     pub(super) root: Root,
     pub(super) remote: bool,
+    pub(super) own_thread: bool,
     /// Parameters and bounds, with `Self` spelt out: the message and the client have the same.
     pub(super) generics: Generics,
     pub(super) self_type: Type,
@@ -74,7 +75,8 @@ impl Model {
             handlers.extend(mistakes.note(Handler::of(method, &self_type, &parameters)));
         }
         let generics = mistakes.note(spelt(&block.generics, &self_type))?;
-        Some(Self { root: settings.root, remote: settings.remote, generics, self_type, name: name?, handlers })
+        let Settings { remote, own_thread, root } = settings;
+        Some(Self { root, remote, own_thread, generics, self_type, name: name?, handlers })
     }
 
     /// `CartMsg`, without arguments.
@@ -85,6 +87,15 @@ impl Model {
     /// `CartClient`, without arguments.
     pub(super) fn client_name(&self) -> Ident {
         format_ident!("{}Client", self.name.unraw(), span = Span::call_site())
+    }
+
+    /// The trait of what a process does with what arrives.
+    pub(super) fn handle(&self) -> TokenStream {
+        let root = &self.root;
+        match self.own_thread {
+            true => quote!(#root::HandleOwnThread),
+            false => quote!(#root::Handle),
+        }
     }
 
     /// The type of the actor's messages.

@@ -19,7 +19,7 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     let (parameters, _, bounds) = generics.split_for_impl();
     let (msg, client) = (model.msg(), model.client());
     let parts = [init(model), Some(handle(model)), info(model), Some(terminate(model))];
-    let (names, sizes, start) = (names(model), sizes::expand(model), start(model));
+    let (names, sizes, start, handle) = (names(model), sizes::expand(model), start(model), model.handle());
     quote! {
         impl #parameters #root::Actor for #self_type #bounds {
             type Msg = #msg;
@@ -30,7 +30,7 @@ pub(super) fn expand(model: &Model) -> TokenStream {
             #sizes
         }
 
-        impl #parameters #root::Handle for #self_type #bounds {
+        impl #parameters #handle for #self_type #bounds {
             #(#parts)*
         }
 
@@ -117,6 +117,7 @@ impl Arms {
     /// The method of `Handle` that is a future, and the one that is a `Step` if that can be without a future.
     fn methods(self, model: &Model, [future, step]: [&str; 2], taken: &str, ty: TokenStream, cx: Ident) -> TokenStream {
         let (root, Self { at_once, later, .. }) = (&model.root, &self);
+        let (handle, send) = (model.handle(), (!model.own_thread).then(|| quote!(+ ::core::marker::Send)));
         let [future, step, taken] = [future, step, taken].map(local);
         if at_once.is_empty() {
             return quote! {
@@ -137,7 +138,7 @@ impl Arms {
         let (context, rest) = (local("cx"), local("rest"));
         quote! {
             async fn #future(&mut self, #taken: #ty, #context: &mut #root::Context<Self>) {
-                if let #root::Step::Async(#rest) = #root::Handle::#step(self, #taken, #context) {
+                if let #root::Step::Async(#rest) = #handle::#step(self, #taken, #context) {
                     #rest.await
                 }
             }
@@ -148,7 +149,7 @@ impl Arms {
                 &mut self,
                 #taken: #ty,
                 #cx: &mut #root::Context<Self>,
-            ) -> #root::Step<impl ::core::future::Future<Output = ()> + ::core::marker::Send> {
+            ) -> #root::Step<impl ::core::future::Future<Output = ()> #send> {
                 match #taken { #at_once #later }
                 #done
             }

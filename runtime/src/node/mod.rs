@@ -45,6 +45,7 @@ use crate::pid::{NodeId, Pid};
 use crate::priority::Priority;
 use crate::process::{AnyRef, Process, StallCounts, Table};
 use crate::registry::Registry;
+use crate::runs_on::RunsOn;
 use crate::runtime::Runtime;
 use crate::signal::{Info, Request, Signal};
 use crate::spec::{self, Spawn, Spec, StartError};
@@ -176,7 +177,7 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`]; no process is left.
-    pub async fn start<A: Handle + Start>(&self, spec: &Spec<A>) -> Result<ActorRef<A>, StartError> {
+    pub async fn start<A: Start, K: RunsOn<A>>(&self, spec: &Spec<A, K>) -> Result<ActorRef<A>, StartError> {
         spec.start_on(self, SpawnOptions::default()).await
     }
 

@@ -30,7 +30,7 @@ use super::run::Flow;
 use super::silence;
 use super::state::Cause;
 use super::turn::{self, NO_HANDLER, Turn};
-use crate::actor::{Actor, Handle, Refused, Step};
+use crate::actor::{Actor, Refused, Step};
 use crate::context::Context;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::Status;
@@ -38,6 +38,7 @@ use crate::mailbox::{Next, Position, Special, Taken, Walked};
 use crate::memory::{Memory, Stock};
 use crate::observe;
 use crate::panics::{self, Unwound};
+use crate::runs_on::RunsOn;
 use crate::signal::{Info, Request};
 use crate::spec::StartError;
 use crate::sync::Ordering;
@@ -73,12 +74,15 @@ mod phase {
 /// The number under which a worker publishes that it runs something else than the handler of a message.
 pub(crate) const INFO_HANDLER: u32 = u32::MAX;
 
-/// The futures of an actor's handlers.
+/// The futures of an actor's handlers. They need not be `Send`: those of actors that workers run are, by their trait.
 pub(crate) trait Futures<A: Actor>: 'static {
-    type Init: Future<Output = Result<(), Refused>> + Send;
-    type Handle: Future<Output = ()> + Send;
-    type Info: Future<Output = ()> + Send;
-    type Terminate: Future<Output = ()> + Send;
+    type Init: Future<Output = Result<(), Refused>>;
+    type Handle: Future<Output = ()>;
+    type Info: Future<Output = ()>;
+    type Terminate: Future<Output = ()>;
+
+    /// Whether `terminate` is called at all.
+    const TERMINATES: bool;
 
     /// # Safety
     /// As long as the future lives, nobody else uses what the pointers lead to. For all of these.
@@ -94,13 +98,13 @@ pub(crate) trait Futures<A: Actor>: 'static {
     unsafe fn terminate(actor: *mut A, reason: *const ExitReason, cx: *mut Context<A>) -> Self::Terminate;
 }
 
-/// The futures that these closures make. Each has no size, and is called without a value of it.
-pub(crate) struct Made<N, H, I, T>(PhantomData<Closures<N, H, I, T>>);
+/// The futures that these closures make, of an actor of this kind. Each has no size, and is called without a value of it.
+pub(crate) struct Made<K, N, H, I, T>(PhantomData<Closures<K, N, H, I, T>>);
 
 /// A marker that is Send and Sync whatever the closures are.
-type Closures<N, H, I, T> = fn() -> (N, H, I, T);
+type Closures<K, N, H, I, T> = fn() -> (K, N, H, I, T);
 
-impl<N: Copy, H: Copy, I: Copy, T: Copy> Made<N, H, I, T> {
+impl<K, N: Copy, H: Copy, I: Copy, T: Copy> Made<K, N, H, I, T> {
     pub(crate) fn by(_: N, _: H, _: I, _: T) -> Self {
         Self(PhantomData)
     }
@@ -114,18 +118,20 @@ impl<N: Copy, H: Copy, I: Copy, T: Copy> Made<N, H, I, T> {
     }
 }
 
-impl<A, N, H, I, T, NF, HF, IF, TF> Futures<A> for Made<N, H, I, T>
+impl<A, K, N, H, I, T, NF, HF, IF, TF> Futures<A> for Made<K, N, H, I, T>
 where
     A: Actor,
+    K: RunsOn<A>,
     N: Fn(*mut A, *mut Context<A>) -> NF + Copy + 'static,
     H: Fn(*mut A, *const A::Msg, *mut Context<A>) -> Step<HF> + Copy + 'static,
     I: Fn(*mut A, Info, *mut Context<A>) -> Step<IF> + Copy + 'static,
     T: Fn(*mut A, *const ExitReason, *mut Context<A>) -> TF + Copy + 'static,
-    NF: Future<Output = Result<(), Refused>> + Send,
-    HF: Future<Output = ()> + Send,
-    IF: Future<Output = ()> + Send,
-    TF: Future<Output = ()> + Send,
+    NF: Future<Output = Result<(), Refused>>,
+    HF: Future<Output = ()>,
+    IF: Future<Output = ()>,
+    TF: Future<Output = ()>,
 {
+    const TERMINATES: bool = K::TERMINATES;
     type Init = NF;
     type Handle = HF;
     type Info = IF;
@@ -207,7 +213,7 @@ pub(super) const fn pending_sizes<A: Actor, F: Futures<A>>() -> [(&'static str, 
     ]
 }
 
-impl<A: Handle, F: Futures<A>> ActorBody<A, F> {
+impl<A: Actor, F: Futures<A>> ActorBody<A, F> {
     /// A body whose actor is there.
     pub(crate) fn born(header: &Header, actor: A) -> Self {
         header.set_phase(phase::UNBORN);
@@ -230,7 +236,7 @@ struct Work<'a, 't, A: Actor, F: Futures<A>> {
     turn: &'a Turn<'t>,
 }
 
-impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
+impl<A: Actor, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
     #[inline(always)]
     unsafe fn run(body: NonNull<Self>, local: InTurn<A::Msg>, turn: &Turn<'_>) -> Flow {
         let work = Work { body: body.as_ptr(), local, turn };
@@ -261,7 +267,7 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
                 (phase::TERMINATING | phase::TERMINATED, unwound) => Flow::end(unwound.into_reason()),
                 (_, unwound) => {
                     let reason = unwound.into_reason();
-                    if !A::TERMINATES {
+                    if !F::TERMINATES {
                         return Flow::end(reason);
                     }
                     match catch_unwind(AssertUnwindSafe(|| work.begin_terminate(reason))) {
@@ -340,7 +346,7 @@ impl<M> Drop for Unread<M> {
 ///
 /// # Safety
 /// The caller is the owner, and sets another phase before it uses the body again.
-unsafe fn drop_pending<A: Handle, F: Futures<A>>(header: &Header, body: *mut ActorBody<A, F>) {
+unsafe fn drop_pending<A: Actor, F: Futures<A>>(header: &Header, body: *mut ActorBody<A, F>) {
     // SAFETY: the phase says which future is there.
     unsafe {
         let pending = &mut (*body).pending;
@@ -358,7 +364,7 @@ unsafe fn drop_pending<A: Handle, F: Futures<A>>(header: &Header, body: *mut Act
     }
 }
 
-impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
+impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
     fn header(&self) -> &Header {
         self.local.header()
     }
@@ -672,7 +678,7 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
 
     unsafe fn begin_terminate(&self, reason: impl Into<Ending>) {
         self.header().end_suspension();
-        if !A::TERMINATES {
+        if !F::TERMINATES {
             self.turn.stop_process(reason.into());
             return self.header().set_phase(phase::TERMINATED);
         }

@@ -20,6 +20,7 @@ use crate::exit::Ending;
 use crate::mailbox::Position;
 use crate::memory::Memory;
 use crate::node::Node;
+use crate::scheduler::Home;
 use crate::spec::Launching;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
 use crate::timer::TimerRef;
@@ -41,6 +42,8 @@ pub(crate) struct Extra {
     pub(crate) calling: Calling,
     /// Who awaits the reply, if that is not the process itself.
     pub(crate) waiter: Mutex<Option<Waker>>,
+    /// Where it has all its turns, if it has a thread of its own.
+    pub(super) home: Option<Home>,
     /// How many messages may be in the mailbox, if that is limited.
     pub(super) bound: Option<Box<Bound>>,
     /// The most messages that waited, as far as it was noted.

@@ -24,6 +24,7 @@ use crate::memory::{self, Account};
 use crate::node::Node;
 use crate::pid::Pid;
 use crate::priority::Priority;
+use crate::scheduler::Home;
 use crate::signal::{MonitorRef, Signal};
 use crate::spec::StartError;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
@@ -253,8 +254,14 @@ impl Header {
         Priority::from_number(self.rank.load(Ordering::Relaxed) & !RANK_BITS)
     }
 
+    /// Where it has all its turns, if it has a thread of its own. It has a strict priority then, so that no worker picks it.
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.extra_if_any()?.home.as_ref()
+    }
+
     /// Sets its priority, from its next turn on; returns the one before.
     pub(crate) fn set_priority(&self, priority: Priority) -> Priority {
+        let priority = if self.home().is_some_and(Home::is_thread) { priority.max(Priority::High) } else { priority };
         let change = |rank: u8| Some(rank & RANK_BITS | priority as u8);
         let before = self.rank.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
         Priority::from_number(before.unwrap_or_else(|rank| rank) & !RANK_BITS)

@@ -54,6 +54,6 @@ pub use me::Me;
 pub(crate) use me::{alias, hibernate, me_at, monitor_as, unalias, when_idle};
 pub(crate) use reference::{AnyRef, CellRef, Ready};
 pub use sizes::{HandlerSizes, Sizes, any, sizes};
-pub(crate) use spawn::{launch_actor, launch_spec, launch_straight};
+pub(crate) use spawn::{launch_actor, launch_own_thread, launch_spec, launch_straight};
 pub use straight::{Process, Receive, ReceiveError, Received};
 pub(crate) use table::Table;

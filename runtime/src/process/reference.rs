@@ -17,7 +17,8 @@ use crate::memory::{lines, prefetch};
 #[derive(Clone, Copy)]
 pub(crate) struct Ready(NonNull<Header>);
 
-// SAFETY: a process may run on any worker; its body and messages are Send.
+// SAFETY: a process may run on any worker: its body and messages are Send. One whose body is not is on no run queue and
+// runs on one thread only, from its first turn to its last (`scheduler::own_thread`); only its messages come from elsewhere.
 unsafe impl Send for Ready {}
 
 impl Ready {

@@ -7,7 +7,7 @@ use super::actor::{ActorBody, Futures, pending_sizes};
 use super::cell::Cell;
 use super::header::Header;
 use super::spawn::futures;
-use crate::actor::Handle;
+use crate::actor::{Actor, Handle};
 use crate::memory::piece_of;
 
 /// Tells what a process of `A` takes in memory, and what makes it so much.
@@ -200,7 +200,7 @@ pub fn any<T>() -> T {
     unreachable!("a call that is only measured is not run")
 }
 
-fn measure<A: Handle, F: Futures<A>>(_: F) -> Sizes {
+fn measure<A: Actor, F: Futures<A>>(_: F) -> Sizes {
     let layout = Layout::new::<Cell<A::Msg, ActorBody<A, F>>>();
     Sizes {
         actor: A::NAME,

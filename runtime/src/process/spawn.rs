@@ -5,7 +5,6 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 
 use super::actor::{ActorBody, Futures, Made, Starting};
 use super::bound::Bound;
@@ -17,7 +16,7 @@ use super::reference::CellRef;
 use super::run::run;
 use super::straight::{Process, Straight};
 use super::turn;
-use crate::actor::{Handle, Start};
+use crate::actor::{Actor, Handle, HandleOwnThread, Start};
 use crate::context::Context;
 use crate::exit::{Error, ExitReason};
 use crate::lease::Lease;
@@ -26,8 +25,21 @@ use crate::memory::take_out;
 use crate::node::{Node, SpawnOptions};
 use crate::observe;
 use crate::pid::Pid;
+use crate::priority::Priority;
+use crate::runs_on::{Beginning, OwnThread, Shared};
+use crate::scheduler::Home;
 use crate::signal::{MonitorRef, Signal, Target};
 use crate::spec::{Launching, StartError};
+
+/// How a process is made, beside what the options say.
+#[derive(Default)]
+struct Manner {
+    launching: Option<Box<Launching>>,
+    trap_exit: bool,
+    home: Option<Home>,
+    /// How many references its body begins with.
+    references: u32,
+}
 
 /// Makes a process of the body that `make` writes, and gives it its first turn. With the number of its monitor,
 /// if the options ask for one.
@@ -35,9 +47,7 @@ fn launch<M, B>(
     class: &'static Class,
     node: &Node,
     options: &SpawnOptions,
-    launching: Option<Box<Launching>>,
-    trap_exit: bool,
-    references: u32,
+    manner: Manner,
     make: impl FnOnce(NonNull<B>, &CellRef<M>),
 ) -> (CellRef<M>, Option<NonZeroU64>)
 where
@@ -57,15 +67,20 @@ where
         let is_led = options.parent.is_some_and(is_led);
         let limit = options.mailbox.or(class.limit);
         let mut tied = Tied { extra: ptr::null_mut(), is_led: false, monitor: None, orphaned: false };
-        if trap_exit || launching.is_some() || is_led || limit.is_some() || options.is_special() {
+        let references = manner.references;
+        let mut priority = options.priority;
+        if manner.home.as_ref().is_some_and(Home::is_thread) {
+            priority = priority.max(Priority::High);
+        }
+        if manner.is_special() || is_led || limit.is_some() || options.is_special() {
             let bound = limit.map(|limit| Box::new(Bound::new::<M>(limit)));
-            tied = tie(node, reserved.pid, options, launching, trap_exit, bound);
+            tied = tie(node, reserved.pid, options, manner, bound);
         }
         let birth = Birth {
             node: lease,
             pid: reserved.pid,
             parent: options.parent,
-            priority: options.priority,
+            priority,
             is_led: tied.is_led,
             is_bounded: limit.is_some(),
             extra: tied.extra,
@@ -97,6 +112,12 @@ where
         cell.header().submit_by(worker);
         (cell, tied.monitor)
     })
+}
+
+impl Manner {
+    fn is_special(&self) -> bool {
+        self.trap_exit || self.launching.is_some() || self.home.is_some()
+    }
 }
 
 /// A slot that is given back if it comes to a panic before its process is made.
@@ -133,11 +154,10 @@ fn tie(
     node: &Node,
     pid: Pid,
     options: &SpawnOptions,
-    launching: Option<Box<Launching>>,
-    trap_exit: bool,
+    Manner { launching, trap_exit, home, .. }: Manner,
     bound: Option<Box<Bound>>,
 ) -> Tied {
-    let mut extra = Extra { bound, ..Extra::default() };
+    let mut extra = Extra { bound, home, ..Extra::default() };
     let (mut monitor, mut orphaned) = (None, false);
     extra.owned.get_mut().launching = launching;
     let control = extra.control.get_mut();
@@ -210,7 +230,8 @@ where
         const CLASS: Class =
             Cell::<M, Straight<Fut>>::class(std::any::type_name::<F>, &[], None, run::<M, Straight<Fut>>);
     }
-    launch(&ClassOf::<M, F, Fut>::CLASS, node, options, None, false, 1, |place, cell| {
+    let manner = Manner { references: 1, ..Manner::default() };
+    launch(&ClassOf::<M, F, Fut>::CLASS, node, options, manner, |place, cell| {
         // SAFETY: one was counted, and this is it.
         let straight = Straight::new(body(Process::new(unsafe { cell.counted_at_birth() })));
         // SAFETY: the place is that of the body in a new cell.
@@ -224,18 +245,47 @@ pub(crate) fn launch_actor<A: Handle>(
     options: &SpawnOptions,
     actor: A,
 ) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
-    launch_body(node, options, None, futures::<A>(), |cell| Origin::Born(cell, actor))
+    let manner = Manner { trap_exit: A::OPTIONS.trap_exit, ..Manner::default() };
+    launch_body(node, options, manner, futures::<A>(), |cell| Origin::Born(cell, actor))
 }
 
 /// Makes a process of an actor that is made in it, and registered before that.
 pub(crate) fn launch_spec<A: Handle + Start>(
     node: &Node,
     options: &SpawnOptions,
-    name: Option<Arc<str>>,
-    launching: Option<Box<Launching>>,
-    args: impl FnOnce() -> A::Args + Send + 'static,
+    beginning: Beginning<A>,
 ) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
-    launch_body(node, options, launching, futures::<A>(), |cell| {
+    launch_start(node, options, None, beginning, futures::<A>())
+}
+
+/// As [`launch_spec`], on a thread of its own. Without one, the actor is not made, and its process does not start.
+pub(crate) fn launch_own_thread<A: HandleOwnThread + Start>(
+    node: &Node,
+    options: &SpawnOptions,
+    beginning: Beginning<A>,
+) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
+    match node.runtime().home_for_one() {
+        Ok(home) => launch_start(node, options, Some(home), beginning, futures_own_thread::<A>()),
+        Err(error) => {
+            let manner = Manner { launching: beginning.launching, ..Manner::default() };
+            launch_body(node, options, manner, futures_own_thread::<A>(), |cell| {
+                let error = StartError::NoThread(error.to_string());
+                Origin::Starting(cell, Box::pin(async move { Err(error) }))
+            })
+        }
+    }
+}
+
+fn launch_start<A: Start, F: Futures<A>>(
+    node: &Node,
+    options: &SpawnOptions,
+    home: Option<Home>,
+    beginning: Beginning<A>,
+    futures: F,
+) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
+    let Beginning { name, launching, args } = beginning;
+    let manner = Manner { launching, trap_exit: A::OPTIONS.trap_exit, home, references: 0 };
+    launch_body(node, options, manner, futures, |cell| {
         let ready = cell.header().ready();
         let start: Starting<A> = Box::pin(async move {
             // SAFETY: the future is a part of the body of this cell; it runs in the process's turns only.
@@ -250,20 +300,20 @@ pub(crate) fn launch_spec<A: Handle + Start>(
     })
 }
 
-enum Origin<'a, A: Handle> {
+enum Origin<'a, A: Actor> {
     Born(&'a CellRef<A::Msg>, A),
     Starting(&'a CellRef<A::Msg>, Starting<A>),
 }
 
-fn launch_body<A: Handle, F: Futures<A>>(
+fn launch_body<A: Actor, F: Futures<A>>(
     node: &Node,
     options: &SpawnOptions,
-    launching: Option<Box<Launching>>,
+    manner: Manner,
     _: F,
     origin: impl FnOnce(&CellRef<A::Msg>) -> Origin<'_, A>,
 ) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
     struct ClassOf<A, F>(PhantomData<(A, F)>);
-    impl<A: Handle, F: Futures<A>> ClassOf<A, F> {
+    impl<A: Actor, F: Futures<A>> ClassOf<A, F> {
         const CLASS: Class = Cell::<A::Msg, ActorBody<A, F>>::class(
             || A::NAME,
             A::HANDLERS,
@@ -278,7 +328,7 @@ fn launch_body<A: Handle, F: Futures<A>>(
     } else {
         options
     };
-    launch(&ClassOf::<A, F>::CLASS, node, options, launching, A::OPTIONS.trap_exit, 0, |place, cell| {
+    launch(&ClassOf::<A, F>::CLASS, node, options, manner, |place, cell| {
         let body = match origin(cell) {
             Origin::Born(cell, actor) => ActorBody::<A, F>::born(cell.header(), actor),
             Origin::Starting(cell, start) => ActorBody::starting(cell.header(), start),
@@ -288,22 +338,36 @@ fn launch_body<A: Handle, F: Futures<A>>(
     })
 }
 
+/// What makes the futures of an actor's handlers, by this trait.
+macro_rules! made_by {
+    ($handle:ident, $actor:ident, $kind:ident) => {
+        // Whoever calls these (see `Futures`) sees to it that nobody else uses what the pointers lead to as long
+        // as the future lives.
+        Made::<$kind, _, _, _, _>::by(
+            // SAFETY: see above.
+            |actor: *mut $actor, cx: *mut Context<$actor>| unsafe { $handle::init(&mut *actor, &mut *cx) },
+            // SAFETY: see above.
+            |actor: *mut $actor, message: *const $actor::Msg, cx: *mut Context<$actor>| unsafe {
+                $handle::step(&mut *actor, take_out(message), &mut *cx)
+            },
+            // SAFETY: see above.
+            |actor: *mut $actor, info, cx: *mut Context<$actor>| unsafe {
+                $handle::step_info(&mut *actor, info, &mut *cx)
+            },
+            // SAFETY: see above.
+            |actor: *mut $actor, reason: *const ExitReason, cx: *mut Context<$actor>| unsafe {
+                $handle::terminate(&mut *actor, &*reason, &mut *cx)
+            },
+        )
+    };
+}
+
 /// The types of the futures of `A`'s handlers.
 pub(super) fn futures<A: Handle>() -> impl Futures<A> {
-    // Whoever calls these (see `Futures`) sees to it that nobody else uses what the pointers lead to as long
-    // as the future lives.
-    Made::by(
-        // SAFETY: see above.
-        |actor: *mut A, cx: *mut Context<A>| unsafe { (*actor).init(&mut *cx) },
-        // SAFETY: see above.
-        |actor: *mut A, message: *const A::Msg, cx: *mut Context<A>| unsafe {
-            (*actor).step(take_out(message), &mut *cx)
-        },
-        // SAFETY: see above.
-        |actor: *mut A, info, cx: *mut Context<A>| unsafe { (*actor).step_info(info, &mut *cx) },
-        // SAFETY: see above.
-        |actor: *mut A, reason: *const ExitReason, cx: *mut Context<A>| unsafe {
-            (*actor).terminate(&*reason, &mut *cx)
-        },
-    )
+    made_by!(Handle, A, Shared)
+}
+
+/// The same, of an actor with a thread of its own.
+fn futures_own_thread<A: HandleOwnThread>() -> impl Futures<A> {
+    made_by!(HandleOwnThread, A, OwnThread)
 }

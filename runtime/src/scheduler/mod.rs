@@ -11,6 +11,7 @@
 //!   idle.rs: who sleeps, who searches    park.rs, io.rs: sleeping, one of them among the sockets
 //!
 //!   ticker.rs: once a millisecond, while anybody is awake: timers, long turns, blocked workers
+//!   own_thread.rs: a process that has a thread to itself, and is on no run queue
 //!   seeded.rs: instead of all this one thread, whose order is drawn from a seed
 //! ```
 //!
@@ -26,6 +27,7 @@
 mod idle;
 mod io;
 mod next;
+mod own_thread;
 mod park;
 mod run_queue;
 mod seeded;
@@ -35,6 +37,7 @@ mod trimming;
 mod worker;
 
 pub(crate) use io::Io;
+pub(crate) use own_thread::Home;
 pub(crate) use run_queue::RunQueue;
 pub(crate) use seeded::Seeded;
 pub(crate) use worker::{Directory, Settings, Workers};

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::idle::Idle;
 use super::io::Io;
+use super::own_thread::{Home, OwnThreads};
 use super::park::Parker;
 use super::run_queue::{RunQueue, Shared};
 use super::strict::Strict;
@@ -66,6 +67,7 @@ pub(crate) struct Workers {
     started: AtomicUsize,
     injector: Injector<Ready>,
     strict: Strict,
+    own: OwnThreads,
     idle: Idle,
     io: Io,
     clock: Arc<Clock>,
@@ -122,6 +124,7 @@ impl Workers {
             started: AtomicUsize::new(0),
             injector: Injector::new(),
             strict: Strict::default(),
+            own: OwnThreads::default(),
             idle: Idle::new(),
             io,
             clock,
@@ -177,6 +180,7 @@ impl Workers {
             seat.parker.unpark();
         }
         self.ticker.tell();
+        self.own.close();
         let me = thread::current().id();
         let threads = std::mem::take(&mut *self.threads.lock());
         for thread in threads {
@@ -238,6 +242,9 @@ impl Workers {
 
     #[cold]
     fn submit_strict(&self, ready: Ready, priority: Priority, worker: Option<&Turn<'_>>) {
+        if let Some(Home::Thread(own)) = ready.header().home() {
+            return own.submit(ready);
+        }
         self.strict.push(ready, priority);
         match self.idle.whom_to_wake() {
             Some(woken) => self.unpark(woken),
@@ -265,6 +272,16 @@ impl Workers {
 
     pub(crate) fn home(&self) -> *const () {
         std::ptr::from_ref(self).cast()
+    }
+
+    /// A thread for a process that is about to be made.
+    pub(crate) fn start_own_thread(&self) -> std::io::Result<Home> {
+        let closing = || std::io::Error::other("the runtime is closing");
+        self.own.start(self.me.upgrade().ok_or_else(closing)?)
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     pub(crate) fn io(&self) -> &Io {
@@ -305,7 +322,8 @@ impl Workers {
             let since = (is_it && handled == seat.board.handled()).then(|| seat.since.get());
             Some((handler, since.filter(|since| *since != Moment::NEVER).map(|since| self.clock.instant(since))))
         };
-        self.seated().iter().find_map(found).unwrap_or_default()
+        let on_its_own = || self.own.find(|board| Some((handler_on(board, header)?.0, None)));
+        self.seated().iter().find_map(found).or_else(on_its_own).unwrap_or_default()
     }
 
     /// Whether there is work for one more worker. What is alone in the queue of another is not.
