@@ -20,6 +20,9 @@ use std::fmt;
 
 use biotope::prelude::*;
 
+#[cfg(test)]
+mod promise;
+
 /// Counts what there is.
 #[derive(Actor, Default)]
 struct Counter {
@@ -87,23 +90,28 @@ impl Watcher {
 
 #[biotope::main]
 async fn main() -> biotope::Result<()> {
+    count(|line| println!("{line}")).await
+}
+
+/// All that this shows, line by line.
+async fn count(mut print: impl FnMut(String) + Send) -> biotope::Result<()> {
     let counter = spawn(Counter::default());
     counter.add(2).await?;
     let sum = counter.add(3).await?;
-    println!("added 2 and 3: {sum}");
+    print(format!("added 2 and 3: {sum}"));
     assert_eq!(sum, 5);
 
-    println!("took 4: {} left", counter.take(4).await?);
+    print(format!("took 4: {} left", counter.take(4).await?));
     let refused = counter.take(4).await;
     assert_eq!(refused, Err(CallError::Reply(TooFew { left: 1, wanted: 4 })));
     if let Err(error) = refused {
-        println!("took 4 more: refused, {error}");
+        print(format!("took 4 more: refused, {error}"));
     }
 
     // What one process sends another arrives in order, so the reply is of after the reset.
     counter.reset();
     let value = counter.add(0).await?;
-    println!("after a reset: {value}");
+    print(format!("after a reset: {value}"));
     assert_eq!(value, 0);
 
     let watcher = spawn(Watcher::default());
@@ -111,13 +119,26 @@ async fn main() -> biotope::Result<()> {
     let end = watcher.end().send();
     counter.stop();
     let reason = end.await?;
-    println!("the counter ended: {reason}");
+    print(format!("the counter ended: {reason}"));
     assert_eq!(reason, ExitReason::Normal);
 
     let failed = counter.add(1).await;
     assert_eq!(failed, Err(CallFailed::NoProc));
     if let Err(failed) = failed {
-        println!("a call to it now fails: {failed}");
+        print(format!("a call to it now fails: {failed}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[biotope::test(seeds = 50)]
+    async fn it_prints_what_its_header_promises() -> biotope::Result<()> {
+        let mut printed = Vec::new();
+        count(|line| printed.push(line)).await?;
+        assert_eq!(promise::kept(&printed.join("\n"), &promise::in_header(include_str!("counter.rs"))), Ok(()));
+        Ok(())
+    }
 }

@@ -14,12 +14,15 @@
 //! after the node's shutdown: 0 processes
 //! ```
 
-use std::fs;
 use std::time::Instant;
 
 use biotope::prelude::*;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+
+mod memory;
+
+use memory::resident_bytes;
 
 /// Spawns very many processes, and has each answer.
 #[derive(Parser)]
@@ -107,11 +110,4 @@ async fn measure(count: u64) -> biotope::Result<()> {
 fn bar(count: u64, what: &'static str) -> biotope::Result<ProgressBar> {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {human_pos}/{human_len}")?;
     Ok(ProgressBar::new(count).with_style(style).with_message(what))
-}
-
-/// What of this OS process is in memory, where Linux says so.
-fn resident_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))?;
-    Some(resident.trim().parse::<u64>().ok()? * 1024)
 }

@@ -17,6 +17,9 @@
 
 use biotope::prelude::*;
 
+#[cfg(test)]
+mod promise;
+
 /// Counts what it has sold.
 #[derive(Actor)]
 struct Till {
@@ -57,14 +60,19 @@ enum Said {
 
 #[biotope::main]
 async fn main() -> biotope::Result<()> {
-    let customer = spawn_process(visit);
+    shop(|line| println!("{line}")).await
+}
+
+/// All that this shows, line by line.
+async fn shop(print: impl FnMut(String) + Send + 'static) -> biotope::Result<()> {
+    let customer = spawn_process(move |me| visit(me, print));
     // If the customer should crash, this fails at once, with its reason.
     Call::new(&customer, Said::Visit).timeout(secs(30)).await?;
     Ok(())
 }
 
 /// A process in straight-line code: it receives when it wants to, and what it wants to.
-async fn visit(mut me: Process<Said>) -> biotope::Result<()> {
+async fn visit(mut me: Process<Said>, mut print: impl FnMut(String) + Send) -> biotope::Result<()> {
     let bell = me.address();
     let shop = Supervisor::one_for_one()
         .intensity(3, secs(5))
@@ -74,7 +82,7 @@ async fn visit(mut me: Process<Said>) -> biotope::Result<()> {
 
     let first = next_till(&mut me).await?;
     first.sell().await?;
-    println!("the first till has sold {}", first.sell().await?);
+    print(format!("the first till has sold {}", first.sell().await?));
 
     let watch = me.monitor(&first);
     first.jam();
@@ -83,23 +91,23 @@ async fn visit(mut me: Process<Said>) -> biotope::Result<()> {
         other => Err(other),
     });
     let reason = down.await?.reason;
-    println!("it crashed: {reason}");
+    print(format!("it crashed: {reason}"));
     assert!(matches!(&reason, ExitReason::Panic(report) if report.message == "the drawer is stuck"));
 
     let failed = first.sell().await;
     assert_eq!(failed, Err(CallFailed::NoProc));
     if let Err(failed) = failed {
-        println!("a call to the old reference fails: {failed}");
+        print(format!("a call to the old reference fails: {failed}"));
     }
 
     let second = next_till(&mut me).await?;
     let sold = second.sold().await?;
-    println!("the till that took its place has sold {sold}");
+    print(format!("the till that took its place has sold {sold}"));
     assert_ne!(first, second);
     assert_eq!(sold, 0);
 
     let open = shop.count_children().await?.active;
-    println!("tills that were opened: 2, of which are open: {open}");
+    print(format!("tills that were opened: 2, of which are open: {open}"));
     assert_eq!(open, 1);
 
     // It has waited in the mailbox all the time.
@@ -114,4 +122,20 @@ async fn next_till(me: &mut Process<Said>) -> biotope::Result<ActorRef<Till>> {
     let till = node().lookup::<Till>("till");
     // The name is registered before the till does anything, so also before it rang.
     Ok(till.expect("a till that has opened has its name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[biotope::test(seeds = 50)]
+    async fn it_prints_what_its_header_promises() -> biotope::Result<()> {
+        let (printer, printed) = mpsc::channel();
+        shop(move |line| printer.send(line).expect("the test reads it")).await?;
+        let printed: Vec<String> = printed.try_iter().collect();
+        assert_eq!(promise::kept(&printed.join("\n"), &promise::in_header(include_str!("supervised.rs"))), Ok(()));
+        Ok(())
+    }
 }

@@ -6,6 +6,9 @@
 use crate::atlas;
 use crate::step::{Failure, Steps, cargo, output_of};
 
+#[path = "../../examples/promise/mod.rs"]
+mod promise;
+
 /// A program and the lines that it prints, in order; `…` stands for anything.
 struct Program {
     arguments: &'static [&'static str],
@@ -87,49 +90,49 @@ pub(crate) fn check_all(steps: &mut Steps) -> Result<(), Failure> {
             command.args(program.arguments);
             let text = output_of(command)?;
             print!("{text}");
-            keeps_its_promise(&text, program.promised)
+            promise::kept(&text, program.promised)
         })?;
     }
     atlas::check(steps)
 }
 
-fn keeps_its_promise(text: &str, promised: &[&str]) -> Result<(), Failure> {
-    let lines: Vec<&str> = text.lines().collect();
-    if lines.len() != promised.len() {
-        return Err(format!("it promises {} lines and printed {}", promised.len(), lines.len()));
-    }
-    match lines.iter().zip(promised).find(|(line, promise)| !fits(line, promise)) {
-        Some((line, promise)) => Err(format!("it promises `{promise}` and printed `{line}`")),
-        None => Ok(()),
-    }
-}
-
-/// Whether `line` is `promise`, in which each `…` stands for any text but none.
-fn fits(line: &str, promise: &str) -> bool {
-    let Some((before, after)) = promise.split_once('…') else { return line == promise };
-    let Some(rest) = line.strip_prefix(before) else { return false };
-    let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-    ends.filter(|at| *at > 0).any(|at| fits(&rest[at..], after))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::step::root;
 
     #[test]
     fn an_ellipsis_stands_for_any_text_but_none() {
-        assert!(fits("5 hops in 1.2 s", "5 hops in … s"));
-        assert!(fits("a b c", "… b …"));
-        assert!(!fits("5 hops in  s", "5 hops in  … s"));
-        assert!(!fits("5 hops", "… hops/s"));
-        assert!(fits("end x", "end …"));
-        assert!(!fits("end ", "end …"));
+        assert!(promise::fits("5 hops in 1.2 s", "5 hops in … s"));
+        assert!(promise::fits("a b c", "… b …"));
+        assert!(!promise::fits("5 hops in  s", "5 hops in  … s"));
+        assert!(!promise::fits("5 hops", "… hops/s"));
+        assert!(promise::fits("end x", "end …"));
+        assert!(!promise::fits("end ", "end …"));
     }
 
     #[test]
     fn a_missing_and_a_wrong_line_break_the_promise() {
-        assert!(keeps_its_promise("a\nb\n", &["a", "b"]).is_ok());
-        assert!(keeps_its_promise("a\n", &["a", "b"]).is_err());
-        assert!(keeps_its_promise("a\nc\n", &["a", "b"]).is_err());
+        assert!(promise::kept("a\nb\n", &["a", "b"]).is_ok());
+        assert!(promise::kept("a\n", &["a", "b"]).is_err());
+        assert!(promise::kept("a\nc\n", &["a", "b"]).is_err());
+    }
+
+    #[test]
+    fn a_header_promises_what_is_below_prints() {
+        let source = "//! It.\n//!\n//! ```text\n//! run it\n//! ```\n//!\n//! Says a. Prints:\n//!\n//! ```text\n//! a\n//! b …\n//! ```\n//! c\n\nuse d;\n";
+        assert_eq!(promise::in_header(source), ["a", "b …"]);
+    }
+
+    /// Goal: what is checked here is what people read there. An example that is given arguments prints other figures.
+    #[test]
+    fn what_is_checked_is_what_the_headers_promise() {
+        for program in PROGRAMS.iter().filter(|program| program.arguments.len() == 1) {
+            let path = root().join("examples").join(program.arguments[0]).with_extension("rs");
+            let source = fs::read_to_string(&path).expect("an example on the list is there");
+            assert_eq!(promise::kept(&promise::in_header(&source).join("\n"), program.promised), Ok(()));
+        }
     }
 }
