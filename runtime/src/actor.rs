@@ -227,6 +227,14 @@ pub trait Handle: Actor + Send {
         Step::Async(self.info(info, cx))
     }
 
+    /// What the state says of itself, where it is shown: in [`Node::process_status`](crate::Node::process_status), and in
+    /// the report of a crash. No more than about 4,000 bytes of it are shown.
+    ///
+    /// `#[handlers]` writes it: by the actor's `Debug`, if it has one. What is not to be seen in a log is left out of that.
+    fn show_state(&self) -> Option<String> {
+        None
+    }
+
     /// Whether [`terminate`](Self::terminate) is called at all. `#[handlers]` says `false` where there is no `#[terminate]`: an
     /// end is cheaper then.
     const TERMINATES: bool = true;

@@ -14,6 +14,7 @@
 //!   iolist                      bytes in pieces, on their way to a socket
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
+//!   shown                       what a state says of itself
 //!   trace, visit                what one process does; a look at its state, between two handlers
 //!   observe                     hooks into what processes do, if they are compiled in
 //!   stats                       what a runtime and a node have done, in numbers
@@ -60,6 +61,7 @@ mod report;
 mod room;
 mod runtime;
 mod scheduler;
+mod shown;
 mod signal;
 mod spawn;
 mod spec;
@@ -84,7 +86,7 @@ pub use gateway::{
     Carrier, DecodeError, FarFuture, FarReply, Gateway, Incoming, MethodId, Outgoing, PendingReply, Remote, StartFar,
     Wire,
 };
-pub use inspect::{MessageCounts, ProcessInfo, Status};
+pub use inspect::{MessageCounts, ProcessInfo, ProcessStatus, Status};
 pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use lints::{Lint, LintEvent, LintEvents};
@@ -102,10 +104,12 @@ pub use process::{
     Alias, AliasEnd, HandlerSizes, Me, PriorityAlias, Process, Receive, ReceiveError, Received, Sizes, sizes,
 };
 pub use registry::{RemoteActors, StartableActors};
-pub use report::CrashReport;
+pub use report::{CrashReport, CrashReports};
 #[doc(hidden)]
 pub use room::{Held, Hold, Packed, Room, fits};
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
+#[doc(hidden)]
+pub use shown::{ByDebug, ByNothing, Shown};
 pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
 pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};
 pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::Hash;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -14,11 +15,12 @@ use crate::address::{ActorRef, Address};
 use crate::ambient;
 use crate::call::{self, CallFailed, ReplyTo};
 use crate::exit::{Error, ExitReason};
+use crate::keys::{AlreadyRegistered, Keys};
 use crate::memory;
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::{Process, launch_actor, launch_spec, launch_straight};
+use crate::process::{Me, Process, launch_actor, launch_spec, launch_straight};
 use crate::signal::MonitorRef;
 use crate::time;
 
@@ -179,8 +181,31 @@ impl<S: Spawn> Spawn for Configured<S> {
 /// ```
 pub struct Spec<A: Start> {
     args: Arc<dyn Fn() -> A::Args + Send + Sync>,
-    name: Option<Arc<str>>,
+    registration: Registration,
     timeout: Option<Duration>,
+}
+
+/// What a process registers under before it does anything else.
+#[derive(Clone, Default)]
+pub(crate) struct Registration {
+    name: Option<Arc<str>>,
+    entry: Option<Arc<Enter>>,
+}
+
+/// Registers a process under a key.
+type Enter = dyn Fn(&Me) -> Result<(), AlreadyRegistered> + Send + Sync;
+
+impl Registration {
+    /// Registers `me`. In its own code.
+    pub(crate) fn enter(&self, me: &Me) -> Result<(), StartError> {
+        if let Some(name) = &self.name {
+            me.node().register_as(name, me.pid()).map_err(|taken| StartError::AlreadyStarted(taken.holder))?;
+        }
+        if let Some(enter) = &self.entry {
+            enter(me).map_err(|taken| StartError::AlreadyStarted(taken.holder))?;
+        }
+        Ok(())
+    }
 }
 
 /// Why a process did not start.
@@ -199,7 +224,7 @@ pub enum StartError {
     /// It had not started in time, and was killed.
     #[error("timeout: it had not started in time, and was killed")]
     Timeout,
-    /// A process is already registered under the name.
+    /// A process is already registered under the name, or holds the key.
     #[error("already started: {0} is registered under this name")]
     AlreadyStarted(Pid),
     /// The node is not connected.
@@ -222,12 +247,27 @@ pub enum StartError {
 impl<A: Handle + Start> Spec<A> {
     /// The specification of an `A` made from what `args` returns, anew for each start.
     pub fn new(args: impl Fn() -> A::Args + Send + Sync + 'static) -> Self {
-        Self { args: Arc::new(args), name: None, timeout: None }
+        Self { args: Arc::new(args), registration: Registration::default(), timeout: None }
     }
 
     /// Registers the process under `name` on its node, before it does anything else.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = Some(name.into());
+        self.registration.name = Some(name.into());
+        self
+    }
+
+    /// Registers the process under `key` of `keys`, with `value`, before it does anything else: see [`Node::keyed`]. If the
+    /// keys are unique, a second start fails with [`StartError::AlreadyStarted`].
+    ///
+    /// A start on another node than that of the keys is refused by a panic in the process: keys are held by processes of
+    /// their own node.
+    pub fn keyed<K, V>(mut self, keys: &Keys<K, V>, key: K, value: V) -> Self
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let keys = keys.clone();
+        self.registration.entry = Some(Arc::new(move |me| keys.register(me, key.clone(), value.clone())));
         self
     }
 
@@ -240,7 +280,7 @@ impl<A: Handle + Start> Spec<A> {
 
     /// The name that it is registered under.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.registration.name.as_deref()
     }
 
     /// Starts it, as a child of the running process, and waits until its `init` is done.
@@ -317,7 +357,7 @@ impl<A: Handle + Start> Spec<A> {
     ) -> (ActorRef<A>, Option<NonZeroU64>) {
         let args = self.args.clone();
         let launching = started.map(|started| Box::new(Launching { started, error: None }));
-        let (cell, monitor) = launch_spec::<A>(node, options, self.name.clone(), launching, move || args());
+        let (cell, monitor) = launch_spec::<A>(node, options, self.registration.clone(), launching, move || args());
         (ActorRef::new(Address::local(cell)), monitor)
     }
 }
@@ -341,7 +381,7 @@ pub(crate) struct Launching {
 impl Launching {
     /// The process has started.
     pub(crate) fn succeed(self) {
-        self.started.send(Ok(()));
+        self.started.answer(Ok(()));
     }
 
     /// It will not start.
@@ -351,7 +391,7 @@ impl Launching {
 
     /// Nothing is left of a process that did not start.
     pub(crate) fn ended(self, reason: ExitReason) {
-        self.started.send(Err(self.error.unwrap_or(StartError::Died(reason))));
+        self.started.answer(Err(self.error.unwrap_or(StartError::Died(reason))));
     }
 }
 
@@ -387,12 +427,12 @@ impl From<StartError> for ExitReason {
 
 impl<A: Start> Clone for Spec<A> {
     fn clone(&self) -> Self {
-        Self { args: self.args.clone(), name: self.name.clone(), timeout: self.timeout }
+        Self { args: self.args.clone(), registration: self.registration.clone(), timeout: self.timeout }
     }
 }
 
-impl<A: Start> fmt::Debug for Spec<A> {
+impl<A: Handle + Start> fmt::Debug for Spec<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spec").field("actor", &<A as Actor>::NAME).field("name", &self.name).finish()
+        f.debug_struct("Spec").field("actor", &<A as Actor>::NAME).field("name", &self.name()).finish()
     }
 }

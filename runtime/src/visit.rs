@@ -43,10 +43,10 @@ impl Visit {
     {
         Self(Box::new(move |state| {
             let Some(state) = state.and_then(|state| state.downcast_mut::<A>()) else {
-                return reply.send(Err(VisitError::OtherActor));
+                return reply.answer(Err(VisitError::OtherActor));
             };
             let done = catch_unwind(AssertUnwindSafe(|| f(state)));
-            reply.send(done.map_err(|payload| VisitError::Panicked(panics::unwound(payload).into_reason())));
+            reply.answer(done.map_err(|payload| VisitError::Panicked(panics::unwound(payload).into_reason())));
         }))
     }
 

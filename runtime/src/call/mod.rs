@@ -37,6 +37,8 @@ use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
 use crate::lints::Lint;
 use crate::memory::relocate;
+use crate::panics;
+use crate::pid::Pid;
 use crate::process::{AnyRef, Excess, Spot, turn};
 use crate::runtime::Runtime;
 use crate::sync::{Ordering, UnsafeCell, yield_thread};
@@ -664,7 +666,7 @@ enum Sink<R> {
 }
 
 enum Other<R> {
-    Slot(Arc<Slot<R>>),
+    Slot { slot: Arc<Slot<R>>, caller: Option<Pid> },
     Far(Box<dyn FnOnce(Result<R, CallFailed>) + Send>),
 }
 
@@ -672,9 +674,31 @@ impl<R> ReplyTo<R> {
     /// Answers the caller. If it no longer waits, the reply is dropped.
     #[inline]
     pub fn send(self, reply: R) {
+        turn::with_current(|turn| {
+            if let Some(turn) = turn {
+                turn.replies(|| self.caller());
+            }
+        });
+        self.answer(reply);
+    }
+
+    /// As [`send`](Self::send), for what is no reply of the process's own code.
+    #[inline]
+    pub(crate) fn answer(self, reply: R) {
         let outcome = ManuallyDrop::new(Ok(reply));
         // SAFETY: it is not used here any more.
         unsafe { self.complete(&raw const *outcome) };
+    }
+
+    /// The process that called, if it is one of this runtime.
+    fn caller(&self) -> Option<Pid> {
+        match &*self.0 {
+            Sink::Word(process, _) => Some(process.pid()),
+            Sink::Other(other) => match &**other {
+                Other::Slot { caller, .. } => *caller,
+                Other::Far(_) => None,
+            },
+        }
     }
 
     /// Tells the caller that there will be no reply.
@@ -689,7 +713,7 @@ impl<R> ReplyTo<R> {
         match &*self.0 {
             Sink::Word(process, claim) => !process.extra().reply.is_awaited(*claim),
             Sink::Other(other) => match &**other {
-                Other::Slot(slot) => Slot::is_abandoned(slot),
+                Other::Slot { slot, .. } => Slot::is_abandoned(slot),
                 Other::Far(_) => false,
             },
         }
@@ -741,13 +765,13 @@ impl<R> Other<R> {
     #[cold]
     fn slot() -> (Arc<Slot<R>>, Box<Self>) {
         let slot = Arc::new(Slot::new());
-        (slot.clone(), Box::new(Self::Slot(slot)))
+        (slot.clone(), Box::new(Self::Slot { slot, caller: ambient::current_pid() }))
     }
 
     #[cold]
     fn complete(self, outcome: Result<R, CallFailed>) {
         match self {
-            Self::Slot(slot) => slot.complete(outcome),
+            Self::Slot { slot, .. } => slot.complete(outcome),
             Self::Far(complete) => complete(outcome),
         }
     }
@@ -789,6 +813,9 @@ unsafe fn answer<R>(process: &AnyRef, claim: Claim, outcome: *const Result<R, Ca
 
 impl<R> Drop for ReplyTo<R> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            panics::note_client(self.caller());
+        }
         let outcome = ManuallyDrop::new(Err(ambient::why_abandoned()));
         // SAFETY: taken once: this is the drop, and `complete` does not drop what it takes. The outcome is not used
         // here any more.

@@ -45,6 +45,7 @@ use crate::pid::{NodeId, Pid};
 use crate::priority::Priority;
 use crate::process::{AnyRef, Process, StallCounts, Table};
 use crate::registry::Registry;
+use crate::report::Reports;
 use crate::runtime::Runtime;
 use crate::signal::{Info, Request, Signal};
 use crate::spec::{self, Spawn, Spec, StartError};
@@ -87,6 +88,7 @@ struct Inner {
     /// Where what traced processes tell goes, once somebody has asked for it.
     traces: OnceLock<Traces>,
     lints: OnceLock<Lints>,
+    reports: OnceLock<Reports>,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
     /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)), and lie apart from
@@ -264,6 +266,13 @@ impl Node {
     /// Lets a suspended process go on.
     pub fn resume(&self, pid: impl Into<Pid>) {
         self.request(pid.into(), Request::Resume);
+    }
+
+    /// Asks `pid`, here or on another node, to end with `reason` when it comes to this in its mailbox: an actor by way of
+    /// its `terminate`, straight-line code where it receives. One that is suspended comes to it at once. A process that
+    /// has ended is asked nothing.
+    pub fn stop(&self, pid: impl Into<Pid>, reason: ExitReason) {
+        self.signal(pid.into(), Signal::Stop { reason });
     }
 
     /// Lets `pid` end in order: it takes no more messages, handles those that it has, and ends with

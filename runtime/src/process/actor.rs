@@ -32,7 +32,7 @@ use super::turn::{self, NO_HANDLER, Turn};
 use crate::actor::{Actor, Handle, Refused, Step};
 use crate::context::Context;
 use crate::exit::{Ending, ExitReason};
-use crate::inspect::Status;
+use crate::inspect::{ProcessStatus, Status, state_text};
 use crate::mailbox::{Next, Position, Special, Taken, Walked};
 use crate::memory::{Memory, Stock};
 use crate::observe;
@@ -250,6 +250,12 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
             }
             // The handler that asked for it has not come to its end.
             drop(turn.take_stopping());
+            header.owned().last.handler = match panicked_in {
+                phase::STARTING => Some("start"),
+                phase::UNBORN | phase::INITIALISING => Some("init"),
+                phase::TERMINATING | phase::TERMINATED => Some("terminate"),
+                _ => header.class().handler_if_any(turn.handler()),
+            };
             match (panicked_in, unwound) {
                 // An exit signal that is not trapped refuses nothing and runs no `terminate`, also if one sends
                 // it to oneself.
@@ -316,6 +322,17 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
             }),
             phase::INFORMED => Some(("info", None)),
             phase::TERMINATING => Some(("terminate", None)),
+            _ => None,
+        }
+    }
+
+    unsafe fn show(body: NonNull<Self>, header: &Header) -> Option<String> {
+        match header.phase() {
+            phase::UNBORN | phase::IDLE | phase::SUSPENDED | phase::TERMINATED => {
+                // SAFETY: the caller is the owner; in this phase there is an actor, and no future that borrows it.
+                let actor = unsafe { (*body.as_ptr()).actor.assume_init_ref() };
+                state_text(|| actor.show_state())
+            }
             _ => None,
         }
     }
@@ -569,6 +586,16 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
                 // SAFETY: the caller's promise; there is no future, so nobody else uses the actor.
                 visit.visit(unsafe { &mut *self.actor() });
             }
+            Request::Status(reply) => {
+                self.turn.handle(NO_HANDLER);
+                // SAFETY: the caller's promise; this is between two pieces of the process's code.
+                let status = unsafe {
+                    let info = receive::inspect::<A::Msg, ActorBody<A, F>>(self.local, self.turn);
+                    let state = ActorBody::show(NonNull::new_unchecked(self.body), self.header());
+                    ProcessStatus::of(self.header(), info, state)
+                };
+                reply.answer(status);
+            }
             Request::Suspend | Request::Resume => {
                 let suspend = matches!(request, Request::Suspend);
                 self.header().set_suspended(suspend);
@@ -635,6 +662,10 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         let kept = unsafe { self.header().owned_if_any() }.and_then(|owned| owned.stopping.take());
         let asked = self.turn.take_stopping();
         let Some(reason) = kept.or(asked) else { return false };
+        if reason.is_abnormal() {
+            // SAFETY: the caller's promise.
+            unsafe { self.header().owned() }.last.handler = self.header().class().handler_if_any(self.turn.handler());
+        }
         // SAFETY: as above.
         unsafe { self.begin_terminate(reason) };
         true

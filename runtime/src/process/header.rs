@@ -27,7 +27,7 @@ use crate::signal::{MonitorRef, Signal};
 use crate::spec::StartError;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use crate::timer::TimerRef;
-use crate::trace::Traced;
+use crate::trace::{Events, TraceEvent, Traced};
 
 /// What does not depend on the type of messages or of the body.
 ///
@@ -76,7 +76,9 @@ const LED: u8 = 0x20;
 const COUNTED: u8 = 0x10;
 /// It tells what it does.
 const TRACED: u8 = 0x08;
-const RANK_BITS: u8 = BOUNDED | WAKER_OUT | LED | COUNTED | TRACED;
+/// The last things that it did are kept.
+const KEPT: u8 = 0x04;
+const RANK_BITS: u8 = BOUNDED | WAKER_OUT | LED | COUNTED | TRACED | KEPT;
 
 /// The parent, if it is of the same node: without its node's identity it takes half the room.
 #[derive(Clone, Copy)]
@@ -292,13 +294,13 @@ impl Header {
     /// Whether there is something to do for each message that it takes, in its next turn.
     #[inline]
     pub(super) fn is_taking_noted(&self) -> bool {
-        self.rank.load(Ordering::Relaxed) & (BOUNDED | COUNTED | TRACED) != 0
+        self.rank.load(Ordering::Relaxed) & (BOUNDED | COUNTED | TRACED | KEPT) != 0
     }
 
     /// Whether there is something to do for each message that it sends, in its next turn.
     #[inline]
     pub(super) fn is_sending_noted(&self) -> bool {
-        self.rank.load(Ordering::Relaxed) & (COUNTED | TRACED) != 0
+        self.rank.load(Ordering::Relaxed) & (COUNTED | TRACED | KEPT) != 0
     }
 
     /// What its body is at. For the body.
@@ -691,14 +693,27 @@ impl Header {
 
     /// It sends `to` a message. In its own code.
     pub(super) fn note_sent(&self, to: &Self) {
+        self.count_sent();
+        self.trace(|| Traced::Sent(to.pid()));
+    }
+
+    /// It replies to a call of `to`. In its own code.
+    pub(super) fn note_replied(&self, to: Option<Pid>) {
+        self.count_sent();
+        self.trace(|| Traced::Replied(to));
+    }
+
+    fn count_sent(&self) {
         if self.rank.load(Ordering::Relaxed) & COUNTED != 0 {
             self.extra().sent.fetch_add(1, Ordering::Relaxed);
         }
-        self.trace(|| Traced::Sent(to.pid()));
     }
 
     /// Counts its messages from now on, or no more. What was counted before stays.
     pub(crate) fn count_messages(&self, count: bool) {
+        if count && self.rank.load(Ordering::Relaxed) & COUNTED == 0 {
+            self.extra().counted_since.set(self.node.runtime().clock().coarse_moment());
+        }
         self.set_rank(COUNTED, count);
     }
 
@@ -710,11 +725,12 @@ impl Header {
     /// How many messages it has taken and sent, if they are counted.
     pub(crate) fn message_counts(&self) -> Option<MessageCounts> {
         let is_counted = self.rank.load(Ordering::Relaxed) & COUNTED != 0;
-        is_counted.then(|| {
-            self.extra_if_any().map_or_else(MessageCounts::default, |extra| MessageCounts {
-                received: extra.received.load(Ordering::Relaxed),
-                sent: extra.sent.load(Ordering::Relaxed),
-            })
+        // It was made when the counting began.
+        let extra = self.extra_if_any().filter(|_| is_counted)?;
+        Some(MessageCounts {
+            received: extra.received.load(Ordering::Relaxed),
+            sent: extra.sent.load(Ordering::Relaxed),
+            since: self.node.runtime().clock().instant(extra.counted_since.get()),
         })
     }
 
@@ -723,11 +739,47 @@ impl Header {
         self.set_rank(TRACED, traced);
     }
 
-    /// Tells whoever listens, if it is traced.
+    /// Whether it tells what it does.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.rank.load(Ordering::Relaxed) & TRACED != 0
+    }
+
+    /// Keeps the last `limit` things that it does from now on; none, and no more, if that is 0.
+    pub(crate) fn keep_events(&self, limit: usize) {
+        let events = (limit > 0).then(|| Events::new(limit));
+        let is_kept = events.is_some();
+        let before = std::mem::replace(&mut self.extra().control.lock().rare_mut().events, events);
+        self.set_rank(KEPT, is_kept);
+        drop(before);
+    }
+
+    /// What it says of the things that it did last, if they are kept.
+    pub(crate) fn events<R>(&self, of: impl FnOnce(&Events) -> R) -> Option<R> {
+        self.extra_if_any()?.control.lock().rare()?.events.as_ref().map(of)
+    }
+
+    /// Tells whoever listens, if it is traced, and keeps it, if that is asked for.
     #[inline]
     pub(crate) fn trace(&self, what: impl FnOnce() -> Traced) {
-        if self.rank.load(Ordering::Relaxed) & TRACED != 0 {
-            self.node.tell_trace(self.pid(), what());
+        if self.rank.load(Ordering::Relaxed) & (TRACED | KEPT) != 0 {
+            self.tell_trace(what());
+        }
+    }
+
+    #[cold]
+    fn tell_trace(&self, what: Traced) {
+        let event = TraceEvent { at: self.node.runtime().now(), pid: self.pid(), what };
+        if self.rank.load(Ordering::Relaxed) & KEPT != 0
+            && let Some(extra) = self.extra_if_any()
+        {
+            let mut control = extra.control.lock();
+            if let Some(events) = control.rare_if_any().and_then(|rare| rare.events.as_mut()) {
+                // On nobody's account: the process has not asked for it.
+                turn::uncharged(|| events.push(event.clone()));
+            }
+        }
+        if self.is_traced() {
+            self.node.tell_trace(event);
         }
     }
 

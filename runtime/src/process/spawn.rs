@@ -5,7 +5,6 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 
 use super::actor::{ActorBody, Futures, Made, Starting};
 use super::bound::Bound;
@@ -27,7 +26,7 @@ use crate::node::{Node, SpawnOptions};
 use crate::observe;
 use crate::pid::Pid;
 use crate::signal::{MonitorRef, Signal, Target};
-use crate::spec::{Launching, StartError};
+use crate::spec::{Launching, Registration};
 
 /// Makes a process of the body that `make` writes, and gives it its first turn. With the number of its monitor,
 /// if the options ask for one.
@@ -231,7 +230,7 @@ pub(crate) fn launch_actor<A: Handle>(
 pub(crate) fn launch_spec<A: Handle + Start>(
     node: &Node,
     options: &SpawnOptions,
-    name: Option<Arc<str>>,
+    registration: Registration,
     launching: Option<Box<Launching>>,
     args: impl FnOnce() -> A::Args + Send + 'static,
 ) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
@@ -240,10 +239,7 @@ pub(crate) fn launch_spec<A: Handle + Start>(
         let start: Starting<A> = Box::pin(async move {
             // SAFETY: the future is a part of the body of this cell; it runs in the process's turns only.
             let cx = unsafe { Context::<A>::within(ready.header().ready_ptr()) };
-            if let Some(name) = name {
-                let me = cx.pid();
-                cx.node().register_as(&name, me).map_err(|taken| StartError::AlreadyStarted(taken.holder))?;
-            }
+            registration.enter(cx)?;
             Ok(A::start(args(), cx).await?)
         });
         Origin::Starting(cell, start)

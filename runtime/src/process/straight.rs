@@ -21,7 +21,7 @@ use super::run::Flow;
 use super::turn::{self, Turn, Wants};
 use crate::address::Address;
 use crate::exit::{Ending, Error, ExitReason};
-use crate::inspect::Status;
+use crate::inspect::{ProcessInfo, ProcessStatus, Status};
 use crate::mailbox::{First, Held, Position, Taken, Walked};
 use crate::observe;
 use crate::panics::Unwound;
@@ -433,6 +433,11 @@ where
                 }
                 // It has no state that others know: whoever asks for it is told so.
                 Ok((Err(Request::Visit(visit)), _)) => visit.refuse(),
+                Ok((Err(Request::Status(reply)), _)) => {
+                    let mut info = ProcessInfo::of(header);
+                    info.status = Status::Waiting.of_resting(header);
+                    reply.answer(ProcessStatus::of(header, info, None));
+                }
                 Ok((Err(request), _)) => {
                     header.set_suspended(matches!(request, Request::Suspend));
                     // What was passed over while it was suspended is looked at again.
@@ -616,6 +621,10 @@ where
     }
 
     fn activity(_: &Header) -> Option<Awaited> {
+        None
+    }
+
+    unsafe fn show(_: NonNull<Self>, _: &Header) -> Option<String> {
         None
     }
 
