@@ -127,6 +127,7 @@ impl Bounded {
     ///
     /// # Panics
     /// If `messages` is 0.
+    #[track_caller]
     pub const fn to(messages: usize) -> Self {
         assert!(messages > 0, "a mailbox holds at least one message");
         Self { messages, overflow: Overflow::Suspend }

@@ -74,7 +74,7 @@ mod visit;
 
 pub use actor::{Actor, Bounded, Client, Declared, Handle, Options, Outcome, Overflow, Refused, Start, Step};
 pub use address::{ActorRef, Address, SendError};
-pub use call::{Call, CallError, CallFailed, ReplyTo, Request, Requests, multi_call};
+pub use call::{Call, CallError, CallFailed, Fate, ReplyTo, Request, Requests, multi_call};
 pub use config::DEFAULT_CALL_TIMEOUT;
 pub use context::Context;
 pub use dead_letters::{DeadLetter, DeadLetterEvent, DeadLetterEvents};
@@ -90,7 +90,7 @@ pub use inspect::{MessageCounts, ProcessInfo, ProcessStatus, Status};
 pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use lints::{Lint, LintEvent, LintEvents};
-pub use message::{Accepts, Envelope, Message, Recipient};
+pub use message::{Accepts, Envelope, Message, Recipient, RecipientCall};
 pub use named::{LookupError, Named};
 pub use names::{NotRegistered, RegisterError};
 pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, Stalls, WeakNode};

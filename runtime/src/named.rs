@@ -211,6 +211,15 @@ impl<A: Actor> Named<A> {
     }
 }
 
+impl LookupError {
+    /// Whether the same may succeed if it is tried again: another process may have the name then.
+    pub fn can_retry(&self) -> bool {
+        match self {
+            Self::NotRegistered(_) | Self::OtherMessages { .. } => true,
+        }
+    }
+}
+
 /// For whoever calls, nobody is there.
 impl From<LookupError> for CallFailed {
     fn from(_: LookupError) -> Self {

@@ -90,7 +90,7 @@ pub(crate) struct NameTaken {
     pub(crate) holder: Pid,
 }
 
-/// Why a name was not registered.
+/// Why a name was not registered. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -103,6 +103,16 @@ pub enum RegisterError {
     /// There is no such process on this node.
     #[error("noproc: there is no such process on this node")]
     NoProc,
+}
+
+impl RegisterError {
+    /// Whether the same may succeed if it is tried again, when whoever has the name has ended.
+    pub fn can_retry(&self) -> bool {
+        match self {
+            Self::Taken(_) => true,
+            Self::HasName(_) | Self::NoProc => false,
+        }
+    }
 }
 
 /// No process has the name; or, with [`Keys`](crate::Keys), the process does not hold the key.

@@ -208,7 +208,7 @@ impl Registration {
     }
 }
 
-/// Why a process did not start.
+/// Why a process did not start. Whatever it was, no process is left of the start.
 #[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StartError {
@@ -290,6 +290,7 @@ impl<A: Handle + Start> Spec<A> {
     ///
     /// # Panics
     /// Outside a process. There, use [`Node::start`].
+    #[track_caller]
     pub fn start(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
         let (node, me) = ambient::current().expect("`start` works in processes only; outside, use `node.start(spec)`");
         self.start_on(&node, SpawnOptions::child_of(me))
@@ -304,6 +305,7 @@ impl<A: Handle + Start> Spec<A> {
     ///
     /// # Panics
     /// Outside a process.
+    #[track_caller]
     pub fn start_link(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
         let (node, me) = ambient::current().expect("`start_link` works in processes only: there is nothing to link to");
         self.start_on(&node, SpawnOptions::linked_to(me))
@@ -396,6 +398,22 @@ impl Launching {
 }
 
 impl StartError {
+    /// Whether the same start may succeed if it is made again.
+    pub fn can_retry(&self) -> bool {
+        match self {
+            Self::Refused(_) | Self::Died(_) | Self::Timeout | Self::AlreadyStarted(_) | Self::NoConnection => true,
+            Self::Ignored | Self::NotStartable(_) | Self::Malformed(_) | Self::MemoryNotCounted => false,
+        }
+    }
+
+    /// Why the process ended, if it had begun and that is known.
+    pub fn reason(&self) -> Option<&ExitReason> {
+        match self {
+            Self::Refused(reason) | Self::Died(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// The reason that a process ends with which does not start.
     pub(crate) fn as_reason(&self) -> ExitReason {
         match self {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::ReplyTo;
-use crate::call::CallFailed;
+use crate::call::{CallFailed, Fate};
 use crate::exit::ExitReason;
 use crate::panics;
 
@@ -26,6 +26,30 @@ pub enum VisitError {
     /// The process was not reached, or ended before it came to this.
     #[error(transparent)]
     Failed(CallFailed),
+}
+
+impl VisitError {
+    /// What became of the look. One that panicked has looked.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Far | Self::OtherActor => Fate::NotHandled,
+            Self::Panicked(_) => Fate::Handled,
+            Self::Failed(failed) => failed.fate(),
+        }
+    }
+
+    /// Whether the same look may succeed if it is tried again.
+    pub fn can_retry(&self) -> bool {
+        matches!(self, Self::Failed(failed) if failed.can_retry())
+    }
+
+    /// Why the process ended, if that is what happened.
+    pub fn reason(&self) -> Option<&ExitReason> {
+        match self {
+            Self::Failed(failed) => failed.reason(),
+            Self::Far | Self::OtherActor | Self::Panicked(_) => None,
+        }
+    }
 }
 
 /// Runs with the state of an actor, when its process comes to it.

@@ -8,6 +8,7 @@
 //! at once.
 #![expect(unsafe_code, reason = "a reply is written into the place that its caller lends")]
 
+mod failed;
 mod requests;
 mod slot;
 mod word;
@@ -22,8 +23,8 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::{Duration, Instant};
 
+pub use failed::{CallError, CallFailed, Fate};
 pub use requests::{Requests, multi_call};
-use serde::{Deserialize, Serialize};
 use slot::Slot;
 pub(crate) use word::ReplyWord;
 use word::{Claim, GaveUp};
@@ -33,7 +34,6 @@ use crate::ambient;
 use crate::clock::Moment;
 use crate::config::{COARSE, DEFAULT_CALL_TIMEOUT};
 use crate::dead_letters::DeadLetter;
-use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
 use crate::lints::Lint;
 use crate::memory::relocate;
@@ -44,77 +44,6 @@ use crate::runtime::Runtime;
 use crate::sync::{Ordering, UnsafeCell, yield_thread};
 use crate::time::{Sleep, sleep_on};
 use crate::timer::{Action, TimerRef};
-
-/// Why a call has no reply.
-#[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum CallFailed {
-    /// There is no such process. The message was not delivered; calling again cannot help.
-    #[error("noproc: there is no such process")]
-    NoProc,
-    /// The connection to the process's node is lost or was never there. The message may have been handled.
-    #[error("noconnection: the node of the process is not connected; the message may have been handled")]
-    NoConnection,
-    /// The mailbox or the way to it is full, and was so until the deadline if the mailbox lets calls wait for room. The
-    /// message was not delivered; trying later may help.
-    #[error("the mailbox is full: the message was not delivered")]
-    Full,
-    /// No reply came before the deadline. The message may still be handled.
-    #[error("timeout: no reply before the deadline; the message may still be handled")]
-    Timeout,
-    /// The process ended before it replied. The message may have been handled.
-    #[error("the process ended before it replied: {0}")]
-    Died(ExitReason),
-    /// The handler ended without replying: it dropped its `ReplyTo`.
-    #[error("the handler dropped the reply")]
-    NoReply,
-    /// The process called itself and would wait for ever. Nothing was sent.
-    #[error("a process called itself: it would wait for ever for its own reply")]
-    SelfCall,
-    /// The other node's actor has no such method. The nodes run different versions.
-    #[error("the actor on the other node has no such method")]
-    UnknownMethod,
-    /// Arguments or reply could not be encoded or decoded.
-    #[error("malformed: {0}")]
-    Malformed(String),
-}
-
-impl CallFailed {
-    /// The failure as the reason of a process that gives up over it.
-    pub fn into_reason(self) -> ExitReason {
-        match self {
-            Self::NoProc => ExitReason::NoProc,
-            Self::NoConnection => ExitReason::NoConnection,
-            Self::Timeout => ExitReason::Timeout,
-            Self::Died(reason) => reason,
-            other => ExitReason::error(other),
-        }
-    }
-}
-
-/// What a call to a handler that returns a `Result` fails with.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum CallError<E> {
-    /// The call itself failed.
-    #[error(transparent)]
-    Failed(#[from] CallFailed),
-    /// The handler replied with an error.
-    #[error("{0}")]
-    Reply(E),
-}
-
-impl<E> CallError<E> {
-    /// One error type for both, if the handler's own can hold a failed call.
-    pub fn flat(self) -> E
-    where
-        E: From<CallFailed>,
-    {
-        match self {
-            Self::Failed(failed) => failed.into(),
-            Self::Reply(error) => error,
-        }
-    }
-}
 
 /// A call that has not been sent: `cart.add(item).await` sends it and waits for the reply.
 ///
@@ -173,8 +102,9 @@ pub struct Request<R, T = R, E = CallFailed> {
     outcome: fn(Result<R, CallFailed>) -> Result<T, E>,
 }
 
-#[derive(Clone, Copy)]
-enum Deadline {
+/// Until when a call waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deadline {
     Default,
     In(Duration),
     At(Instant),
@@ -268,6 +198,12 @@ where
         self
     }
 
+    /// Waits for at most as long as this says.
+    pub(crate) fn until(mut self, deadline: Deadline) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
     /// Sends it now; the reply is awaited through what this returns.
     pub fn send(mut self) -> Request<R, T, E> {
         if let Some(message) = self.message.take() {
@@ -330,6 +266,7 @@ where
     ///
     /// # Panics
     /// If it was polled.
+    #[track_caller]
     pub fn into_parts(mut self) -> (M, Request<R, T, E>) {
         let message = self.message.take().expect("a call that was polled is not taken apart");
         // SAFETY: the message is there, and was not taken before.

@@ -85,7 +85,8 @@ use crate::runtime::Runtime;
 /// ```
 pub struct Keys<K, V>(Arc<Shared<K, V>>);
 
-/// Another process has the key, or this one has it already.
+/// Another process has the key, or this one has it already. To register again may succeed when the holder has ended or
+/// unregistered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key is already registered, by {holder}")]
 pub struct AlreadyRegistered {
@@ -110,6 +111,7 @@ impl<K: Hash + Eq + Clone, V> Keys<K, V> {
     /// # Panics
     /// If `n` is 0, or if these keys have been cloned or registered with before.
     #[must_use = "it is these keys that have the partitions"]
+    #[track_caller]
     pub fn partitions(mut self, n: usize) -> Self {
         assert!(n > 0, "keys have at least one partition");
         let Some(shared) = Arc::get_mut(&mut self.0) else { panic!("keys are partitioned before they are used") };
@@ -132,6 +134,7 @@ where
     ///
     /// # Panics
     /// If the process is one of another node.
+    #[track_caller]
     pub fn register(&self, me: &Me, key: K, value: V) -> Result<(), AlreadyRegistered> {
         assert!(me.node().id() == self.0.node, "a process registers with keys of its own node");
         let shared: Weak<Shared<K, V>> = Arc::downgrade(&self.0);

@@ -43,7 +43,7 @@ use crate::memory::Pool;
 use crate::names::Names;
 use crate::pid::{NodeId, Pid};
 use crate::priority::Priority;
-use crate::process::{AnyRef, Process, StallCounts, Table};
+use crate::process::{self, AnyRef, Process, StallCounts, Table};
 use crate::registry::Registry;
 use crate::report::Reports;
 use crate::runtime::Runtime;
@@ -239,11 +239,17 @@ impl Node {
 
     /// Waits for the end of `pid`, here or on another node, and returns its reason: `NoProc` if it had
     /// ended before, `NoConnection` if its node is lost.
+    ///
+    /// It is watched from this call on, and not from when the future is polled: whoever calls this first, and then lets the
+    /// process end, learns the reason.
     pub fn ended(&self, pid: impl Into<Pid>) -> impl Future<Output = ExitReason> + Send + 'static {
-        let pid = pid.into();
+        self.watch(pid.into())
+    }
+
+    /// As [`ended`](Self::ended).
+    pub(crate) fn watch(&self, pid: Pid) -> impl Future<Output = ExitReason> + Send + use<> {
         let (sender, ended) = oneshot::channel();
-        self.spawn_process(async move |mut me: Process<()>| {
-            me.monitor(pid);
+        let watcher = self.spawn_process(async move |mut me: Process<()>| {
             let down = me.receive_info(|info| match info {
                 Info::Down(down) => Ok(down.reason),
                 other => Err(other),
@@ -251,6 +257,9 @@ impl Node {
             let _ = sender.send(down.await?);
             Ok(())
         });
+        if let Some(watcher) = watcher.cell() {
+            process::monitor(watcher.header(), pid.into(), None);
+        }
         // The watcher ends early only with its node.
         async { ended.await.unwrap_or(ExitReason::Shutdown) }
     }

@@ -182,7 +182,7 @@ impl Node {
     }
 }
 
-/// No process that takes such messages has the name; the message is handed back.
+/// No process that takes such messages has the name; the message is handed back. Another may have the name later.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no process that takes such messages is registered under this name")]
 pub struct NoSuchName<M>(pub M);

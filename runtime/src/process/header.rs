@@ -575,12 +575,14 @@ impl Header {
     }
 
     /// Asks the process to end after the handler that runs, by way of `terminate`. For its own code.
+    #[track_caller]
     pub(crate) fn stop_after_handler(&self, reason: Ending) {
-        turn::with_process(|running| {
-            let here = running.filter(|(_, header)| ptr::eq(*header, self));
-            let Some((turn, _)) = here else { panic!("a context stops its process in the process's own code only") };
+        let asked = turn::with_process(|running| {
+            let (turn, _) = running.filter(|(_, header)| ptr::eq(*header, self))?;
             turn.stop_process(reason);
+            Some(())
         });
+        assert!(asked.is_some(), "a context stops its process in the process's own code only");
     }
 
     /// Takes over the timer of the process's alarm; returns the one before.

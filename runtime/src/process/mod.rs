@@ -49,7 +49,7 @@ pub(crate) use cell::{Awaited, Class, SendFailed};
 pub(crate) use control::Holds;
 pub(crate) use header::{Activity, Header};
 pub use me::Me;
-pub(crate) use me::{alias, me_at, monitor_as, unalias};
+pub(crate) use me::{alias, me_at, monitor, monitor_as, unalias};
 pub(crate) use reference::{AnyRef, CellRef, Ready};
 pub use sizes::{HandlerSizes, Sizes, any, sizes};
 pub(crate) use spawn::{launch_actor, launch_spec, launch_straight};

@@ -87,6 +87,24 @@ pub enum ReceiveError {
     Stopped(ExitReason),
 }
 
+impl ReceiveError {
+    /// Whether another receive may succeed. Whoever was asked to stop ends by passing that on.
+    pub fn can_retry(&self) -> bool {
+        match self {
+            Self::Timeout => true,
+            Self::Stopped(_) => false,
+        }
+    }
+
+    /// Why the process was asked to stop, if that is what happened.
+    pub fn reason(&self) -> Option<&ExitReason> {
+        match self {
+            Self::Timeout => None,
+            Self::Stopped(reason) => Some(reason),
+        }
+    }
+}
+
 impl<M: Send + 'static> Process<M> {
     pub(crate) fn new(cell: CellRef<M>) -> Self {
         Self { cell }

@@ -3,6 +3,7 @@
 mod bounded;
 mod calls;
 mod exits;
+mod failures;
 mod kreg;
 mod lifetimes;
 mod lints;
@@ -10,6 +11,7 @@ mod memory;
 mod names;
 mod order;
 mod probe;
+mod recipients;
 mod replay;
 mod runtimes;
 mod seen;

@@ -479,6 +479,32 @@ fn gs_14_a_stop_runs_terminate_with_its_reason() {
     });
 }
 
+/// Whoever waits for the end, and then asks for it, learns the reason, also if something else was sooner; who comes later
+/// finds nobody.
+#[test]
+fn gs_14_who_asks_for_a_stop_and_waits_learns_why_it_ended() {
+    everywhere(async |_: Process<()>| {
+        let (log, closing) = (Log::new(), ExitReason::value("closing"));
+        let server = spawn(Server::logging(log.clone()));
+        server.cast(Ask::Tell("last"));
+        assert_eq!(server.stop_and_wait(closing.clone()).await, closing);
+        assert_eq!(log.all(), ["last", "terminate after 1: \"closing\""]);
+        assert_eq!(server.stop_and_wait(closing.clone()).await, ExitReason::NoProc);
+
+        let server = spawn(Server::new());
+        let (ended, killed) = (node().ended(&server), node().ended(&server));
+        server.stop_with(closing.clone());
+        assert_eq!((ended.await, killed.await), (closing.clone(), closing.clone()));
+
+        let server = spawn(Server::new());
+        let stopped = server.stop_and_wait(closing.clone());
+        node().exit(&server, ExitReason::Kill);
+        let reason = stopped.await;
+        assert!([ExitReason::Killed, closing].contains(&reason), "{reason}");
+        Ok(())
+    });
+}
+
 // ---- GS-19
 
 /// `terminate` gets the state as the handler has left it.
