@@ -428,7 +428,7 @@ impl<A: Actor> ActorRef<A> {
     }
 
     /// Asks the process to end with `reason`, now, and waits for its end: returns why it ended, which may be something that
-    /// came before. [`ExitReason::NoProc`] if it had ended already.
+    /// came before. [`ExitReason::NoProc`] if it had ended already. A process that waits so for its own end waits for ever.
     ///
     /// # Cancel safety
     /// Dropped before it is done, the process has been asked all the same.

@@ -250,7 +250,7 @@ impl<A: Handle, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
             }
             // The handler that asked for it has not come to its end.
             drop(turn.take_stopping());
-            header.owned().last.handler = match panicked_in {
+            header.owned().last.get_or_insert_default().handler = match panicked_in {
                 phase::STARTING => Some("start"),
                 phase::UNBORN | phase::INITIALISING => Some("init"),
                 phase::TERMINATING | phase::TERMINATED => Some("terminate"),
@@ -664,7 +664,8 @@ impl<A: Handle, F: Futures<A>> Work<'_, '_, A, F> {
         let Some(reason) = kept.or(asked) else { return false };
         if reason.is_abnormal() {
             // SAFETY: the caller's promise.
-            unsafe { self.header().owned() }.last.handler = self.header().class().handler_if_any(self.turn.handler());
+            let last = unsafe { self.header().owned() }.last.get_or_insert_default();
+            last.handler = self.header().class().handler_if_any(self.turn.handler());
         }
         // SAFETY: as above.
         unsafe { self.begin_terminate(reason) };

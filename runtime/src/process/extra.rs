@@ -88,7 +88,7 @@ pub(crate) struct Owned {
     /// Its end is reported by somebody else.
     pub(crate) quiet: bool,
     /// What it was at when it came to its end, if that was its own doing.
-    pub(crate) last: Last,
+    pub(crate) last: Option<Box<Last>>,
     /// Who must still be told of its end.
     pub(super) farewell: Option<Box<Farewell>>,
     /// How much a straight-line process has taken from behind messages that stay, since the last sweep.

@@ -162,7 +162,7 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
             // SAFETY: the caller's promise.
             Err(payload) => unsafe {
                 if let Some(client) = panics::client() {
-                    header.owned().last.client = Some(client);
+                    header.owned().last.get_or_insert_default().client = Some(client);
                 }
                 B::panicked(body, local, panics::unwound(payload), turn)
             },

@@ -117,8 +117,8 @@ unsafe fn report<M: Send + 'static, B: Body<M>>(
 ) -> CrashReport {
     let header = local.header();
     // SAFETY: the caller's promise, here and below.
-    let last = unsafe { header.owned_if_any() }.map(|owned| std::mem::take(&mut owned.last)).unwrap_or_default();
-    let mut report = CrashReport::of(header, reason, last);
+    let last = unsafe { header.owned_if_any() }.and_then(|owned| owned.last.take()).unwrap_or_default();
+    let mut report = CrashReport::of(header, reason, *last);
     let mut messages = 0;
     let see = |message: &M| {
         if messages < NAMED_IN_REPORT {
