@@ -16,7 +16,9 @@ pub mod prelude;
 /// What the macros' expansions name. Not for anybody else.
 #[doc(hidden)]
 pub mod __private {
-    pub use biotope_runtime::{Declared, Held, Hold, MainOptions, Packed, Room, any, fits, main};
+    pub use biotope_runtime::{
+        ByDebug, ByNothing, Declared, Held, Hold, MainOptions, Packed, Room, Shown, any, fits, main,
+    };
     #[cfg(feature = "test")]
     pub use biotope_testkit::{TestOptions, test};
 }

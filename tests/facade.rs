@@ -59,7 +59,11 @@ mod user {
         let anybody: Recipient<Count> = cart.clone().into();
         assert_eq!(anybody.call(Count).await?, 2);
         cart.clear();
-        assert_eq!(anybody.call(Count).await?, 0);
+        assert_eq!(anybody.call(Count).timeout(secs(1)).send().await?, 0);
+        node().suspend(&cart);
+        assert_eq!(anybody.call(Count).timeout(secs(1)).await, Err(CallFailed::Timeout));
+        assert_eq!(cart.stop_and_wait(ExitReason::Shutdown).await, ExitReason::Shutdown);
+        assert_eq!(anybody.call(Count).await, Err(CallFailed::NoProc));
 
         let shop = Supervisor::one_for_one().child(Cart::spec().named("cart").restart(Transient)).start_link().await?;
         assert_eq!(shop.count_children().await?.active, 1);

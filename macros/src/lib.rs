@@ -99,6 +99,10 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// makes a call that fails with `CallError<E>`. An alias with one parameter (`io::Result<T>`) is a reply
 /// like any other: awaiting it gives a `Result` in a `Result`.
 ///
+/// # State
+/// Where a state is shown, in `Node::process_status` and in the report of a crash, it says what the actor's `Debug` says, if it
+/// has one for all type parameters that the block allows.
+///
 /// # Room
 /// Arguments of more than 96 bytes in all lie in a box, so that messages stay small; the future of an async handler with
 /// such arguments as well. The compiler decides it by the types, except where a type parameter of the actor is among them:
@@ -145,6 +149,7 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 ///         }
 ///         Step::Done
 ///     }
+///     fn show_state(&self) -> Option<String> { .. by Debug, if there is one .. }
 /// }
 /// impl Start for Cart where Cart: Default { type Args = (); .. }
 /// ```

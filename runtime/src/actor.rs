@@ -132,6 +132,7 @@ impl Bounded {
     ///
     /// # Panics
     /// If `messages` is 0.
+    #[track_caller]
     pub const fn to(messages: usize) -> Self {
         assert!(messages > 0, "a mailbox holds at least one message");
         Self { messages, overflow: Overflow::Suspend }
@@ -230,6 +231,14 @@ pub trait Handle: Actor + Send {
     /// Handles an info, without a future if it needs none; see [`step`](Self::step).
     fn step_info(&mut self, info: Info, cx: &mut Context<Self>) -> Step<impl Future<Output = ()> + Send> {
         Step::Async(self.info(info, cx))
+    }
+
+    /// What the state says of itself, where it is shown: in [`Node::process_status`](crate::Node::process_status), and in
+    /// the report of a crash. No more than about 4,000 bytes of it are shown.
+    ///
+    /// `#[handlers]` writes it: by the actor's `Debug`, if it has one. What is not to be seen in a log is left out of that.
+    fn show_state(&self) -> Option<String> {
+        None
     }
 
     /// Whether [`terminate`](Self::terminate) is called at all. `#[handlers]` says `false` where there is no `#[terminate]`: an
@@ -334,6 +343,11 @@ pub trait HandleOwnThread: Actor {
     /// As [`Handle::step_info`].
     fn step_info(&mut self, info: Info, cx: &mut Context<Self>) -> Step<impl Future<Output = ()>> {
         Step::Async(self.info(info, cx))
+    }
+
+    /// As [`Handle::show_state`].
+    fn show_state(&self) -> Option<String> {
+        None
     }
 
     /// As [`Handle::TERMINATES`].

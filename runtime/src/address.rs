@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "one pointer leads to a cell, or to the way to another node")]
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -74,7 +74,7 @@ unsafe impl<M: Send> Send for Address<M> {}
 // SAFETY: as above.
 unsafe impl<M: Send> Sync for Address<M> {}
 
-/// Why a message was not delivered. Every variant hands it back; nothing was queued.
+/// Why a message was not delivered. Every variant hands it back; nothing was queued, and no handler has run.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError<M> {
@@ -84,6 +84,23 @@ pub enum SendError<M> {
     /// The mailbox is at its limit. Sending again later may succeed.
     #[error("the mailbox is full")]
     Full(M),
+}
+
+impl<M> SendError<M> {
+    /// The message.
+    pub fn into_message(self) -> M {
+        match self {
+            Self::NoProc(message) | Self::Full(message) => message,
+        }
+    }
+
+    /// Whether the same message may be delivered if it is sent again.
+    pub fn can_retry(&self) -> bool {
+        match self {
+            Self::NoProc(_) => false,
+            Self::Full(_) => true,
+        }
+    }
 }
 
 impl<M> fmt::Debug for SendError<M> {
@@ -426,7 +443,42 @@ impl<A: Actor> ActorRef<A> {
 
     /// Asks the process to end with `Normal` when it comes to this request in its mailbox.
     pub fn stop(&self) {
-        self.address().stop(ExitReason::Normal);
+        self.stop_with(ExitReason::Normal);
+    }
+
+    /// Asks the process to end with `reason` when it comes to this request in its mailbox.
+    pub fn stop_with(&self, reason: ExitReason) {
+        self.address().stop(reason);
+    }
+
+    /// Asks the process to end with `reason`, now, and waits for its end: returns why it ended, which may be something that
+    /// came before. [`ExitReason::NoProc`] if it had ended already. A process that waits so for its own end waits for ever.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, the process has been asked all the same.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Shop;
+    ///
+    /// #[handlers]
+    /// impl Shop {}
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let shop = spawn(Shop);
+    ///     assert_eq!(shop.stop_and_wait(ExitReason::Shutdown).await, ExitReason::Shutdown);
+    ///     assert_eq!(shop.stop_and_wait(ExitReason::Shutdown).await, ExitReason::NoProc);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn stop_and_wait(&self, reason: ExitReason) -> impl Future<Output = ExitReason> + Send + use<A> {
+        let ended = self.address().node().watch(self.pid());
+        self.stop_with(reason);
+        ended
     }
 }
 

@@ -40,6 +40,18 @@ pub(crate) const COARSE: Duration = Duration::from_millis(50);
 /// how many.
 pub(crate) const TRACES_KEPT: usize = 1_024;
 
+/// How many events of one process are kept at most, however many are asked for.
+pub(crate) const MOST_EVENTS_KEPT: usize = 1_024;
+
+/// How many crash reports wait for whoever reads them. Of more, the oldest are lost; all of them are in the log.
+pub(crate) const REPORTS_KEPT: usize = 64;
+
+/// How many of the messages that were left, and of the processes above it, a crash report names.
+pub(crate) const NAMED_IN_REPORT: usize = 16;
+
+/// How many bytes of what a state says of itself are shown.
+pub(crate) const LONGEST_STATE: usize = 4_096;
+
 /// How many threads may run blocking work at once, unless the runtime is told otherwise. More waits.
 pub(crate) const BLOCKING_THREADS: usize = 512;
 

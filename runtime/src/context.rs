@@ -50,6 +50,7 @@ impl<A: Actor> Context<A> {
     /// # Panics
     /// In a thread of another kind than the process runs on.
     #[inline]
+    #[track_caller]
     pub fn stop(&mut self, reason: ExitReason) {
         self.header().stop_after_handler(reason.into());
     }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::clock::Moment;
+use crate::config::LONGEST_STATE;
 use crate::pid::Pid;
 use crate::priority::Priority;
 use crate::process::{Activity, Awaited, Header};
 use crate::signal::Target;
+use crate::trace::{Events, TraceEvent};
 
 /// What a process is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,10 @@ pub struct ProcessInfo {
     /// Since when it awaits the end of that handler, within about 50 ms; or since when it runs it, if that is longer than
     /// two milliseconds.
     pub since: Option<Instant>,
+    /// Whether it tells what it does: see [`Node::trace`](crate::Node::trace).
+    pub traced: bool,
+    /// How many of the things that it did last are kept, if any are: see [`Node::keep_events`](crate::Node::keep_events).
+    pub events_kept: Option<usize>,
     /// How many messages it has taken and sent, while they are counted: see [`Node::statistics`](crate::Node::statistics).
     pub counts: Option<MessageCounts>,
     /// How urgent its turns are.
@@ -123,6 +129,8 @@ impl ProcessInfo {
             spawned: header.node().runtime().clock().instant_of(header.born()),
             activity: None,
             since: None,
+            traced: header.is_traced(),
+            events_kept: header.events(Events::limit),
             counts: header.message_counts(),
             priority: header.priority(),
             trap_exit: false,
@@ -160,6 +168,37 @@ impl ProcessInfo {
     }
 }
 
+/// What a process says of itself and of its state; made by [`Node::process_status`](crate::Node::process_status).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ProcessStatus {
+    /// What there is to know of it, whatever it runs: among it what it is called, whether it is suspended, and what is
+    /// switched on to look at it.
+    pub info: ProcessInfo,
+    /// What its state says of itself: see [`Handle::show_state`](crate::Handle::show_state). Straight-line code has none.
+    pub state: Option<String>,
+    /// The last things that it did, in order, if they are kept.
+    pub events: Vec<TraceEvent>,
+}
+
+impl ProcessStatus {
+    /// The status of the process at `header`, of which this is known.
+    pub(crate) fn of(header: &Header, info: ProcessInfo, state: Option<String>) -> Self {
+        Self { info, state, events: header.events(Events::all).unwrap_or_default() }
+    }
+}
+
+/// What `show` says of a state, as far as that is shown.
+pub(crate) fn state_text(show: impl FnOnce() -> Option<String>) -> Option<String> {
+    let shown = catch_unwind(AssertUnwindSafe(show));
+    let mut text = shown.unwrap_or_else(|_| Some("a state that panics when it is shown".into()))?;
+    if text.len() > LONGEST_STATE {
+        text.truncate(text.floor_char_boundary(LONGEST_STATE));
+        text.push('…');
+    }
+    Some(text)
+}
+
 /// What a process that no worker runs waits for, as far as its words tell.
 fn waits_for(header: &Header) -> Status {
     if header.is_waiting() {
@@ -172,13 +211,15 @@ fn waits_for(header: &Header) -> Status {
 }
 
 /// How many messages a process has taken out of its mailbox and sent while they were counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MessageCounts {
     /// Messages that it has taken, without what links, monitors and timers of the runtime's own say.
     pub received: u64,
-    /// Messages that it has sent to processes of its node's runtime, whether they took them or not.
+    /// Messages that it has sent to processes of its node's runtime, whether they took them or not, and replies.
     pub sent: u64,
+    /// Since when they are counted, within about 50 ms.
+    pub since: Instant,
 }
 
 /// A handler and since when, as a process says it.

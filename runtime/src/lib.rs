@@ -15,6 +15,7 @@
 //!   iolist                      bytes in pieces, on their way to a socket
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
+//!   shown                       what a state says of itself
 //!   trace, visit                what one process does; a look at its state, between two handlers
 //!   observe                     hooks into what processes do, if they are compiled in
 //!   stats                       what a runtime and a node have done, in numbers
@@ -63,6 +64,7 @@ mod room;
 mod runs_on;
 mod runtime;
 mod scheduler;
+mod shown;
 mod signal;
 mod spawn;
 mod spec;
@@ -77,7 +79,7 @@ pub use actor::{
     Actor, Bounded, Client, Declared, Handle, HandleOwnThread, Options, Outcome, Overflow, Refused, Start, Step,
 };
 pub use address::{ActorRef, Address, SendError};
-pub use call::{Call, CallCycle, CallError, CallFailed, CycleMember, ReplyTo, Request, Requests, multi_call};
+pub use call::{Call, CallCycle, CallError, CallFailed, CycleMember, Fate, ReplyTo, Request, Requests, multi_call};
 pub use config::DEFAULT_CALL_TIMEOUT;
 pub use context::Context;
 pub use dead_letters::{DeadLetter, DeadLetterEvent, DeadLetterEvents};
@@ -89,11 +91,11 @@ pub use gateway::{
     Carrier, DecodeError, FarFuture, FarReply, Gateway, Incoming, MethodId, Outgoing, PendingReply, Remote, StartFar,
     Wire,
 };
-pub use inspect::{MessageCounts, ProcessInfo, Status};
+pub use inspect::{MessageCounts, ProcessInfo, ProcessStatus, Status};
 pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use lints::{Lint, LintEvent, LintEvents};
-pub use message::{Accepts, Envelope, Message, Recipient};
+pub use message::{Accepts, Envelope, Message, Recipient, RecipientCall};
 pub use named::{LookupError, Named};
 pub use names::{NotRegistered, RegisterError};
 pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, Stalls, WeakNode};
@@ -107,11 +109,13 @@ pub use process::{
     Alias, AliasEnd, HandlerSizes, Me, PriorityAlias, Process, Receive, ReceiveError, Received, Sizes, sizes,
 };
 pub use registry::{RemoteActors, StartableActors};
-pub use report::CrashReport;
+pub use report::{CrashReport, CrashReports};
 #[doc(hidden)]
 pub use room::{Held, Hold, Packed, Room, fits};
 pub use runs_on::{OwnThread, RunsOn, Shared};
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
+#[doc(hidden)]
+pub use shown::{ByDebug, ByNothing, Shown};
 pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
 pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};
 pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};

@@ -1,26 +1,29 @@
 //! A handle that follows a name from one process to the next.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::marker::PhantomData;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crate::actor::Actor;
 use crate::address::ActorRef;
+use crate::call::{Call, CallFailed};
 use crate::node::Node;
 use crate::pid::Pid;
 use crate::time;
 
-/// A name on a node, for an actor of type `A`: leads to whoever has the name when it is asked, so also to the one that a
-/// supervisor has started in the place of one that crashed. Made by [`Node::named`].
+/// A name, for an actor of type `A`: leads to whoever has the name when it is asked, so also to the one that a supervisor has
+/// started in the place of one that crashed. It is a name of a node ([`Node::named`]), or a unique key of
+/// [`Keys`](crate::Keys) ([`Node::keyed`]); a process has it from its start by [`Spec::named`](crate::Spec::named) or
+/// [`Spec::keyed`](crate::Spec::keyed).
 ///
 /// An [`ActorRef`] leads to one process and to no other. This one gives, each time, the reference of the moment:
 ///
 /// - [`now`](Self::now) fails at once if nobody has the name;
-/// - [`within`](Self::within) waits for somebody to have it, as while a process is being restarted.
+/// - [`within`](Self::within) waits for somebody to have it, as while a process is being restarted;
+/// - [`call`](Self::call) is a call of whoever has it now.
 ///
 /// # Delivery
 /// A call that was sent to a process which then ends fails with [`Died`](crate::CallFailed::Died). It may have been handled,
@@ -54,13 +57,59 @@ use crate::time;
 ///     node().unregister("counter")?;
 ///     node().register("counter", spawn(Counter::default()))?;
 ///     assert_eq!(counter.within(secs(1)).await?.next().await?, 1);
+///     assert_eq!(counter.call(|counter| counter.next()).await?, 2);
 ///     Ok(())
 /// }
 /// ```
 pub struct Named<A> {
     node: Node,
     name: Arc<str>,
+    place: Arc<dyn Place>,
     actor: PhantomData<fn() -> A>,
+}
+
+/// Where a name stands, or does not.
+pub(crate) trait Place: Send + Sync {
+    /// Who has the name.
+    fn holder(&self) -> Option<Pid>;
+    /// Who has it. If nobody has, whoever has `waker` is woken once when somebody gets it, until it is forgotten.
+    fn watch(&self, number: &mut Option<u64>, waker: &Waker) -> Option<Pid>;
+    /// The one of this number waits no more.
+    fn forget(&self, number: u64);
+}
+
+/// A name of a node.
+struct OnNode {
+    node: Node,
+    name: Arc<str>,
+}
+
+impl Place for OnNode {
+    fn holder(&self) -> Option<Pid> {
+        self.node.whereis(&self.name)
+    }
+
+    fn watch(&self, number: &mut Option<u64>, waker: &Waker) -> Option<Pid> {
+        self.node.names().watch(&self.name, number, waker)
+    }
+
+    fn forget(&self, number: u64) {
+        self.node.names().forget(&self.name, number);
+    }
+}
+
+/// Waits for somebody to have a name, until it is dropped.
+struct Watch<'a> {
+    place: &'a dyn Place,
+    number: Option<u64>,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.place.forget(number);
+        }
+    }
 }
 
 /// Why a name leads to no process.
@@ -68,7 +117,7 @@ pub struct Named<A> {
 #[non_exhaustive]
 pub enum LookupError {
     /// No process has the name, or none had it within the time. One may have it later.
-    #[error("no process is registered as `{0}`")]
+    #[error("noproc: no process is registered as `{0}`")]
     NotRegistered(Arc<str>),
     /// The process that has the name takes other messages. Asking again helps only if another process gets the name.
     #[error("`{name}` is registered by {holder}, which takes other messages")]
@@ -81,11 +130,18 @@ pub enum LookupError {
 }
 
 impl<A: Actor> Named<A> {
-    pub(crate) fn new(node: Node, name: Arc<str>) -> Self {
-        Self { node, name, actor: PhantomData }
+    /// The name of a node.
+    pub(crate) fn on_node(node: Node, name: Arc<str>) -> Self {
+        let place = Arc::new(OnNode { node: node.clone(), name: name.clone() });
+        Self::at(node, name, place)
     }
 
-    /// The name.
+    /// The name that stands in `place`, and is shown so.
+    pub(crate) fn at(node: Node, name: Arc<str>, place: Arc<dyn Place>) -> Self {
+        Self { node, name, place, actor: PhantomData }
+    }
+
+    /// The name; of a key, what its `Debug` says.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -95,7 +151,7 @@ impl<A: Actor> Named<A> {
     /// # Errors
     /// [`LookupError`], at once.
     pub fn now(&self) -> Result<ActorRef<A>, LookupError> {
-        let holder = self.node.whereis(&self.name);
+        let holder = self.place.holder();
         holder.and_then(|holder| self.reference(holder)).unwrap_or_else(|| Err(self.nobody()))
     }
 
@@ -107,9 +163,9 @@ impl<A: Actor> Named<A> {
     /// # Cancel safety
     /// Dropped before it is done, it has done nothing.
     pub async fn within(&self, patience: Duration) -> Result<ActorRef<A>, LookupError> {
-        let mut holder = pin!(self.node.names().holder(&self.name));
-        let found = poll_fn(|cx| {
-            let holder = ready!(holder.as_mut().poll(cx));
+        let mut watch = Watch { place: &*self.place, number: None };
+        let found = poll_fn(move |cx| {
+            let Some(holder) = watch.place.watch(&mut watch.number, cx.waker()) else { return Poll::Pending };
             match self.reference(holder) {
                 Some(found) => Poll::Ready(found),
                 None => {
@@ -121,6 +177,25 @@ impl<A: Actor> Named<A> {
         });
         let sleep = self.node.runtime().sleep(patience);
         time::unless_over(sleep, found).await.unwrap_or_else(|time::Elapsed| Err(self.nobody()))
+    }
+
+    /// Calls whoever has the name at this moment: `counter.call(|counter| counter.add(2)).await`.
+    ///
+    /// # Errors
+    /// Those of the call; [`CallFailed::NoProc`] also if nobody has the name, or it takes other messages.
+    ///
+    /// # Cancel safety
+    /// That of the call.
+    pub async fn call<R, T, E>(
+        &self,
+        call: impl for<'a> FnOnce(&'a A::Client) -> Call<'a, A::Msg, R, T, E>,
+    ) -> Result<T, E>
+    where
+        R: Send + 'static,
+        E: From<CallFailed>,
+    {
+        let holder = self.now().map_err(CallFailed::from)?;
+        call(&holder).await
     }
 
     /// The reference to `holder`; `None` if there is no such process any more.
@@ -136,9 +211,25 @@ impl<A: Actor> Named<A> {
     }
 }
 
-impl<A> Clone for Named<A> {
+impl LookupError {
+    /// Whether the same may succeed if it is tried again: another process may have the name then.
+    pub fn can_retry(&self) -> bool {
+        match self {
+            Self::NotRegistered(_) | Self::OtherMessages { .. } => true,
+        }
+    }
+}
+
+/// For whoever calls, nobody is there.
+impl From<LookupError> for CallFailed {
+    fn from(_: LookupError) -> Self {
+        Self::NoProc
+    }
+}
+
+impl<A: Actor> Clone for Named<A> {
     fn clone(&self) -> Self {
-        Self { node: self.node.clone(), name: self.name.clone(), actor: PhantomData }
+        Self::at(self.node.clone(), self.name.clone(), self.place.clone())
     }
 }
 

@@ -13,9 +13,23 @@ use std::sync::{Arc, Once};
 use crate::ambient;
 use crate::config::LONGEST_REASON;
 use crate::exit::{ExitReason, PanicReport};
+use crate::pid::Pid;
 
 thread_local! {
-    static LAST: RefCell<Option<Noted>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
+}
+
+/// The last time that the code on this thread was unwound, or is being.
+struct Last {
+    why: Noted,
+    /// Whose call was being handled: its reply was dropped on the way.
+    client: Option<Pid>,
+}
+
+impl From<Noted> for Last {
+    fn from(why: Noted) -> Self {
+        Self { why, client: None }
+    }
 }
 
 /// Why the code on this thread unwinds, or has unwound last.
@@ -35,7 +49,7 @@ pub(crate) fn install_hook() {
             if ambient::current_pid().is_none() {
                 return before(info);
             }
-            LAST.replace(Some(Noted::Panic(Arc::new(report(info)))));
+            LAST.replace(Some(Noted::Panic(Arc::new(report(info))).into()));
         }));
     });
 }
@@ -45,10 +59,26 @@ pub(crate) fn unwinding() -> Option<ExitReason> {
     if !std::thread::panicking() {
         return None;
     }
-    Some(match LAST.with_borrow(Clone::clone)? {
+    Some(match LAST.with_borrow(|last| last.as_ref().map(|last| last.why.clone()))? {
         Noted::Panic(report) => ExitReason::Panic(report),
         Noted::Exit(reason) => reason,
     })
+}
+
+/// The reply to a call of `client` is dropped here, while the code on this thread unwinds.
+#[cold]
+pub(crate) fn note_client(client: Option<Pid>) {
+    LAST.with_borrow_mut(|last| {
+        if let Some(last) = last {
+            last.client = last.client.or(client);
+        }
+    });
+}
+
+/// Whose call was being handled when the code on this thread was unwound last, if it was one. To be asked before
+/// [`unwound`].
+pub(crate) fn client() -> Option<Pid> {
+    LAST.with_borrow(|last| last.as_ref()?.client)
 }
 
 /// Why a process's code was unwound.
@@ -73,7 +103,7 @@ impl Unwound {
 /// Unwinds the code of the process that runs here, quietly.
 pub(crate) fn unwind(why: Unwound) -> ! {
     let (Unwound::Panicked(reason) | Unwound::ByChoice(reason) | Unwound::BySignal(reason)) = &why;
-    LAST.replace(Some(Noted::Exit(reason.clone())));
+    LAST.replace(Some(Noted::Exit(reason.clone()).into()));
     std::panic::resume_unwind(Box::new(why))
 }
 
@@ -91,7 +121,7 @@ pub(crate) fn unwound(payload: Box<dyn Any + Send>) -> Unwound {
 /// The exit reason for a caught panic.
 fn reason(payload: Box<dyn Any + Send>) -> ExitReason {
     let message = text(&*payload);
-    let report = match LAST.take() {
+    let report = match LAST.take().map(|last| last.why) {
         // What was noted may be of a panic that the code has caught itself.
         Some(Noted::Panic(report)) if report.message == message => report,
         // `resume_unwind` passes the hook by.

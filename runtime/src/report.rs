@@ -3,12 +3,20 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::config::{NAMED_IN_REPORT, REPORTS_KEPT};
 use crate::exit::ExitReason;
-use crate::inspect::ProcessInfo;
+use crate::inspect::{ProcessInfo, Status};
 use crate::pid::Pid;
 use crate::process::Header;
+use crate::trace::{Events, TraceEvent};
 
 /// What is known of a process that ended abnormally. Its `Display` is the report that people read.
+///
+/// There is one for each crash, with the pid as its number. What others log of the same crash, as a supervisor does, is a
+/// line with that pid.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CrashReport {
@@ -16,7 +24,7 @@ pub struct CrashReport {
     pub pid: Pid,
     /// The name of its node.
     pub node: Arc<str>,
-    /// What it ran: the actor's name.
+    /// What it ran: the actor's name, or the function that straight-line code was written in.
     pub actor: &'static str,
     /// The name it was registered under.
     pub name: Option<Arc<str>>,
@@ -24,20 +32,54 @@ pub struct CrashReport {
     pub label: Option<Arc<str>>,
     /// The process that spawned it.
     pub parent: Option<Pid>,
+    /// The process that spawned it, the one that spawned that, and so on, nearest first: at most 16, and as far as they
+    /// still live.
+    pub ancestors: Vec<Pid>,
     /// Why it ended.
     pub reason: ExitReason,
+    /// The handler that ended it, by a panic or by a stop. `None` if something else did, or if it was straight-line code.
+    pub handler: Option<&'static str>,
+    /// The process whose call that was, if it was one: its reply was dropped by the panic.
+    pub client: Option<Pid>,
+    /// What its state said of itself: see [`Handle::show_state`](crate::Handle::show_state). `None` also of one that was
+    /// ended from outside while a handler awaited something.
+    pub state: Option<String>,
+    /// What it was doing.
+    pub status: Status,
     /// How many messages were left.
     pub mailbox_len: usize,
+    /// The handlers of the first 16 of them; for straight-line code, their type.
+    pub messages: Vec<&'static str>,
+    /// Whether exit signals became messages.
+    pub trap_exit: bool,
     /// How much work it had done.
     pub reductions: u64,
+    /// How many bytes it took: see [`ProcessInfo::memory`].
+    pub memory: usize,
+    /// How many bytes it had allocated: see [`ProcessInfo::allocated`].
+    pub allocated: Option<u64>,
     /// Whom it was linked to, and who is told.
     pub links: Vec<Pid>,
+    /// The values of its own dictionary.
+    pub dictionary: Vec<String>,
+    /// The last things that it did, in order, if they were kept: see [`Node::keep_events`](crate::Node::keep_events).
+    pub events: Vec<TraceEvent>,
+}
+
+/// What a process was at when it came to its end.
+#[derive(Default)]
+pub(crate) struct Last {
+    /// The handler that ended it.
+    pub(crate) handler: Option<&'static str>,
+    /// Whose call it was.
+    pub(crate) client: Option<Pid>,
 }
 
 impl CrashReport {
-    /// The report of the process at `header`, which is about to end with `reason`, out of order.
+    /// The report of the process at `header`, which is about to end with `reason`, out of order. Without what only its body
+    /// knows.
     #[cold]
-    pub(crate) fn of(header: &Header, reason: &ExitReason) -> Self {
+    pub(crate) fn of(header: &Header, reason: &ExitReason, last: Last) -> Self {
         let info = ProcessInfo::of(header);
         Self {
             pid: info.pid,
@@ -46,12 +88,29 @@ impl CrashReport {
             name: info.name,
             label: info.label,
             parent: info.parent,
+            ancestors: ancestors(header),
             reason: reason.clone(),
+            handler: last.handler,
+            client: last.client,
+            state: None,
+            status: info.status,
             mailbox_len: info.mailbox_len,
+            messages: Vec::new(),
+            trap_exit: info.trap_exit,
             reductions: info.reductions,
+            memory: info.memory,
+            allocated: info.allocated,
             links: info.links,
+            dictionary: info.dictionary,
+            events: header.events(Events::all).unwrap_or_default(),
         }
     }
+}
+
+/// Who spawned the process, who spawned that one, and so on.
+fn ancestors(header: &Header) -> Vec<Pid> {
+    let parent_of = |pid: &Pid| header.node().process(*pid)?.parent();
+    std::iter::successors(header.parent(), parent_of).take(NAMED_IN_REPORT).collect()
 }
 
 impl fmt::Display for CrashReport {
@@ -62,18 +121,83 @@ impl fmt::Display for CrashReport {
             writeln!(f, "  label       {label}")?;
         }
         writeln!(f, "  reason      {}", self.reason)?;
-        match self.parent {
-            Some(parent) => writeln!(f, "  parent      {parent}")?,
-            None => writeln!(f, "  parent      none")?,
+        if let Some(handler) = self.handler {
+            write!(f, "  handler     {handler}")?;
+            self.client.map_or(Ok(()), |client| write!(f, ", called by {client}"))?;
+            writeln!(f)?;
+        }
+        if let Some(state) = &self.state {
+            writeln!(f, "  state       {state}")?;
+        }
+        match &*self.ancestors {
+            [] => writeln!(f, "  parent      none")?,
+            [parent] => writeln!(f, "  parent      {parent}")?,
+            [parent, above @ ..] => writeln!(f, "  parent      {parent}, under {above:?}")?,
         }
         writeln!(f, "  links       {:?}", self.links)?;
-        writeln!(f, "  mailbox     {} unhandled", self.mailbox_len)?;
-        write!(f, "  reductions  {}", self.reductions)?;
+        write!(f, "  mailbox     {} unhandled", self.mailbox_len)?;
+        if !self.messages.is_empty() {
+            let more = if self.mailbox_len > self.messages.len() { ", …" } else { "" };
+            write!(f, ": {}{more}", self.messages.join(", "))?;
+        }
+        writeln!(f)?;
+        if !self.dictionary.is_empty() {
+            writeln!(f, "  dictionary  {}", self.dictionary.join(", "))?;
+        }
+        let traps = if self.trap_exit { ", trapping exits" } else { "" };
+        writeln!(f, "  status      {:?}{traps}", self.status)?;
+        write!(f, "  memory      {} bytes", self.memory)?;
+        self.allocated.map_or(Ok(()), |bytes| write!(f, ", and {bytes} allocated"))?;
+        write!(f, "\n  reductions  {}", self.reductions)?;
+        for event in &self.events {
+            write!(f, "\n  event       {:?}", event.what)?;
+        }
         if let ExitReason::Panic(panic) = &self.reason
             && let Some(backtrace) = &panic.backtrace
         {
             write!(f, "\n{backtrace}")?;
         }
         Ok(())
+    }
+}
+
+/// The crash reports of a node, for one reader; made by [`Node::crash_reports`](crate::Node::crash_reports).
+#[derive(Debug)]
+pub struct CrashReports(broadcast::Receiver<Arc<CrashReport>>);
+
+impl CrashReports {
+    /// The next one. If the reader was too slow, those that are lost are skipped: all of them are in the log too.
+    /// `None` when the node is gone.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, it has taken nothing.
+    pub async fn next(&mut self) -> Option<Arc<CrashReport>> {
+        loop {
+            match self.0.recv().await {
+                Ok(report) => return Some(report),
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+/// The readers of a node's crash reports.
+pub(crate) struct Reports(broadcast::Sender<Arc<CrashReport>>);
+
+impl Reports {
+    pub(crate) fn subscribe(&self) -> CrashReports {
+        CrashReports(self.0.subscribe())
+    }
+
+    pub(crate) fn tell(&self, report: CrashReport) {
+        // Without a reader it goes to the log alone.
+        let _ = self.0.send(Arc::new(report));
+    }
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(REPORTS_KEPT))
     }
 }

@@ -7,7 +7,7 @@ use crate::actor::{Actor, Handle, HandleOwnThread, Start};
 use crate::address::Address;
 use crate::node::{Node, SpawnOptions};
 use crate::process::{launch_own_thread, launch_spec};
-use crate::spec::Launching;
+use crate::spec::{Launching, Registration};
 
 /// Where the processes of an actor run: [`Shared`] or [`OwnThread`].
 pub trait RunsOn<A: Actor>: Launch<A> + 'static {}
@@ -27,6 +27,9 @@ pub trait Launch<A: Actor> {
     /// Whether `terminate` is called at all.
     const TERMINATES: bool;
 
+    /// What the actor's state says of itself.
+    fn show_state(actor: &A) -> Option<String>;
+
     /// Makes one.
     fn launch(node: &Node, options: &SpawnOptions, beginning: Beginning<A>) -> (Address<A::Msg>, Option<NonZeroU64>)
     where
@@ -35,13 +38,17 @@ pub trait Launch<A: Actor> {
 
 /// What an actor is made from, in its process.
 pub struct Beginning<A: Start> {
-    pub(crate) name: Option<Arc<str>>,
+    pub(crate) registration: Registration,
     pub(crate) launching: Option<Box<Launching>>,
     pub(crate) args: Arc<dyn Fn() -> A::Args + Send + Sync>,
 }
 
 impl<A: Handle> Launch<A> for Shared {
     const TERMINATES: bool = A::TERMINATES;
+
+    fn show_state(actor: &A) -> Option<String> {
+        actor.show_state()
+    }
 
     fn launch(node: &Node, options: &SpawnOptions, beginning: Beginning<A>) -> (Address<A::Msg>, Option<NonZeroU64>)
     where
@@ -54,6 +61,10 @@ impl<A: Handle> Launch<A> for Shared {
 
 impl<A: HandleOwnThread> Launch<A> for OwnThread {
     const TERMINATES: bool = A::TERMINATES;
+
+    fn show_state(actor: &A) -> Option<String> {
+        actor.show_state()
+    }
 
     fn launch(node: &Node, options: &SpawnOptions, beginning: Beginning<A>) -> (Address<A::Msg>, Option<NonZeroU64>)
     where

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ReplyTo;
 use crate::exit::ExitReason;
+use crate::inspect::ProcessStatus;
 use crate::pid::{NodeId, Pid};
 use crate::visit::Visit;
 
@@ -23,6 +25,8 @@ pub enum Request {
     Resume,
     /// Let somebody look at the state.
     Visit(Visit),
+    /// Say what there is to know, the state included.
+    Status(ReplyTo<ProcessStatus>),
 }
 
 /// What acts on a process when it is received, wherever it was sent.

@@ -17,6 +17,7 @@ use crate::spec::{self, Spawn, process};
 ///
 /// # Panics
 /// Outside a process. There, use [`Node::spawn`].
+#[track_caller]
 pub fn spawn<S: Spawn>(what: S) -> S::Ref {
     running("spawn", |node, me| what.spawn_on(node, &SpawnOptions::child_of(me)).0)
 }
@@ -25,6 +26,7 @@ pub fn spawn<S: Spawn>(what: S) -> S::Ref {
 ///
 /// # Panics
 /// Outside a process.
+#[track_caller]
 pub fn spawn_link<S: Spawn>(what: S) -> S::Ref {
     running("spawn_link", |node, me| what.spawn_on(node, &SpawnOptions::linked_to(me)).0)
 }
@@ -33,6 +35,7 @@ pub fn spawn_link<S: Spawn>(what: S) -> S::Ref {
 ///
 /// # Panics
 /// Outside a process.
+#[track_caller]
 pub fn spawn_monitor<S: Spawn>(what: S) -> (S::Ref, MonitorRef) {
     running("spawn_monitor", |node, me| spec::spawn_monitored(what, node, me))
 }
@@ -41,6 +44,7 @@ pub fn spawn_monitor<S: Spawn>(what: S) -> (S::Ref, MonitorRef) {
 ///
 /// # Panics
 /// Outside a process. There, use [`Node::spawn_process`].
+#[track_caller]
 pub fn spawn_process<M, F, Fut>(body: F) -> Address<M>
 where
     M: Send + 'static,
@@ -55,6 +59,7 @@ where
 ///
 /// # Panics
 /// Outside a process. Inside, it unwinds, quietly.
+#[track_caller]
 pub fn exit_now(reason: ExitReason) -> ! {
     running("exit_now", |_, _| ());
     panics::unwind(Unwound::ByChoice(reason))
@@ -86,6 +91,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
 ///
 /// # Panics
 /// Outside a process.
+#[track_caller]
 pub fn node() -> Node {
     node_for("node")
 }
@@ -94,24 +100,30 @@ pub fn node() -> Node {
 ///
 /// # Panics
 /// Outside a process.
+#[track_caller]
 pub fn this_pid() -> Pid {
     running("this_pid", |_, me| me)
 }
 
+#[track_caller]
 fn node_for(what: &str) -> Node {
     running(what, |node, _| node.clone())
 }
 
 /// Runs `f` with the node and the pid of the process that runs here.
+#[track_caller]
 #[inline]
 fn running<R>(what: &str, f: impl FnOnce(&Node, Pid) -> R) -> R {
-    with_process(|running| match running {
-        Some((_, process)) => f(process.node(), process.pid()),
+    let done = with_process(|running| running.map(|(_, process)| f(process.node(), process.pid())));
+    match done {
+        Some(done) => done,
+        // Not in the closure, which would be where it panics.
         None => not_in_a_process(what),
-    })
+    }
 }
 
 #[cold]
+#[track_caller]
 fn not_in_a_process(what: &str) -> ! {
     panic!("`{what}` works in processes only; outside, use the methods of a `Node`, as `node.spawn`")
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::hash::Hash;
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -14,11 +15,12 @@ use crate::address::{ActorRef, Address};
 use crate::ambient;
 use crate::call::{self, CallFailed, ReplyTo};
 use crate::exit::{Error, ExitReason};
+use crate::keys::{AlreadyRegistered, Keys};
 use crate::memory;
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::{Process, launch_actor, launch_straight};
+use crate::process::{Me, Process, launch_actor, launch_straight};
 use crate::runs_on::{Beginning, OwnThread, RunsOn, Shared};
 use crate::signal::MonitorRef;
 use crate::time;
@@ -180,12 +182,35 @@ impl<S: Spawn> Spawn for Configured<S> {
 /// ```
 pub struct Spec<A: Start, K = Shared> {
     args: Arc<dyn Fn() -> A::Args + Send + Sync>,
-    name: Option<Arc<str>>,
+    registration: Registration,
     timeout: Option<Duration>,
     kind: PhantomData<fn(K)>,
 }
 
-/// Why a process did not start.
+/// What a process registers under before it does anything else.
+#[derive(Clone, Default)]
+pub(crate) struct Registration {
+    name: Option<Arc<str>>,
+    entry: Option<Arc<Enter>>,
+}
+
+/// Registers a process under a key.
+type Enter = dyn Fn(&Me) -> Result<(), AlreadyRegistered> + Send + Sync;
+
+impl Registration {
+    /// Registers `me`. In its own code.
+    pub(crate) fn enter(&self, me: &Me) -> Result<(), StartError> {
+        if let Some(name) = &self.name {
+            me.node().register_as(name, me.pid()).map_err(|taken| StartError::AlreadyStarted(taken.holder))?;
+        }
+        if let Some(enter) = &self.entry {
+            enter(me).map_err(|taken| StartError::AlreadyStarted(taken.holder))?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a process did not start. Whatever it was, no process is left of the start.
 #[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StartError {
@@ -204,7 +229,7 @@ pub enum StartError {
     /// The system has no thread for an actor that needs one of its own. It was not made; later there may be one.
     #[error("no thread for an actor that has one of its own: {0}")]
     NoThread(String),
-    /// A process is already registered under the name.
+    /// A process is already registered under the name, or holds the key.
     #[error("already started: {0} is registered under this name")]
     AlreadyStarted(Pid),
     /// The node is not connected.
@@ -240,12 +265,27 @@ impl<A: HandleOwnThread + Start> Spec<A, OwnThread> {
 
 impl<A: Start, K: RunsOn<A>> Spec<A, K> {
     fn of_kind(args: impl Fn() -> A::Args + Send + Sync + 'static) -> Self {
-        Self { args: Arc::new(args), name: None, timeout: None, kind: PhantomData }
+        Self { args: Arc::new(args), registration: Registration::default(), timeout: None, kind: PhantomData }
     }
 
     /// Registers the process under `name` on its node, before it does anything else.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = Some(name.into());
+        self.registration.name = Some(name.into());
+        self
+    }
+
+    /// Registers the process under `key` of `keys`, with `value`, before it does anything else: see [`Node::keyed`]. If the
+    /// keys are unique, a second start fails with [`StartError::AlreadyStarted`].
+    ///
+    /// A start on another node than that of the keys is refused by a panic in the process: keys are held by processes of
+    /// their own node.
+    pub fn keyed<Key, V>(mut self, keys: &Keys<Key, V>, key: Key, value: V) -> Self
+    where
+        Key: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let keys = keys.clone();
+        self.registration.entry = Some(Arc::new(move |me| keys.register(me, key.clone(), value.clone())));
         self
     }
 
@@ -258,7 +298,7 @@ impl<A: Start, K: RunsOn<A>> Spec<A, K> {
 
     /// The name that it is registered under.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.registration.name.as_deref()
     }
 
     /// Starts it, as a child of the running process, and waits until its `init` is done.
@@ -268,6 +308,7 @@ impl<A: Start, K: RunsOn<A>> Spec<A, K> {
     ///
     /// # Panics
     /// Outside a process. There, use [`Node::start`].
+    #[track_caller]
     pub fn start(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A, K> {
         let (node, me) = ambient::current().expect("`start` works in processes only; outside, use `node.start(spec)`");
         self.start_on(&node, SpawnOptions::child_of(me))
@@ -282,6 +323,7 @@ impl<A: Start, K: RunsOn<A>> Spec<A, K> {
     ///
     /// # Panics
     /// Outside a process.
+    #[track_caller]
     pub fn start_link(&self) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A, K> {
         let (node, me) = ambient::current().expect("`start_link` works in processes only: there is nothing to link to");
         self.start_on(&node, SpawnOptions::linked_to(me))
@@ -334,7 +376,7 @@ impl<A: Start, K: RunsOn<A>> Spec<A, K> {
         started: Option<ReplyTo<Result<(), StartError>>>,
     ) -> (ActorRef<A>, Option<NonZeroU64>) {
         let launching = started.map(|started| Box::new(Launching { started, error: None }));
-        let beginning = Beginning { name: self.name.clone(), launching, args: self.args.clone() };
+        let beginning = Beginning { registration: self.registration.clone(), launching, args: self.args.clone() };
         let (address, monitor) = K::launch(node, options, beginning);
         (ActorRef::new(address), monitor)
     }
@@ -359,7 +401,7 @@ pub(crate) struct Launching {
 impl Launching {
     /// The process has started.
     pub(crate) fn succeed(self) {
-        self.started.send(Ok(()));
+        self.started.answer(Ok(()));
     }
 
     /// It will not start.
@@ -369,11 +411,32 @@ impl Launching {
 
     /// Nothing is left of a process that did not start.
     pub(crate) fn ended(self, reason: ExitReason) {
-        self.started.send(Err(self.error.unwrap_or(StartError::Died(reason))));
+        self.started.answer(Err(self.error.unwrap_or(StartError::Died(reason))));
     }
 }
 
 impl StartError {
+    /// Whether the same start may succeed if it is made again.
+    pub fn can_retry(&self) -> bool {
+        match self {
+            Self::Refused(_)
+            | Self::Died(_)
+            | Self::Timeout
+            | Self::NoThread(_)
+            | Self::AlreadyStarted(_)
+            | Self::NoConnection => true,
+            Self::Ignored | Self::NotStartable(_) | Self::Malformed(_) | Self::MemoryNotCounted => false,
+        }
+    }
+
+    /// Why the process ended, if it had begun and that is known.
+    pub fn reason(&self) -> Option<&ExitReason> {
+        match self {
+            Self::Refused(reason) | Self::Died(reason) => Some(reason),
+            _ => None,
+        }
+    }
+
     /// The reason that a process ends with which does not start.
     pub(crate) fn as_reason(&self) -> ExitReason {
         match self {
@@ -405,12 +468,17 @@ impl From<StartError> for ExitReason {
 
 impl<A: Start, K> Clone for Spec<A, K> {
     fn clone(&self) -> Self {
-        Self { args: self.args.clone(), name: self.name.clone(), timeout: self.timeout, kind: PhantomData }
+        Self {
+            args: self.args.clone(),
+            registration: self.registration.clone(),
+            timeout: self.timeout,
+            kind: PhantomData,
+        }
     }
 }
 
 impl<A: Start, K> fmt::Debug for Spec<A, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spec").field("actor", &<A as Actor>::NAME).field("name", &self.name).finish()
+        f.debug_struct("Spec").field("actor", &<A as Actor>::NAME).field("name", &self.registration.name).finish()
     }
 }

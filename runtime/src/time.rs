@@ -15,6 +15,7 @@ use crate::timer::{Action, TimerRef};
 ///
 /// # Panics
 /// Outside a process. There, ask [`Runtime::now`].
+#[track_caller]
 pub fn now() -> Instant {
     runtime("time::now").now()
 }
@@ -23,6 +24,7 @@ pub fn now() -> Instant {
 ///
 /// # Panics
 /// Outside a process. There, use [`Runtime::sleep`].
+#[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
     let runtime = runtime("time::sleep");
     sleep_on(&runtime, runtime.now_and(duration))
@@ -161,6 +163,7 @@ impl fmt::Debug for Sleep {
     }
 }
 
+#[track_caller]
 fn runtime(what: &str) -> Runtime {
     match ambient::current() {
         Some((node, _)) => node.runtime().clone(),

@@ -1,9 +1,11 @@
-//! What one process does, told while it runs: [`Node::trace`](crate::Node::trace).
+//! What one process does, told while it runs ([`Node::trace`](crate::Node::trace)), or kept to be looked at later
+//! ([`Node::keep_events`](crate::Node::keep_events)).
 //!
-//! A traced process is one with a bit in its header, which is looked at anyway; others pay nothing. What it tells goes
-//! into a ring of fixed size, from which each reader takes at its own pace: who is too slow loses the oldest, and is
-//! told how many.
+//! Such a process is one with a bit in its header, which is looked at anyway; others pay nothing. What a traced one tells
+//! goes into a ring of fixed size, from which each reader takes at its own pace: who is too slow loses the oldest, and is
+//! told how many. What is kept belongs to the process and goes with it.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use tokio::sync::broadcast;
@@ -35,6 +37,8 @@ pub enum Traced {
     Handled(&'static str),
     /// It sent a message to a process of its runtime, which may have refused it.
     Sent(Pid),
+    /// It replied to a call of this process. `None`, if the call came from outside processes, or from another node.
+    Replied(Option<Pid>),
     /// It spawned a process.
     Spawned(Pid),
     /// It linked to a process.
@@ -55,6 +59,35 @@ pub enum TracesLost {
     /// The node is gone, and nothing will come any more.
     #[error("the node is gone")]
     Over,
+}
+
+/// The last things that one process did, as many as are kept.
+pub(crate) struct Events {
+    limit: usize,
+    kept: VecDeque<TraceEvent>,
+}
+
+impl Events {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, kept: VecDeque::new() }
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Keeps `event`, in the place of the oldest if there are as many as are kept.
+    pub(crate) fn push(&mut self, event: TraceEvent) {
+        if self.kept.len() == self.limit {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(event);
+    }
+
+    /// All of them, in order.
+    pub(crate) fn all(&self) -> Vec<TraceEvent> {
+        self.kept.iter().cloned().collect()
+    }
 }
 
 /// Where what a node's traced processes tell goes.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::ReplyTo;
-use crate::call::CallFailed;
+use crate::call::{CallFailed, Fate};
 use crate::exit::ExitReason;
 use crate::panics;
 
@@ -28,6 +28,30 @@ pub enum VisitError {
     Failed(CallFailed),
 }
 
+impl VisitError {
+    /// What became of the look. One that panicked has looked.
+    pub fn fate(&self) -> Fate {
+        match self {
+            Self::Far | Self::OtherActor => Fate::NotHandled,
+            Self::Panicked(_) => Fate::Handled,
+            Self::Failed(failed) => failed.fate(),
+        }
+    }
+
+    /// Whether the same look may succeed if it is tried again.
+    pub fn can_retry(&self) -> bool {
+        matches!(self, Self::Failed(failed) if failed.can_retry())
+    }
+
+    /// Why the process ended, if that is what happened.
+    pub fn reason(&self) -> Option<&ExitReason> {
+        match self {
+            Self::Failed(failed) => failed.reason(),
+            Self::Far | Self::OtherActor | Self::Panicked(_) => None,
+        }
+    }
+}
+
 /// Runs with the state of an actor, when its process comes to it.
 pub struct Visit(Box<Visitor>);
 
@@ -43,10 +67,10 @@ impl Visit {
     {
         Self(Box::new(move |state| {
             let Some(state) = state.and_then(|state| state.downcast_mut::<A>()) else {
-                return reply.send(Err(VisitError::OtherActor));
+                return reply.answer(Err(VisitError::OtherActor));
             };
             let done = catch_unwind(AssertUnwindSafe(|| f(state)));
-            reply.send(done.map_err(|payload| VisitError::Panicked(panics::unwound(payload).into_reason())));
+            reply.answer(done.map_err(|payload| VisitError::Panicked(panics::unwound(payload).into_reason())));
         }))
     }
 

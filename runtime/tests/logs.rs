@@ -50,9 +50,6 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
         victim.cast(2);
         let end = end.await;
         assert!(matches!(end, ExitReason::Panic(_)), "{end}");
-        // Quiet ends (LOG-01).
-        let quiet = spawn_process(async |_: Process<()>| Err(ExitReason::Shutdown.into()));
-        node().ended(&quiet).await;
         Ok::<(), biotope_runtime::Error>(())
     })
     .unwrap();
@@ -68,6 +65,39 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
     for part in ["label       fragile", "panicked: boom", "logs.rs", "parent", "2 unhandled", "reductions  4"] {
         assert!(report.contains(part), "`{part}` is missing in: {report}");
     }
+}
+
+/// Whichever way it ends: nothing is said of it, at any level.
+#[test]
+fn log_01_quiet_ends_leave_nothing_in_the_log() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    // For this thread, which is where a seeded run takes place.
+    let _logged = tracing::subscriber::set_default(
+        tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish(),
+    );
+    let body = async {
+        tracing::info!("what is logged is seen here");
+        for reason in [ExitReason::Normal, ExitReason::Shutdown, ExitReason::ShutdownWith("enough".into())] {
+            let (returned, unwound) = (reason.clone(), reason.clone());
+            let ends = [
+                spawn_process(async move |_: Process<()>| Err(returned.into())),
+                spawn_process(async move |me: Process<()>| me.exit_now(unwound)),
+                spawn_process(async |mut me: Process<()>| Ok(me.receive().await?)),
+            ];
+            ends[2].stop(reason);
+            for ends in ends {
+                node().ended(&ends).await;
+            }
+        }
+    };
+    biotope_testkit::once(Runtime::builder().seeded(0), body).unwrap();
+    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.lines().count(), 1, "{log}");
 }
 
 /// Each message to a mailbox that is full would close the circle again.

@@ -10,7 +10,7 @@ mod support;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use biotope_runtime::{ExitReason, Process, Result};
+use biotope_runtime::{ExitReason, Process, Result, node};
 use biotope_supervision::{Supervisor, Transient};
 use biotope_testkit::TestOptions;
 use tracing::field::{Field, Visit};
@@ -97,6 +97,26 @@ fn log_04_progress_and_errors_with_the_childs_details() {
     assert_event(&events[4], &["ERROR child_terminated"]);
     assert_event(&events[5], &["ERROR shutdown:", "reached_max_restart_intensity"]);
     assert_eq!(events.len(), 6, "{events:#?}");
+}
+
+/// The one full report is the runtime's; the supervisor's line leads to it.
+#[test]
+fn log_04_what_is_said_of_a_crash_has_the_number_of_its_report() {
+    let events = events_of(|_| async move {
+        let stage = Stage::new();
+        let _supervisor = Supervisor::one_for_one().child(worker(&stage, "c")).start_link().await?;
+        let mut reports = node().crash_reports();
+        stage.end("c", ExitReason::value("crash"));
+        let report = reports.next().await.expect("the node lives");
+        settle().await;
+        tracing::info!(target: "biotope_supervision", pid = %report.pid, "reported");
+        Ok(())
+    });
+    let pid_of = |what: &str| {
+        let event = events.iter().find(|event| event.contains(what)).expect("it was told");
+        event.split_once(" pid=").expect("it has a pid").1.split(' ').next().map(str::to_owned)
+    };
+    assert_eq!(pid_of("child_terminated"), pid_of("reported"), "{events:#?}");
 }
 
 #[test]

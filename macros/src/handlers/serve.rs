@@ -18,7 +18,7 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     let Model { root, generics, self_type, .. } = model;
     let (parameters, _, bounds) = generics.split_for_impl();
     let (msg, client) = (model.msg(), model.client());
-    let parts = [init(model), Some(handle(model)), info(model), Some(terminate(model))];
+    let parts = [init(model), Some(handle(model)), info(model), Some(show_state(model)), Some(terminate(model))];
     let (names, sizes, start, handle) = (names(model), sizes::expand(model), start(model), model.handle());
     quote! {
         impl #parameters #root::Actor for #self_type #bounds {
@@ -251,6 +251,19 @@ fn init(model: &Model) -> Option<TokenStream> {
             ::core::result::Result::Ok(())
         }
     })
+}
+
+/// What the state says of itself: by its `Debug`, if the type has one where the block stands.
+fn show_state(model: &Model) -> TokenStream {
+    let (root, shown) = (&model.root, local("shown"));
+    quote! {
+        fn show_state(&self) -> ::core::option::Option<::std::string::String> {
+            #[allow(unused_imports)]
+            use #root::__private::{ByDebug as _, ByNothing as _};
+            let #shown = &#root::__private::Shown(self);
+            #shown.show()
+        }
+    }
 }
 
 fn terminate(model: &Model) -> TokenStream {

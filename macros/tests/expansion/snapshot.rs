@@ -158,6 +158,12 @@ impl ::biotope::Handle for Cart {
         }
         ::biotope::Step::<::core::future::Ready<()>>::Done
     }
+    fn show_state(&self) -> ::core::option::Option<::std::string::String> {
+        #[allow(unused_imports)]
+        use ::biotope::__private::{ByDebug as _, ByNothing as _};
+        let shown = &::biotope::__private::Shown(self);
+        shown.show()
+    }
     const TERMINATES: bool = false;
 }
 impl ::biotope::Start for Cart

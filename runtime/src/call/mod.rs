@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "a reply is written into the place that its caller lends")]
 
 mod cycle;
+mod failed;
 mod requests;
 mod slot;
 mod word;
@@ -26,8 +27,8 @@ use std::time::{Duration, Instant};
 use cycle::Callee;
 pub use cycle::{CallCycle, CycleMember};
 pub(crate) use cycle::{Calling, cycles_on};
+pub use failed::{CallError, CallFailed, Fate};
 pub use requests::{Requests, multi_call};
-use serde::{Deserialize, Serialize};
 use slot::Slot;
 pub(crate) use word::ReplyWord;
 use word::{Claim, GaveUp};
@@ -37,92 +38,16 @@ use crate::ambient;
 use crate::clock::Moment;
 use crate::config::{COARSE, DEFAULT_CALL_TIMEOUT};
 use crate::dead_letters::DeadLetter;
-use crate::exit::ExitReason;
 use crate::gateway::{FarReply, Wire};
 use crate::lints::Lint;
 use crate::memory::relocate;
+use crate::panics;
+use crate::pid::Pid;
 use crate::process::{AnyRef, Excess, Extra, Spot, turn};
 use crate::runtime::Runtime;
 use crate::sync::{Ordering, UnsafeCell, yield_thread};
 use crate::time::{Sleep, sleep_on};
 use crate::timer::{Action, TimerRef};
-
-/// Why a call has no reply.
-#[derive(Clone, Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum CallFailed {
-    /// There is no such process. The message was not delivered; calling again cannot help.
-    #[error("noproc: there is no such process")]
-    NoProc,
-    /// The connection to the process's node is lost or was never there. The message may have been handled.
-    #[error("noconnection: the node of the process is not connected; the message may have been handled")]
-    NoConnection,
-    /// The mailbox or the way to it is full, and was so until the deadline if the mailbox lets calls wait for room. The
-    /// message was not delivered; trying later may help.
-    #[error("the mailbox is full: the message was not delivered")]
-    Full,
-    /// No reply came before the deadline. The message may still be handled.
-    #[error("timeout: no reply before the deadline; the message may still be handled")]
-    Timeout,
-    /// The process ended before it replied. The message may have been handled.
-    #[error("the process ended before it replied: {0}")]
-    Died(ExitReason),
-    /// The handler ended without replying: it dropped its `ReplyTo`.
-    #[error("the handler dropped the reply")]
-    NoReply,
-    /// The process called itself and would wait for ever. Nothing was sent.
-    #[error("a process called itself: it would wait for ever for its own reply")]
-    SelfCall,
-    /// Processes wait for each other's replies, each for the next one's, and would for ever: see [`CallCycle`]. Each of their
-    /// calls fails with this, in debug builds, in seeded runs, and where
-    /// [`RuntimeBuilder::find_call_cycles`](crate::RuntimeBuilder::find_call_cycles) asks for it; elsewhere they time out. The
-    /// message may still be handled; calling again helps if the others have given up by then.
-    #[error("a cycle of calls, each of which waits for the next: {0}")]
-    Cycle(CallCycle),
-    /// The other node's actor has no such method. The nodes run different versions.
-    #[error("the actor on the other node has no such method")]
-    UnknownMethod,
-    /// Arguments or reply could not be encoded or decoded.
-    #[error("malformed: {0}")]
-    Malformed(String),
-}
-
-impl CallFailed {
-    /// The failure as the reason of a process that gives up over it.
-    pub fn into_reason(self) -> ExitReason {
-        match self {
-            Self::NoProc => ExitReason::NoProc,
-            Self::NoConnection => ExitReason::NoConnection,
-            Self::Timeout => ExitReason::Timeout,
-            Self::Died(reason) => reason,
-            other => ExitReason::error(other),
-        }
-    }
-}
-
-/// What a call to a handler that returns a `Result` fails with.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum CallError<E> {
-    /// The call itself failed.
-    #[error(transparent)]
-    Failed(#[from] CallFailed),
-    /// The handler replied with an error.
-    #[error("{0}")]
-    Reply(E),
-}
-
-impl<E> CallError<E> {
-    /// One error type for both, if the handler's own can hold a failed call.
-    pub fn flat(self) -> E
-    where
-        E: From<CallFailed>,
-    {
-        match self {
-            Self::Failed(failed) => failed.into(),
-            Self::Reply(error) => error,
-        }
-    }
-}
 
 /// A call that has not been sent: `cart.add(item).await` sends it and waits for the reply.
 ///
@@ -181,8 +106,9 @@ pub struct Request<R, T = R, E = CallFailed> {
     outcome: fn(Result<R, CallFailed>) -> Result<T, E>,
 }
 
-#[derive(Clone, Copy)]
-enum Deadline {
+/// Until when a call waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deadline {
     Default,
     In(Duration),
     At(Instant),
@@ -276,6 +202,12 @@ where
         self
     }
 
+    /// Waits for at most as long as this says.
+    pub(crate) fn until(mut self, deadline: Deadline) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
     /// Sends it now; the reply is awaited through what this returns.
     pub fn send(mut self) -> Request<R, T, E> {
         if let Some(message) = self.message.take() {
@@ -338,6 +270,7 @@ where
     ///
     /// # Panics
     /// If it was polled.
+    #[track_caller]
     pub fn into_parts(mut self) -> (M, Request<R, T, E>) {
         let message = self.message.take().expect("a call that was polled is not taken apart");
         // SAFETY: the message is there, and was not taken before.
@@ -699,7 +632,7 @@ enum Sink<R> {
 }
 
 enum Other<R> {
-    Slot(Arc<Slot<R>>),
+    Slot { slot: Arc<Slot<R>>, caller: Option<Pid> },
     Far(Box<dyn FnOnce(Result<R, CallFailed>) + Send>),
 }
 
@@ -707,9 +640,31 @@ impl<R> ReplyTo<R> {
     /// Answers the caller. If it no longer waits, the reply is dropped.
     #[inline]
     pub fn send(self, reply: R) {
+        turn::with_current(|turn| {
+            if let Some(turn) = turn {
+                turn.replies(|| self.caller());
+            }
+        });
+        self.answer(reply);
+    }
+
+    /// As [`send`](Self::send), for what is no reply of the process's own code.
+    #[inline]
+    pub(crate) fn answer(self, reply: R) {
         let outcome = ManuallyDrop::new(Ok(reply));
         // SAFETY: it is not used here any more.
         unsafe { self.complete(&raw const *outcome) };
+    }
+
+    /// The process that called, if it is one of this runtime.
+    fn caller(&self) -> Option<Pid> {
+        match &*self.0 {
+            Sink::Word(process, _) => Some(process.pid()),
+            Sink::Other(other) => match &**other {
+                Other::Slot { caller, .. } => *caller,
+                Other::Far(_) => None,
+            },
+        }
     }
 
     /// Tells the caller that there will be no reply.
@@ -728,7 +683,7 @@ impl<R> ReplyTo<R> {
         match &*self.0 {
             Sink::Word(process, claim) => process.extra().calling.postpone(*claim),
             Sink::Other(other) => {
-                if let Other::Slot(slot) = &**other {
+                if let Other::Slot { slot, .. } = &**other {
                     slot.postpone();
                 }
             }
@@ -740,7 +695,7 @@ impl<R> ReplyTo<R> {
         match &*self.0 {
             Sink::Word(process, claim) => !process.extra().reply.is_awaited(*claim),
             Sink::Other(other) => match &**other {
-                Other::Slot(slot) => Slot::is_abandoned(slot),
+                Other::Slot { slot, .. } => Slot::is_abandoned(slot),
                 Other::Far(_) => false,
             },
         }
@@ -792,13 +747,13 @@ impl<R> Other<R> {
     #[cold]
     fn slot() -> (Arc<Slot<R>>, Box<Self>) {
         let slot = Arc::new(Slot::new());
-        (slot.clone(), Box::new(Self::Slot(slot)))
+        (slot.clone(), Box::new(Self::Slot { slot, caller: ambient::current_pid() }))
     }
 
     #[cold]
     fn complete(self, outcome: Result<R, CallFailed>) {
         match self {
-            Self::Slot(slot) => slot.complete(outcome),
+            Self::Slot { slot, .. } => slot.complete(outcome),
             Self::Far(complete) => complete(outcome),
         }
     }
@@ -868,6 +823,9 @@ fn answer_with(process: &AnyRef, claim: Claim, write: impl FnOnce(&Extra) -> u8)
 
 impl<R> Drop for ReplyTo<R> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            panics::note_client(self.caller());
+        }
         let outcome = ManuallyDrop::new(Err(ambient::why_abandoned()));
         // SAFETY: taken once: this is the drop, and `complete` does not drop what it takes. The outcome is not used
         // here any more.

@@ -1,7 +1,7 @@
 //! Keys that processes hold, each with a value: what Elixir calls a registry.
 //!
 //! ```text
-//!   register(me, key, value)
+//!   register(me, key, value), Spec::keyed
 //!        │   1. index, by pid          what each process holds          ◀── keys_of
 //!        └─▶ 2. partitions, by key     who holds each key, and with what ◀── lookup, dispatch, …
 //!
@@ -36,11 +36,13 @@ use std::fmt;
 use std::hash::SipHasher;
 use std::hash::{BuildHasher, Hash};
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 
 use parking_lot::{Mutex, RwLock};
 
 use self::entries::Entries;
-use crate::names::NotRegistered;
+use crate::named::Place;
+use crate::names::{NotRegistered, Waited, Waiters};
 use crate::node::Node;
 use crate::pid::{NodeId, Pid};
 use crate::process::{Holds, Me};
@@ -83,7 +85,8 @@ use crate::runtime::Runtime;
 /// ```
 pub struct Keys<K, V>(Arc<Shared<K, V>>);
 
-/// Another process has the key, or this one has it already.
+/// Another process has the key, or this one has it already. To register again may succeed when the holder has ended or
+/// unregistered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key is already registered, by {holder}")]
 pub struct AlreadyRegistered {
@@ -91,7 +94,7 @@ pub struct AlreadyRegistered {
     pub holder: Pid,
 }
 
-impl<K, V> Keys<K, V> {
+impl<K: Hash + Eq + Clone, V> Keys<K, V> {
     /// Keys that have one holder at most.
     pub fn unique(node: &Node) -> Self {
         Self(Arc::new(Shared::new(node.id(), Kind::Unique, Sip::new(node.runtime()))))
@@ -108,6 +111,7 @@ impl<K, V> Keys<K, V> {
     /// # Panics
     /// If `n` is 0, or if these keys have been cloned or registered with before.
     #[must_use = "it is these keys that have the partitions"]
+    #[track_caller]
     pub fn partitions(mut self, n: usize) -> Self {
         assert!(n > 0, "keys have at least one partition");
         let Some(shared) = Arc::get_mut(&mut self.0) else { panic!("keys are partitioned before they are used") };
@@ -130,10 +134,11 @@ where
     ///
     /// # Panics
     /// If the process is one of another node.
+    #[track_caller]
     pub fn register(&self, me: &Me, key: K, value: V) -> Result<(), AlreadyRegistered> {
         assert!(me.node().id() == self.0.node, "a process registers with keys of its own node");
         let shared: Weak<Shared<K, V>> = Arc::downgrade(&self.0);
-        self.0.insert(me.pid(), key, value, || me.attach(shared))
+        self.0.insert(me.pid(), key, value, || me.attach(shared)).map(Waited::wake)
     }
 
     /// Removes all that this process has under `key`, if it has anything. What others have stays.
@@ -250,6 +255,52 @@ where
     pub fn sync(&self) {}
 }
 
+impl<K, V> Keys<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// The node whose processes hold them.
+    pub(crate) fn node(&self) -> NodeId {
+        self.0.node
+    }
+
+    /// `key` as the name of whoever holds it.
+    pub(crate) fn place(&self, key: K) -> impl Place + use<K, V> {
+        Under { keys: self.clone(), key }
+    }
+}
+
+/// A unique key, as a name.
+struct Under<K, V> {
+    keys: Keys<K, V>,
+    key: K,
+}
+
+impl<K, V> Place for Under<K, V>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    fn holder(&self) -> Option<Pid> {
+        self.keys.whereis(&self.key)
+    }
+
+    fn watch(&self, number: &mut Option<u64>, waker: &Waker) -> Option<Pid> {
+        let mut partition = self.keys.0.partition(&self.key).write();
+        let holder = partition.entries.get(&self.key).and_then(Entries::first_holder);
+        let holder = holder.filter(|_| self.keys.0.kind == Kind::Unique);
+        if holder.is_none() {
+            partition.waiters.add(&self.key, number, waker);
+        }
+        holder
+    }
+
+    fn forget(&self, number: u64) {
+        self.keys.0.partition(&self.key).write().waiters.forget(&self.key, number);
+    }
+}
+
 impl<K, V> Clone for Keys<K, V> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
@@ -285,9 +336,11 @@ struct Partition<K, V> {
     /// There is no key without entries.
     entries: HashMap<K, Entries<V>, Sip>,
     count: usize,
+    /// Who waits for a key to be held.
+    waiters: Waiters<K, Sip>,
 }
 
-impl<K, V> Shared<K, V> {
+impl<K: Hash + Eq + Clone, V> Shared<K, V> {
     fn new(node: NodeId, kind: Kind, sip: Sip) -> Self {
         let mut shared = Self { node, kind, sip, index: Box::default(), partitions: Box::default() };
         shared.divide(1);
@@ -297,7 +350,8 @@ impl<K, V> Shared<K, V> {
     fn divide(&mut self, n: usize) {
         let sip = self.sip;
         self.index = (0..n).map(|_| Mutex::new(HashMap::with_hasher(sip))).collect();
-        let partition = || Partition { entries: HashMap::with_hasher(sip), count: 0 };
+        let partition =
+            || Partition { entries: HashMap::with_hasher(sip), count: 0, waiters: Waiters::with_hasher(sip) };
         self.partitions = (0..n).map(|_| RwLock::new(partition())).collect();
     }
 
@@ -314,7 +368,7 @@ impl<K, V> Shared<K, V> {
 
 impl<K: Hash + Eq + Clone, V: Clone> Shared<K, V> {
     /// Enters `pid` under `key`, if it is free for it and `attach` says that the process has not ended.
-    fn insert(&self, pid: Pid, key: K, value: V, attach: impl FnOnce() -> bool) -> Result<(), AlreadyRegistered> {
+    fn insert(&self, pid: Pid, key: K, value: V, attach: impl FnOnce() -> bool) -> Result<Waited, AlreadyRegistered> {
         let held = key.clone();
         let mut index = self.index(pid).lock();
         let mut partition = self.partition(&key).write();
@@ -327,9 +381,11 @@ impl<K: Hash + Eq + Clone, V: Clone> Shared<K, V> {
         if attach() {
             let record = index.entry(pid).or_insert_with(|| HashMap::with_hasher(self.sip));
             *record.entry(held).or_insert(0) += 1;
+            let waited = partition.waiters.take(&key);
             partition.insert(key, pid, value);
+            return Ok(waited);
         }
-        Ok(())
+        Ok(Waited::default())
     }
 
     fn remove<Q: Hash + Eq + ?Sized>(&self, pid: Pid, key: &Q)

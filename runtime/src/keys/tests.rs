@@ -51,7 +51,7 @@ fn apply(keys: &Keys<Key, Value>, model: &mut Model, op: Op) {
     let unique = keys.0.kind == Kind::Unique;
     match op {
         Op::Register(slot, key, value) => {
-            let registered = keys.0.insert(pid(slot), key, value, || true);
+            let registered = keys.0.insert(pid(slot), key, value, || true).map(Waited::wake);
             match model.holder(key) {
                 Some(holder) if unique => assert_eq!(registered, Err(AlreadyRegistered { holder })),
                 _ => {
@@ -61,7 +61,7 @@ fn apply(keys: &Keys<Key, Value>, model: &mut Model, op: Op) {
             }
         }
         Op::RegisterLate(slot, key, value) => {
-            let registered = keys.0.insert(pid(slot), key, value, || false);
+            let registered = keys.0.insert(pid(slot), key, value, || false).map(Waited::wake);
             let holder = model.holder(key).filter(|_| unique);
             assert_eq!(registered, holder.map_or(Ok(()), |holder| Err(AlreadyRegistered { holder })));
         }
@@ -143,7 +143,7 @@ fn no_record_is_left_of_a_process_without_keys() {
         let keys = Keys(Arc::new(shared)).partitions(partitions);
         for slot in 0..100 {
             for key in 0..10_u32 {
-                keys.0.insert(pid(slot), key, slot, || true).unwrap();
+                keys.0.insert(pid(slot), key, slot, || true).unwrap().wake();
             }
         }
         for slot in 0..100 {
@@ -164,7 +164,7 @@ fn keys_spread_over_partitions_and_another_secret_spreads_them_otherwise() {
     let spread = |sip| {
         let keys = Keys(Arc::new(Shared::new(NodeId::new("n", 1), Kind::Unique, sip))).partitions(8);
         for key in 0..800_u32 {
-            keys.0.insert(pid(key), key, (), || true).unwrap();
+            keys.0.insert(pid(key), key, (), || true).unwrap().wake();
         }
         let held = |partition: &RwLock<Partition<u32, ()>>| partition.read().entries.contains_key(&0);
         let counts: Vec<usize> = keys.0.partitions.iter().map(|partition| partition.read().count).collect();

@@ -117,6 +117,7 @@ impl NodeBuilder {
             counting: AtomicU8::new(0),
             traces: OnceLock::new(),
             lints: OnceLock::new(),
+            reports: OnceLock::new(),
             node_monitors: Mutex::default(),
             leases: CachePadded::default(),
         };

@@ -43,8 +43,9 @@ use crate::memory::Pool;
 use crate::names::Names;
 use crate::pid::{NodeId, Pid};
 use crate::priority::Priority;
-use crate::process::{AnyRef, Process, StallCounts, Table};
+use crate::process::{self, AnyRef, Process, StallCounts, Table};
 use crate::registry::Registry;
+use crate::report::Reports;
 use crate::runs_on::RunsOn;
 use crate::runtime::Runtime;
 use crate::signal::{Info, Request, Signal};
@@ -88,6 +89,7 @@ struct Inner {
     /// Where what traced processes tell goes, once somebody has asked for it.
     traces: OnceLock<Traces>,
     lints: OnceLock<Lints>,
+    reports: OnceLock<Reports>,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
     /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)), and lie apart from
@@ -238,11 +240,17 @@ impl Node {
 
     /// Waits for the end of `pid`, here or on another node, and returns its reason: `NoProc` if it had
     /// ended before, `NoConnection` if its node is lost.
+    ///
+    /// It is watched from this call on, and not from when the future is polled: whoever calls this first, and then lets the
+    /// process end, learns the reason.
     pub fn ended(&self, pid: impl Into<Pid>) -> impl Future<Output = ExitReason> + Send + 'static {
-        let pid = pid.into();
+        self.watch(pid.into())
+    }
+
+    /// As [`ended`](Self::ended).
+    pub(crate) fn watch(&self, pid: Pid) -> impl Future<Output = ExitReason> + Send + use<> {
         let (sender, ended) = oneshot::channel();
-        self.spawn_process(async move |mut me: Process<()>| {
-            me.monitor(pid);
+        let watcher = self.spawn_process(async move |mut me: Process<()>| {
             let down = me.receive_info(|info| match info {
                 Info::Down(down) => Ok(down.reason),
                 other => Err(other),
@@ -250,6 +258,9 @@ impl Node {
             let _ = sender.send(down.await?);
             Ok(())
         });
+        if let Some(watcher) = watcher.cell() {
+            process::monitor(watcher.header(), pid.into(), None);
+        }
         // The watcher ends early only with its node.
         async { ended.await.unwrap_or(ExitReason::Shutdown) }
     }
@@ -265,6 +276,13 @@ impl Node {
     /// Lets a suspended process go on.
     pub fn resume(&self, pid: impl Into<Pid>) {
         self.request(pid.into(), Request::Resume);
+    }
+
+    /// Asks `pid`, here or on another node, to end with `reason` when it comes to this in its mailbox: an actor by way of
+    /// its `terminate`, straight-line code where it receives. One that is suspended comes to it at once. A process that
+    /// has ended is asked nothing.
+    pub fn stop(&self, pid: impl Into<Pid>, reason: ExitReason) {
+        self.signal(pid.into(), Signal::Stop { reason });
     }
 
     /// Lets `pid` end in order: it takes no more messages, handles those that it has, and ends with

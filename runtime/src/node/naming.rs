@@ -1,6 +1,7 @@
 //! The names of a node's processes, and who is reached by one.
 
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::Node;
@@ -9,6 +10,7 @@ use crate::address::ActorRef;
 use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::gateway::Remote;
+use crate::keys::Keys;
 use crate::named::Named;
 use crate::names::{NameTaken, NotRegistered};
 use crate::pid::Pid;
@@ -125,7 +127,50 @@ impl Node {
     /// A handle to whoever is registered as `name` on this node at the moment when it is used, if it takes the messages of an
     /// `A`. Nobody need be yet.
     pub fn named<A: crate::Actor>(&self, name: impl Into<Arc<str>>) -> Named<A> {
-        Named::new(self.clone(), name.into())
+        Named::on_node(self.clone(), name.into())
+    }
+
+    /// A handle to whoever holds the unique `key` of `keys` at the moment when it is used, if it takes the messages of an `A`.
+    /// Nobody need hold it yet. With keys that are not unique, it leads to nobody.
+    ///
+    /// # Panics
+    /// If the keys are those of another node.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Room(u32);
+    ///
+    /// #[handlers]
+    /// impl Room {
+    ///     pub fn enter(&mut self) -> u32 {
+    ///         self.0 += 1;
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let rooms = Keys::unique(&node());
+    ///     Room::spec().keyed(&rooms, ("lobby", 1), "ground floor").start().await?;
+    ///     let lobby = node().keyed::<Room, _, _>(&rooms, ("lobby", 1));
+    ///     assert_eq!(lobby.call(|room| room.enter()).await?, 1);
+    ///     assert_eq!(lobby.now()?.enter().await?, 2);
+    ///     Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn keyed<A, K, V>(&self, keys: &Keys<K, V>, key: K) -> Named<A>
+    where
+        A: crate::Actor,
+        K: Hash + Eq + Clone + fmt::Debug + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        assert!(self.id() == keys.node(), "a node knows the holders of its own keys");
+        let name = format!("{key:?}").into();
+        Named::at(self.clone(), name, Arc::new(keys.place(key)))
     }
 
     pub(crate) fn register_as(&self, name: &Arc<str>, pid: Pid) -> Result<(), NameTaken> {
@@ -137,7 +182,7 @@ impl Node {
     }
 }
 
-/// No process that takes such messages has the name; the message is handed back.
+/// No process that takes such messages has the name; the message is handed back. Another may have the name later.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no process that takes such messages is registered under this name")]
 pub struct NoSuchName<M>(pub M);

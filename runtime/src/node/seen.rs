@@ -3,16 +3,18 @@
 use super::Node;
 use crate::ambient;
 use crate::call::{self, CallCycle};
+use crate::config::MOST_EVENTS_KEPT;
 use crate::dead_letters::{DeadLetter, DeadLetterEvents};
-use crate::inspect::ProcessInfo;
+use crate::inspect::{ProcessInfo, ProcessStatus};
 use crate::lints::{LintEvent, LintEvents, Lints};
 use crate::mailbox::Notice;
 use crate::pid::Pid;
 use crate::process::{StallCounts, StallEvent};
-use crate::report::CrashReport;
+use crate::report::{CrashReport, CrashReports, Reports};
+use crate::signal::Request;
 use crate::stats::NodeStats;
 use crate::sync::Ordering;
-use crate::trace::{TraceEvent, TraceFeed, Traced, Traces};
+use crate::trace::{Events, TraceEvent, TraceFeed, Traces};
 
 /// How often processes of a node were suspended because they sent more than fitted into a mailbox, which lists call
 /// [`Stalled`](crate::Status::Stalled).
@@ -68,6 +70,77 @@ impl Node {
         asked.await.ok()
     }
 
+    /// What a process says of itself and of its state, when it comes to this in its mailbox: between two handlers, also
+    /// while it is suspended. `None` if there is no such process on this node, or it ends before.
+    ///
+    /// There is no deadline: a process that awaits for ever comes to nothing in its mailbox. Called by a process of itself, it
+    /// shows no state.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, it has changed nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::Status;
+    ///
+    /// #[derive(Actor, Debug)]
+    /// struct Till {
+    ///     sold: u32,
+    /// }
+    ///
+    /// #[handlers]
+    /// impl Till {
+    ///     #[cast]
+    ///     fn sell(&mut self) {
+    ///         self.sold += 1;
+    ///     }
+    /// }
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let till = spawn(Till { sold: 3 });
+    ///     node().suspend(&till);
+    ///     let status = node().process_status(&till).await.expect("it lives");
+    ///     assert_eq!((status.info.actor, status.info.status), ("Till", Status::Suspended));
+    ///     assert_eq!(status.state.as_deref(), Some("Till { sold: 3 }"));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn process_status(&self, pid: impl Into<Pid>) -> Option<ProcessStatus> {
+        let asked = {
+            let process = self.process(pid.into())?;
+            if ambient::is_current(process.pid()) {
+                // It cannot answer while it asks.
+                return Some(ProcessStatus::of(&process, ProcessInfo::of(&process), None));
+            }
+            let (asked, reply) = call::place();
+            process.push_notice(Notice::Request(Request::Status(reply))).ok()?;
+            asked
+        };
+        asked.await.ok()
+    }
+
+    /// Tells of crashes from now on: each report, once. All of them are in the log too.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// # #[biotope::main]
+    /// # async fn main() -> biotope::Result<()> {
+    /// let mut reports = node().crash_reports();
+    /// let fragile = spawn_process(async |_: Process<()>| panic!("boom"));
+    /// let report = reports.next().await.expect("the node lives");
+    /// assert_eq!((report.pid, report.name.as_deref()), (fragile.pid(), None));
+    /// assert!(report.reason.to_string().contains("boom"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn crash_reports(&self) -> CrashReports {
+        self.0.reports.get_or_init(Reports::default).subscribe()
+    }
+
     /// Counts the messages that each process of this node takes and sends, from now on or no more; they are in
     /// [`ProcessInfo::counts`]. A process that runs now counts what it sends from its next turn on. Each process that is
     /// counted takes about 500 bytes more until it ends, as one with a name, a link or a monitor does anyway.
@@ -112,6 +185,49 @@ impl Node {
     /// ```
     pub fn traces(&self) -> TraceFeed {
         self.0.traces.get_or_init(Traces::new).subscribe()
+    }
+
+    /// Keeps the last `limit` things that a process of this node does from now on, 1,024 at most; none, and no more, if that
+    /// is 0. Whoever looks at them later, with [`events`](Self::events) or after a crash in its report, need not have
+    /// listened. Returns whether there is such a process.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::Traced;
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Counter(u64);
+    ///
+    /// #[handlers]
+    /// impl Counter {
+    ///     fn add(&mut self, n: u64) -> u64 {
+    ///         self.0 += n;
+    ///         self.0
+    ///     }
+    /// }
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let counter = spawn(Counter::default());
+    ///     node().keep_events(&counter, 2);
+    ///     counter.add(1).await?;
+    ///     counter.add(2).await?;
+    ///     counter.with_state(|_| ()).await?;
+    ///     let events = node().events(&counter).expect("they are kept");
+    ///     let events: Vec<Traced> = events.into_iter().map(|event| event.what).collect();
+    ///     assert_eq!(events, [Traced::Replied(Some(this_pid())), Traced::Handled("add")]);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn keep_events(&self, pid: impl Into<Pid>, limit: usize) -> bool {
+        self.living(pid.into()).map(|process| process.keep_events(limit.min(MOST_EVENTS_KEPT))).is_some()
+    }
+
+    /// The last things that a process of this node did, in order, if they are kept: see
+    /// [`keep_events`](Self::keep_events).
+    pub fn events(&self, pid: impl Into<Pid>) -> Option<Vec<TraceEvent>> {
+        self.living(pid.into())?.events(Events::all)
     }
 
     /// What the node has done so far. It looks at each slot of the process table that was ever used: a few
@@ -205,10 +321,9 @@ impl Node {
     }
 
     /// A traced process tells what it does.
-    #[cold]
-    pub(crate) fn tell_trace(&self, pid: Pid, what: Traced) {
+    pub(crate) fn tell_trace(&self, event: TraceEvent) {
         if let Some(traces) = self.0.traces.get() {
-            traces.tell(TraceEvent { at: self.runtime().now(), pid, what });
+            traces.tell(event);
         }
     }
 
@@ -218,13 +333,16 @@ impl Node {
         self.0.counting.load(Ordering::SeqCst) != 0
     }
 
-    pub(crate) fn report_crash(&self, report: &CrashReport) {
+    pub(crate) fn report_crash(&self, report: CrashReport) {
         self.0.crashed.fetch_add(1, Ordering::Relaxed);
         if tracing::dispatcher::has_been_set() {
             tracing::error!(node = self.name(), pid = %report.pid, name = report.name.as_deref(), "{report}");
         } else {
             // A program that has set no subscriber must still see its crashes, as it sees panics.
             eprintln!("{report}");
+        }
+        if let Some(reports) = self.0.reports.get() {
+            reports.tell(report);
         }
     }
 

@@ -33,7 +33,7 @@ use super::turn::{self, NO_HANDLER, Turn};
 use crate::actor::{Actor, Refused, Step};
 use crate::context::Context;
 use crate::exit::{Ending, ExitReason};
-use crate::inspect::Status;
+use crate::inspect::{ProcessStatus, Status, state_text};
 use crate::mailbox::{Next, Position, Special, Taken, Walked};
 use crate::memory::{Memory, Stock};
 use crate::observe;
@@ -84,6 +84,9 @@ pub(crate) trait Futures<A: Actor>: 'static {
     /// Whether `terminate` is called at all.
     const TERMINATES: bool;
 
+    /// What the actor's state says of itself.
+    fn show_state(actor: &A) -> Option<String>;
+
     /// # Safety
     /// As long as the future lives, nobody else uses what the pointers lead to. For all of these.
     unsafe fn init(actor: *mut A, cx: *mut Context<A>) -> Self::Init;
@@ -132,6 +135,11 @@ where
     TF: Future<Output = ()>,
 {
     const TERMINATES: bool = K::TERMINATES;
+
+    fn show_state(actor: &A) -> Option<String> {
+        K::show_state(actor)
+    }
+
     type Init = NF;
     type Handle = HF;
     type Info = IF;
@@ -257,6 +265,12 @@ impl<A: Actor, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
             }
             // The handler that asked for it has not come to its end.
             drop(turn.take_stopping());
+            header.owned().last.get_or_insert_default().handler = match panicked_in {
+                phase::STARTING => Some("start"),
+                phase::UNBORN | phase::INITIALISING => Some("init"),
+                phase::TERMINATING | phase::TERMINATED => Some("terminate"),
+                _ => header.class().handler_if_any(turn.handler()),
+            };
             match (panicked_in, unwound) {
                 // An exit signal that is not trapped refuses nothing and runs no `terminate`, also if one sends
                 // it to oneself.
@@ -323,6 +337,17 @@ impl<A: Actor, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
             }),
             phase::INFORMED => Some(("info", None)),
             phase::TERMINATING => Some(("terminate", None)),
+            _ => None,
+        }
+    }
+
+    unsafe fn show(body: NonNull<Self>, header: &Header) -> Option<String> {
+        match header.phase() {
+            phase::UNBORN | phase::IDLE | phase::SUSPENDED | phase::TERMINATED => {
+                // SAFETY: the caller is the owner; in this phase there is an actor, and no future that borrows it.
+                let actor = unsafe { (*body.as_ptr()).actor.assume_init_ref() };
+                state_text(|| F::show_state(actor))
+            }
             _ => None,
         }
     }
@@ -583,6 +608,16 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
                 // SAFETY: the caller's promise; there is no future, so nobody else uses the actor.
                 visit.visit(unsafe { &mut *self.actor() });
             }
+            Request::Status(reply) => {
+                self.turn.handle(NO_HANDLER);
+                // SAFETY: the caller's promise; this is between two pieces of the process's code.
+                let status = unsafe {
+                    let info = receive::inspect::<A::Msg, ActorBody<A, F>>(self.local, self.turn);
+                    let state = ActorBody::show(NonNull::new_unchecked(self.body), self.header());
+                    ProcessStatus::of(self.header(), info, state)
+                };
+                reply.answer(status);
+            }
             Request::Suspend | Request::Resume => {
                 let suspend = matches!(request, Request::Suspend);
                 self.header().set_suspended(suspend);
@@ -671,6 +706,11 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
             }
             return false;
         };
+        if reason.is_abnormal() {
+            // SAFETY: the caller's promise.
+            let last = unsafe { self.header().owned() }.last.get_or_insert_default();
+            last.handler = self.header().class().handler_if_any(self.turn.handler());
+        }
         // SAFETY: as above.
         unsafe { self.begin_terminate(reason) };
         true

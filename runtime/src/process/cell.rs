@@ -99,6 +99,12 @@ pub(crate) trait Body<M>: Sized {
     /// The handler that it awaits, and since when, if that is known.
     fn activity(header: &Header) -> Option<Awaited>;
 
+    /// What its state says of itself, if it has one that nothing else uses now.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    unsafe fn show(body: NonNull<Self>, header: &Header) -> Option<String>;
+
     /// What a message is called: the name of its handler.
     fn describe(message: &M) -> &'static str;
 }

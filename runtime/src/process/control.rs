@@ -11,6 +11,7 @@ use crate::exit::ExitReason;
 use crate::pid::{NodeId, Pid};
 use crate::signal::{Down, Exit, Info, MonitorRef, Signal, Target};
 use crate::timer::TimerRef;
+use crate::trace::Events;
 
 /// What a process is tied to.
 #[derive(Default)]
@@ -41,6 +42,10 @@ pub(crate) struct Rare {
     pub(crate) dictionary: BTreeMap<TypeId, Box<dyn Entry>>,
     /// Where else its name stands, to be struck out when it ends.
     pub(crate) held: Vec<Weak<dyn Holds>>,
+    /// The last things that it did, if they are kept.
+    pub(crate) events: Option<Events>,
+    /// Whoever listens is told what it does.
+    pub(crate) traced: bool,
 }
 
 /// One monitor, at the side that is told.

@@ -20,6 +20,7 @@ use crate::exit::Ending;
 use crate::mailbox::Position;
 use crate::memory::Memory;
 use crate::node::Node;
+use crate::report::Last;
 use crate::scheduler::Home;
 use crate::spec::Launching;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64};
@@ -61,6 +62,8 @@ pub(crate) struct Extra {
     /// Messages that it has taken and sent while they were counted.
     pub(super) received: AtomicU64,
     pub(super) sent: AtomicU64,
+    /// Since when they are counted.
+    pub(super) counted_since: AtomicMoment,
     pub(super) owned: UnsafeCell<Owned>,
 }
 
@@ -93,6 +96,8 @@ pub(crate) struct Owned {
     pub(crate) launching: Option<Box<Launching>>,
     /// Its end is reported by somebody else.
     pub(crate) quiet: bool,
+    /// What it was at when it came to its end, if that was its own doing.
+    pub(crate) last: Option<Box<Last>>,
     /// Who must still be told of its end.
     pub(super) farewell: Option<Box<Farewell>>,
     /// How much a straight-line process has taken from behind messages that stay, since the last sweep.

@@ -8,6 +8,7 @@ use std::task::{Poll, Waker};
 
 use super::bound::{Bound, Excess, Spot, Stall};
 use super::cell::Class;
+use super::control::Rare;
 use super::extra::{Extra, HIBERNATING, Owned, SUSPENDED};
 use super::reference::Ready;
 use super::silence;
@@ -29,7 +30,7 @@ use crate::signal::{MonitorRef, Signal};
 use crate::spec::StartError;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, Ordering};
 use crate::timer::TimerRef;
-use crate::trace::Traced;
+use crate::trace::{Events, TraceEvent, Traced};
 
 /// What does not depend on the type of messages or of the body.
 ///
@@ -76,7 +77,7 @@ const WAKER_OUT: u8 = 0x40;
 const LED: u8 = 0x20;
 /// Its messages are counted.
 const COUNTED: u8 = 0x10;
-/// It tells what it does.
+/// It tells what it does, or keeps it.
 const TRACED: u8 = 0x08;
 /// What it handles next breaks a silence.
 const SILENT: u8 = 0x04;
@@ -589,12 +590,14 @@ impl Header {
     }
 
     /// Asks the process to end after the handler that runs, by way of `terminate`. For its own code.
+    #[track_caller]
     pub(crate) fn stop_after_handler(&self, reason: Ending) {
-        turn::with_process(|running| {
-            let here = running.filter(|(_, header)| ptr::eq(*header, self));
-            let Some((turn, _)) = here else { panic!("a context stops its process in the process's own code only") };
+        let asked = turn::with_process(|running| {
+            let (turn, _) = running.filter(|(_, header)| ptr::eq(*header, self))?;
             turn.stop_process(reason);
+            Some(())
         });
+        assert!(asked.is_some(), "a context stops its process in the process's own code only");
     }
 
     /// Takes over the timer of the process's alarm; returns the one before.
@@ -726,14 +729,27 @@ impl Header {
 
     /// It sends `to` a message. In its own code.
     pub(super) fn note_sent(&self, to: &Self) {
+        self.count_sent();
+        self.trace(|| Traced::Sent(to.pid()));
+    }
+
+    /// It replies to a call of `to`. In its own code.
+    pub(super) fn note_replied(&self, to: Option<Pid>) {
+        self.count_sent();
+        self.trace(|| Traced::Replied(to));
+    }
+
+    fn count_sent(&self) {
         if self.rank.load(Ordering::Relaxed) & COUNTED != 0 {
             self.extra().sent.fetch_add(1, Ordering::Relaxed);
         }
-        self.trace(|| Traced::Sent(to.pid()));
     }
 
     /// Counts its messages from now on, or no more. What was counted before stays.
     pub(crate) fn count_messages(&self, count: bool) {
+        if count && self.rank.load(Ordering::Relaxed) & COUNTED == 0 {
+            self.extra().counted_since.set(self.node.runtime().clock().coarse_moment());
+        }
         self.set_rank(COUNTED, count);
     }
 
@@ -745,24 +761,70 @@ impl Header {
     /// How many messages it has taken and sent, if they are counted.
     pub(crate) fn message_counts(&self) -> Option<MessageCounts> {
         let is_counted = self.rank.load(Ordering::Relaxed) & COUNTED != 0;
-        is_counted.then(|| {
-            self.extra_if_any().map_or_else(MessageCounts::default, |extra| MessageCounts {
-                received: extra.received.load(Ordering::Relaxed),
-                sent: extra.sent.load(Ordering::Relaxed),
-            })
+        // It was made when the counting began.
+        let extra = self.extra_if_any().filter(|_| is_counted)?;
+        Some(MessageCounts {
+            received: extra.received.load(Ordering::Relaxed),
+            sent: extra.sent.load(Ordering::Relaxed),
+            since: self.node.runtime().clock().instant(extra.counted_since.get()),
         })
     }
 
     /// Lets it tell what it does from now on, or no more.
     pub(crate) fn set_traced(&self, traced: bool) {
-        self.set_rank(TRACED, traced);
+        self.change_traces(|rare| rare.traced = traced);
     }
 
-    /// Tells whoever listens, if it is traced.
+    /// Whether it tells what it does.
+    pub(crate) fn is_traced(&self) -> bool {
+        self.rank.load(Ordering::Relaxed) & TRACED != 0
+            && self.extra().control.lock().rare().is_some_and(|rare| rare.traced)
+    }
+
+    /// Keeps the last `limit` things that it does from now on; none, and no more, if that is 0.
+    pub(crate) fn keep_events(&self, limit: usize) {
+        let events = (limit > 0).then(|| Events::new(limit));
+        let before = self.change_traces(|rare| std::mem::replace(&mut rare.events, events));
+        drop(before);
+    }
+
+    /// Changes who is told of what it does.
+    fn change_traces<R>(&self, change: impl FnOnce(&mut Rare) -> R) -> R {
+        let mut control = self.extra().control.lock();
+        let rare = control.rare_mut();
+        let before = change(rare);
+        // Under the lock: of two who change it, the last one knows.
+        self.set_rank(TRACED, rare.traced || rare.events.is_some());
+        before
+    }
+
+    /// What it says of the things that it did last, if they are kept.
+    pub(crate) fn events<R>(&self, of: impl FnOnce(&Events) -> R) -> Option<R> {
+        self.extra_if_any()?.control.lock().rare()?.events.as_ref().map(of)
+    }
+
+    /// Tells whoever listens, if it is traced, and keeps it, if that is asked for.
     #[inline]
     pub(crate) fn trace(&self, what: impl FnOnce() -> Traced) {
         if self.rank.load(Ordering::Relaxed) & TRACED != 0 {
-            self.node.tell_trace(self.pid(), what());
+            self.tell_trace(what());
+        }
+    }
+
+    #[cold]
+    fn tell_trace(&self, what: Traced) {
+        let event = TraceEvent { at: self.node.runtime().now(), pid: self.pid(), what };
+        let is_told = {
+            let mut control = self.extra().control.lock();
+            let rare = control.rare_mut();
+            if let Some(events) = &mut rare.events {
+                // On nobody's account: the process has not asked for it.
+                turn::uncharged(|| events.push(event.clone()));
+            }
+            rare.traced
+        };
+        if is_told {
+            self.node.tell_trace(event);
         }
     }
 

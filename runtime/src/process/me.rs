@@ -124,12 +124,16 @@ impl Me {
     /// me.scratch(|scratch| time::sleep(secs(1)).await);
     /// # }
     /// ```
+    #[track_caller]
     pub fn scratch<R>(&self, f: impl FnOnce(&Scratch<'_>) -> R) -> R {
-        turn::with_process(|running| {
-            let here = running.filter(|(_, header)| ptr::eq(*header, self.header()));
-            let Some((turn, _)) = here else { panic!("a process has scratch memory in its own code only") };
-            turn.scratch().lend(f)
-        })
+        let done = turn::with_process(|running| {
+            let (turn, _) = running.filter(|(_, header)| ptr::eq(*header, self.header()))?;
+            Some(turn.scratch().lend(f))
+        });
+        match done {
+            Some(done) => done,
+            None => panic!("a process has scratch memory in its own code only"),
+        }
     }
 
     /// Spawns a process: an actor, a specification of one, or straight-line code. It has this one as its
@@ -172,7 +176,7 @@ impl Me {
     /// Asks for a [`Down`] when `target` ends; at once, with [`ExitReason::NoProc`], if there is no such
     /// process. A monitor of a name sticks to the process that has it now.
     pub fn monitor(&self, target: impl Into<Target>) -> MonitorRef {
-        monitor(self, target.into(), None)
+        monitor(self.header(), target.into(), None)
     }
 
     /// Takes a monitor back. A `Down` that is already in the mailbox stays; no other comes.
@@ -186,6 +190,7 @@ impl Me {
     ///
     /// # Panics
     /// Outside this process's own code.
+    #[track_caller]
     pub fn demonitor_flush(&self, reference: MonitorRef) {
         self.demonitor(reference);
         self.assert_here("a process takes from its mailbox in its own code only");
@@ -213,6 +218,7 @@ impl Me {
     ///
     /// # Panics
     /// Outside this process's own code. Inside, it unwinds, quietly.
+    #[track_caller]
     pub fn exit_now(&self, reason: ExitReason) -> ! {
         self.assert_here("a process ends itself in its own code only; elsewhere, send it an exit signal");
         panics::unwind(Unwound::ByChoice(reason))
@@ -398,11 +404,12 @@ pub(crate) fn monitor_as<M: Send + 'static>(
     target: Target,
     tag: impl FnOnce(Down) -> M + Send + 'static,
 ) -> MonitorRef {
-    monitor(me, target, Some(Box::new(|down| Box::new(tag(down)))))
+    monitor(me.header(), target, Some(Box::new(|down| Box::new(tag(down)))))
 }
 
-fn monitor(me: &Me, target: Target, tag: Option<Tag>) -> MonitorRef {
-    let node = me.node();
+/// Sets a monitor of the process at `header`, also from elsewhere.
+pub(crate) fn monitor(header: &Header, target: Target, tag: Option<Tag>) -> MonitorRef {
+    let (node, me) = (header.node(), header.pid());
     let (target, pid) = match target {
         Target::Pid(pid) => (Target::Pid(pid), Some(pid)),
         Target::Name { name, .. } => {
@@ -411,17 +418,17 @@ fn monitor(me: &Me, target: Target, tag: Option<Tag>) -> MonitorRef {
         }
     };
     let reference = {
-        let mut control = me.header().extra().control.lock();
+        let mut control = header.extra().control.lock();
         let number = control.next_number();
         control.monitors.insert(number, Monitor { target, pid, tag });
-        MonitorRef { owner: me.pid(), number }
+        MonitorRef { owner: me, number }
     };
     match pid {
-        Some(pid) => node.signal(pid, Signal::Monitor { from: me.pid(), reference }),
+        Some(pid) => node.signal(pid, Signal::Monitor { from: me, reference }),
         None => {
-            let nobody = Signal::Down { reference, from: me.pid(), reason: ExitReason::NoProc };
-            // The process that asks is alive.
-            let _ = me.header().push_notice(Notice::Signal(nobody));
+            let nobody = Signal::Down { reference, from: me, reason: ExitReason::NoProc };
+            // A process that has ended is told nothing.
+            let _ = header.push_notice(Notice::Signal(nobody));
         }
     }
     reference

@@ -32,7 +32,7 @@ pub(super) unsafe fn receive<M: Send + 'static, B: Body<M>>(
         Special::Notice(Notice::Signal(signal)) => receive_signal(header, signal),
         Special::Notice(Notice::Inspect(reply)) => {
             // SAFETY: the caller's promise.
-            reply.send(unsafe { inspect::<M, B>(local, turn) });
+            reply.answer(unsafe { inspect::<M, B>(local, turn) });
             Ok(Becomes::Nothing)
         }
         Special::Notice(Notice::Info(info)) => Ok(Becomes::Taken(Taken::Info(info))),
@@ -229,7 +229,7 @@ pub(super) unsafe fn take_urgent<M: Send + 'static, T>(
 ///
 /// # Safety
 /// The caller is the owner, and is between two pieces of the process's code.
-unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'_>) -> ProcessInfo {
+pub(super) unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'_>) -> ProcessInfo {
     let header = local.header();
     turn.account(header);
     let mut info = ProcessInfo::of(header);
@@ -247,7 +247,7 @@ unsafe fn inspect<M: Send + 'static, B: Body<M>>(local: InTurn<M>, turn: &Turn<'
 ///
 /// # Safety
 /// The caller is the owner.
-unsafe fn see_messages<M: Send + 'static>(local: InTurn<M>, mut see: impl FnMut(&M)) {
+pub(super) unsafe fn see_messages<M: Send + 'static>(local: InTurn<M>, mut see: impl FnMut(&M)) {
     let header = local.header();
     // SAFETY: the caller's promise.
     unsafe {

@@ -118,14 +118,14 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
         if header.state.take_receive() {
             // What goes over its limit notes that there is something to receive.
             if let Some(reason) = header.over_limit() {
-                return Err(reason.into());
+                return Err(ended_by(header, reason));
             }
             // SAFETY: the caller's promise.
             let received = catch_unwind(AssertUnwindSafe(|| unsafe { super::receive::receive::<M, B>(local, turn) }));
             // What makes a message of a `Down` is the user's, and may panic.
             match received
                 .unwrap_or_else(|payload| Err(panics::unwound(payload).into_reason()))
-                .map_err(Ending::from)?
+                .map_err(|reason| ended_by(header, reason))?
             {
                 Walked::Hole => {
                     let _ = header.state.note(Cause::Receive);
@@ -160,7 +160,12 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
         let flow = match flow {
             Ok(flow) => flow,
             // SAFETY: the caller's promise.
-            Err(payload) => unsafe { B::panicked(body, local, panics::unwound(payload), turn) },
+            Err(payload) => unsafe {
+                if let Some(client) = panics::client() {
+                    header.owned().last.get_or_insert_default().client = Some(client);
+                }
+                B::panicked(body, local, panics::unwound(payload), turn)
+            },
         };
         // What the process did is on its account, and it rests, before somebody else may look or run it.
         turn.account(header);
@@ -182,7 +187,11 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
                     let _ = header.state.note(Cause::WakeToReceive);
                 }
                 Flow::Yield => return Ok(After::Again),
-                Flow::End(reason) => return Err(reason),
+                Flow::End(reason) => {
+                    // It is its own doing, as against `ended_by`.
+                    header.set_activity(Activity::Running);
+                    return Err(reason);
+                }
             }
         }
         if turn.is_over() {
@@ -190,6 +199,12 @@ unsafe fn turns<M: Send + 'static, B: Body<M> + 'static>(
         }
         header.set_activity(Activity::Running);
     }
+}
+
+/// The process ends with `reason`, which is not its code's doing: that rests.
+fn ended_by(header: &Header, reason: ExitReason) -> Ending {
+    header.set_activity(Activity::Resting);
+    reason.into()
 }
 
 /// Gives the turn away without having come to an end.

@@ -283,17 +283,14 @@ fn launch_start<A: Start, F: Futures<A>>(
     beginning: Beginning<A>,
     futures: F,
 ) -> (CellRef<A::Msg>, Option<NonZeroU64>) {
-    let Beginning { name, launching, args } = beginning;
+    let Beginning { registration, launching, args } = beginning;
     let manner = Manner { launching, trap_exit: A::OPTIONS.trap_exit, home, references: 0 };
     launch_body(node, options, manner, futures, |cell| {
         let ready = cell.header().ready();
         let start: Starting<A> = Box::pin(async move {
             // SAFETY: the future is a part of the body of this cell; it runs in the process's turns only.
             let cx = unsafe { Context::<A>::within(ready.header().ready_ptr()) };
-            if let Some(name) = name {
-                let me = cx.pid();
-                cx.node().register_as(&name, me).map_err(|taken| StartError::AlreadyStarted(taken.holder))?;
-            }
+            registration.enter(cx)?;
             Ok(A::start(args(), cx).await?)
         });
         Origin::Starting(cell, start)

@@ -21,7 +21,7 @@ use super::run::Flow;
 use super::turn::{self, Turn, Wants};
 use crate::address::Address;
 use crate::exit::{Ending, Error, ExitReason};
-use crate::inspect::Status;
+use crate::inspect::{ProcessInfo, ProcessStatus, Status};
 use crate::mailbox::{First, Held, Position, Taken, Walked};
 use crate::observe;
 use crate::panics::Unwound;
@@ -85,6 +85,24 @@ pub enum ReceiveError {
     /// The process was asked to stop; passed on with `?`, it ends with the reason.
     #[error("asked to stop: {0}")]
     Stopped(ExitReason),
+}
+
+impl ReceiveError {
+    /// Whether another receive may succeed. Whoever was asked to stop ends by passing that on.
+    pub fn can_retry(&self) -> bool {
+        match self {
+            Self::Timeout => true,
+            Self::Stopped(_) => false,
+        }
+    }
+
+    /// Why the process was asked to stop, if that is what happened.
+    pub fn reason(&self) -> Option<&ExitReason> {
+        match self {
+            Self::Timeout => None,
+            Self::Stopped(reason) => Some(reason),
+        }
+    }
 }
 
 impl<M: Send + 'static> Process<M> {
@@ -433,6 +451,11 @@ where
                 }
                 // It has no state that others know: whoever asks for it is told so.
                 Ok((Err(Request::Visit(visit)), _)) => visit.refuse(),
+                Ok((Err(Request::Status(reply)), _)) => {
+                    let mut info = ProcessInfo::of(header);
+                    info.status = Status::Waiting.of_resting(header);
+                    reply.answer(ProcessStatus::of(header, info, None));
+                }
                 Ok((Err(request), _)) => {
                     header.set_suspended(matches!(request, Request::Suspend));
                     // What was passed over while it was suspended is looked at again.
@@ -616,6 +639,10 @@ where
     }
 
     fn activity(_: &Header) -> Option<Awaited> {
+        None
+    }
+
+    unsafe fn show(_: NonNull<Self>, _: &Header) -> Option<String> {
         None
     }
 

@@ -17,6 +17,7 @@ use super::receive;
 use super::reference::InTurn;
 use super::turn::Turn;
 use crate::ambient;
+use crate::config::NAMED_IN_REPORT;
 use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::mailbox::{Notice, Special};
@@ -53,7 +54,8 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     // SAFETY: the caller's promise.
     let (launching, quiet) =
         unsafe { header.owned_if_any() }.map_or((None, false), |owned| (owned.launching.take(), owned.quiet));
-    let mut report = (!quiet && reason.is_abnormal()).then(|| CrashReport::of(header, reason));
+    // SAFETY: as above.
+    let mut report = (!quiet && reason.is_abnormal()).then(|| unsafe { report::<M, B>(local, body, reason) });
 
     // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether
     // the process has ended. Either it sees that, or what it tied is found here.
@@ -81,7 +83,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         node.table().remove(node, entry, turn);
     }
     if let Some(report) = report {
-        node.report_crash(&report);
+        node.report_crash(report);
     }
     observe::exited(header, reason);
     header.trace(|| Traced::Exited(reason.clone()));
@@ -101,6 +103,38 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     // SAFETY: the caller's promise.
     unsafe { header.owned() }.farewell = Some(Box::new(farewell));
     false
+}
+
+/// The report of a process that is about to end with `reason`, out of order.
+///
+/// # Safety
+/// The caller is the owner, and `body` is the one of `local`.
+#[cold]
+unsafe fn report<M: Send + 'static, B: Body<M>>(
+    local: InTurn<M>,
+    body: NonNull<B>,
+    reason: &ExitReason,
+) -> CrashReport {
+    let header = local.header();
+    // SAFETY: the caller's promise, here and below.
+    let last = unsafe { header.owned_if_any() }.and_then(|owned| owned.last.take()).unwrap_or_default();
+    let mut report = CrashReport::of(header, reason, *last);
+    let mut messages = 0;
+    let see = |message: &M| {
+        if messages < NAMED_IN_REPORT {
+            report.messages.push(B::describe(message));
+        }
+        messages += 1;
+    };
+    // SAFETY: as above.
+    unsafe {
+        receive::see_messages(local, see);
+        if header.activity() == Activity::Resting {
+            report.status = B::status(header, messages).of_resting(header);
+        }
+        report.state = B::show(body, header);
+    }
+    report
 }
 
 /// Goes on with what [`end`] has left. Returns whether nothing is left to do.

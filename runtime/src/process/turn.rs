@@ -385,6 +385,21 @@ impl<'a> Turn<'a> {
         self.taking_noted.get()
     }
 
+    /// A call is replied to from here; `caller` says whose it was.
+    #[inline]
+    pub(crate) fn replies(&self, caller: impl FnOnce() -> Option<Pid>) {
+        if self.compared.get() == 0 {
+            self.note_replied(caller());
+        }
+    }
+
+    #[cold]
+    fn note_replied(&self, to: Option<Pid>) {
+        if let Some(process) = self.process() {
+            process.note_replied(to);
+        }
+    }
+
     /// A message is sent to itself, or by a process of which that is noted.
     #[cold]
     fn note_sent(&self, to: &Header) {

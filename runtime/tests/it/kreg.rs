@@ -2,15 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use biotope_runtime::{
-    Address, AlreadyRegistered, Call, CallFailed, ExitReason, Info, Keys, Me, NotRegistered, Pid, Process, ReplyTo,
-    Runtime, node, spawn_process,
+    Address, AlreadyRegistered, Call, CallFailed, ExitReason, Info, Keys, LookupError, Me, NotRegistered, Pid, Process,
+    ReplyTo, Runtime, Spec, StartError, node, spawn_process,
 };
 use tokio::sync::oneshot;
 
 use crate::everywhere;
-use crate::probe::{down, end_of, observe};
+use crate::probe::{Msg, Probe, Seen, down, end_of, observe};
 
 type Job = Box<dyn FnOnce(&Me) + Send>;
 
@@ -150,6 +151,65 @@ fn kreg_04_unregister_touches_only_ones_own_entries() {
             assert_eq!((duplicate.lookup("d"), duplicate.count()), (vec![], 0));
             unregister(&duplicate, &a, "none").await?;
             assert_eq!((unique.count(), unique.keys_of(a.pid())), (1, vec!["k"]));
+            Ok(())
+        })
+    });
+}
+
+/// A server has its key from its start to its end, and whoever calls by the key reaches it.
+#[test]
+fn kreg_05_a_server_that_is_started_under_a_key_is_called_by_it() {
+    everywhere("kreg_05", || {
+        observe(async move |mut me| {
+            let keys = Keys::unique(&node());
+            let spec = Spec::<Probe>::new(|| ()).keyed(&keys, ("lobby", 1), "value");
+            let lobby = node().keyed::<Probe, _, _>(&keys, ("lobby", 1));
+            let seen = async || lobby.call(|probe| Call::new(probe, Msg::Seen)).await;
+            assert_eq!(seen().await, Err(CallFailed::NoProc));
+            for n in 0..3 {
+                let probe = spec.start().await?;
+                assert_eq!(spec.start().await, Err(StartError::AlreadyStarted(probe.pid())));
+                assert_eq!(keys.lookup(&("lobby", 1)), [(probe.pid(), "value")]);
+                lobby.now()?.cast(Msg::Number(n));
+                assert_eq!(seen().await?, [Seen::Number(n)]);
+                probe.stop();
+                end_of(&mut me, probe.pid()).await?;
+                assert_eq!(seen().await, Err(CallFailed::NoProc));
+                assert_eq!(lobby.now(), Err(LookupError::NotRegistered("(\"lobby\", 1)".into())));
+            }
+            // Many may hold what is not unique: a start takes nothing from anybody, and the key is nobody's name.
+            let topics = Keys::duplicate(&node());
+            let spec = Spec::<Probe>::new(|| ()).keyed(&topics, "topic", ());
+            let both = [spec.start().await?.pid(), spec.start().await?.pid()];
+            assert_eq!(topics.lookup("topic"), both.map(|pid| (pid, ())));
+            assert!(node().keyed::<Probe, _, _>(&topics, "topic").now().is_err());
+            Ok(())
+        })
+    });
+}
+
+/// Also if the process is started under the key after it was waited for, and whoever gives up is forgotten.
+#[test]
+fn who_waits_for_a_key_gets_whoever_holds_it_next() {
+    everywhere("keyed_waits", || {
+        observe(async move |_| {
+            let keys = Keys::unique(&node()).partitions(4);
+            let (sender, mut found) = tokio::sync::mpsc::unbounded_channel();
+            for _ in 0..5 {
+                let (sender, named) = (sender.clone(), node().keyed::<Probe, _, _>(&keys, "k"));
+                spawn_process(async move |_: Process<()>| {
+                    let _ = sender.send(named.within(Duration::from_secs(300)).await);
+                    Ok(())
+                });
+            }
+            let start = async |key| Spec::<Probe>::new(|| ()).keyed(&keys, key, ()).start().await;
+            start("another").await?;
+            let probe = start("k").await?;
+            for _ in 0..5 {
+                assert_eq!(found.recv().await, Some(Ok(probe.clone())));
+            }
+            let nobody = LookupError::NotRegistered("\"nobody\"".into());
+            assert_eq!(node().keyed::<Probe, _, _>(&keys, "nobody").within(Duration::ZERO).await, Err(nobody));
             Ok(())
         })
     });

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use biotope_runtime::{
-    Actor, ActorRef, Address, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Node, Pid, Process, ReplyTo,
-    Runtime, Status, Traced, TracesLost, VisitError, node, process, spawn, spawn_process, time,
+    Actor, ActorRef, Address, Call, CallFailed, Context, DeadLetter, ExitReason, Handle, Node, Process, ReplyTo,
+    Runtime, Status, VisitError, node, spawn, spawn_process, time,
 };
 
 use biotope_testkit::{once, repetitions};
@@ -95,7 +95,6 @@ struct Till {
 
 enum Told {
     Sell(u32),
-    Ask(Address<()>),
     Wait(tokio::sync::oneshot::Receiver<()>),
     Work(Arc<AtomicBool>, ReplyTo<()>),
 }
@@ -104,14 +103,13 @@ impl Actor for Till {
     type Msg = Told;
     type Client = Address<Told>;
     const NAME: &'static str = "Till";
-    const HANDLERS: &'static [&'static str] = &["sell", "ask", "wait", "work"];
+    const HANDLERS: &'static [&'static str] = &["sell", "wait", "work"];
 
     fn handler_of(message: &Told) -> u32 {
         match message {
             Told::Sell(_) => 0,
-            Told::Ask(_) => 1,
-            Told::Wait(_) => 2,
-            Told::Work(..) => 3,
+            Told::Wait(_) => 1,
+            Told::Work(..) => 2,
         }
     }
 }
@@ -120,7 +118,6 @@ impl Handle for Till {
     async fn handle(&mut self, message: Told, _cx: &mut Context<Self>) {
         match message {
             Told::Sell(n) => self.sold.push(n),
-            Told::Ask(other) => other.cast(()),
             Told::Wait(gate) => drop(gate.await),
             Told::Work(seen, reply) => {
                 while !seen.load(Ordering::Relaxed) {
@@ -134,27 +131,6 @@ impl Handle for Till {
 
 fn till() -> ActorRef<Till> {
     spawn(Till { sold: Vec::new() })
-}
-
-#[test]
-fn a_look_at_a_state_takes_its_turn_and_finds_a_suspended_one_too() {
-    everywhere("a_look_at_a_state_takes_its_turn_and_finds_a_suspended_one_too", || async {
-        let till = till();
-        till.cast(Told::Sell(1));
-        till.cast(Told::Sell(2));
-        let first = till.with_state(|till| till.sold.clone()).await;
-        assert_eq!(first, Ok(vec![1, 2]), "it came behind both");
-        node().suspend(&till);
-        till.cast(Told::Sell(3));
-        assert_eq!(till.clone_state().await.unwrap().sold, [1, 2], "a suspended one handles nothing");
-        let before = till.replace_state(Till { sold: vec![9] }).await;
-        assert_eq!(before, Ok(Till { sold: vec![1, 2] }));
-        assert_eq!(till.show_state().await.unwrap(), "Till { sold: [9] }");
-        assert_eq!(node().process_info(&till).await.unwrap().status, Status::Suspended);
-        node().resume(&till);
-        assert_eq!(till.with_state(|till| till.sold.clone()).await, Ok(vec![9, 3]));
-        Ok(())
-    });
 }
 
 #[test]
@@ -249,134 +225,6 @@ fn a_look_that_panics_ends_nobody() {
         till.stop();
         end.await;
         assert_eq!(till.clone_state().await, Err(VisitError::Failed(CallFailed::NoProc)));
-        Ok(())
-    });
-}
-
-#[test]
-fn a_traced_process_tells_what_it_does_in_order_and_others_nothing() {
-    everywhere("a_traced_process_tells_what_it_does_in_order_and_others_nothing", || async {
-        let mut traces = node().traces();
-        let (seen, unseen, other) = (till(), till(), spawn_waiting());
-        assert!(node().trace(&seen, true));
-        for till in [&seen, &unseen] {
-            till.cast(Told::Sell(1));
-            till.cast(Told::Ask(other.clone()));
-        }
-        let (open, gate) = tokio::sync::oneshot::channel();
-        seen.cast(Told::Wait(gate));
-        let _ = open.send(());
-        let end = node().ended(&seen);
-        seen.stop();
-        end.await;
-        let mut told = Vec::new();
-        while let Some(event) = traces.try_next()? {
-            assert_eq!(event.pid, seen.pid());
-            told.push(event.what);
-        }
-        let expected = [
-            Traced::Received("sell"),
-            Traced::Handled("sell"),
-            Traced::Received("ask"),
-            Traced::Sent(other.pid()),
-            Traced::Handled("ask"),
-            Traced::Received("wait"),
-            Traced::Handled("wait"),
-            Traced::Exited(ExitReason::Normal),
-        ];
-        assert_eq!(told, expected);
-        assert!(!node().trace(&seen, true), "nobody is there");
-        Ok(())
-    });
-}
-
-#[test]
-fn a_traced_process_tells_whom_it_spawns_and_links_until_it_is_told_not_to() {
-    everywhere("a_traced_process_tells_whom_it_spawns_and_links_until_it_is_told_not_to", || async {
-        let mut traces = node().traces();
-        let friend = spawn_waiting().pid();
-        let parent = spawn_process(async move |mut me: Process<ReplyTo<Pid>>| {
-            for _ in 0..2 {
-                let reply = me.receive().await?;
-                me.link(friend);
-                me.unlink(friend);
-                let child = me.spawn_link(process(async |mut me: Process<()>| Ok(me.receive().await?)));
-                reply.send(child.pid());
-            }
-            Ok(())
-        });
-        node().trace(&parent, true);
-        let child = Call::new(&parent, |reply| reply).await?;
-        node().trace(&parent, false);
-        Call::new(&parent, |reply| reply).await?;
-        let mut told = Vec::new();
-        while let Some(event) = traces.try_next()? {
-            told.push(event.what);
-        }
-        assert!(matches!(told.first(), Some(Traced::Received(_))), "{told:?}");
-        let expected =
-            [Traced::Linked(friend), Traced::Unlinked(friend), Traced::Spawned(child), Traced::Linked(child)];
-        assert_eq!(told[1..], expected);
-        Ok(())
-    });
-}
-
-#[test]
-fn a_slow_reader_of_traces_is_told_how_many_it_lost() {
-    everywhere("a_slow_reader_of_traces_is_told_how_many_it_lost", || async {
-        let mut traces = node().traces();
-        let seen = till();
-        node().trace(&seen, true);
-        for n in 0..1_000 {
-            seen.cast(Told::Sell(n));
-        }
-        seen.with_state(|_| ()).await?;
-        // Two for each: received, handled. As many as fit are there.
-        assert_eq!(traces.next().await, Err(TracesLost::TooSlow(2_000 - 1_024)));
-        let mut left = 0;
-        while traces.try_next()?.is_some() {
-            left += 1;
-        }
-        assert_eq!(left, 1_024);
-        Ok(())
-    });
-}
-
-#[test]
-fn messages_are_counted_while_that_is_on() {
-    everywhere("messages_are_counted_while_that_is_on", || async {
-        let (before, other) = (till(), spawn_waiting());
-        assert_eq!(node().process_info(&before).await.unwrap().counts, None);
-        node().statistics(true);
-        let after = till();
-        for till in [&before, &after] {
-            till.cast(Told::Sell(1));
-            till.cast(Told::Ask(other.clone()));
-            till.with_state(|_| ()).await?;
-            let counts = node().peek(till).unwrap().counts.unwrap();
-            assert_eq!((counts.received, counts.sent), (2, 1));
-        }
-        // Also what comes another way than most.
-        let straight = spawn_process(async |mut me: Process<()>| {
-            let (alias, urgent) = (me.alias(), me.priority_alias());
-            alias.cast(());
-            urgent.cast_urgent(());
-            me.address().cast(());
-            for _ in 0..3 {
-                me.receive().await?;
-            }
-            let counts = node().peek(me.pid()).unwrap().counts.unwrap();
-            assert_eq!(counts.received, 3);
-            Ok(())
-        });
-        let end = node().ended(&straight).await;
-        assert!(matches!(end, ExitReason::Normal | ExitReason::NoProc), "{end}");
-        node().statistics(false);
-        after.cast(Told::Sell(1));
-        after.with_state(|_| ()).await?;
-        assert_eq!(node().peek(&after).unwrap().counts, None);
-        node().statistics_of(&after, true);
-        assert_eq!(node().peek(&after).unwrap().counts.unwrap().received, 2, "what was not counted is not there");
         Ok(())
     });
 }

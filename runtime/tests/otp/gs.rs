@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use biotope_runtime::{
-    Actor, ActorRef, Address, Call, CallFailed, Context, ExitReason, Handle, Info, Options, Pid, Process, Received,
-    Refused, ReplyTo, Request, Requests, Result, Spec, Start, StartError, multi_call, node, process, spawn,
+    Actor, ActorRef, Address, Call, CallFailed, Context, ExitReason, Handle, Info, Keys, Named, Options, Pid, Process,
+    Received, Refused, ReplyTo, Request, Requests, Result, Spec, Start, StartError, multi_call, node, process, spawn,
     spawn_monitor, spawn_process, time,
 };
 
@@ -37,8 +37,8 @@ enum Ask {
     Stop(ExitReason, ReplyTo<u64>),
     /// Not to be answered: the handler panics.
     Panic(ReplyTo<u64>),
-    /// To be answered with what comes of a call to itself, once by reference and once by this name.
-    CallYourself(&'static str, ReplyTo<[std::result::Result<u64, CallFailed>; 2]>),
+    /// To be answered with what comes of a call to itself, by reference and by these names.
+    CallYourself(Vec<Named<Server>>, ReplyTo<Vec<std::result::Result<u64, CallFailed>>>),
     /// Ties the server to this process: a link and a monitor.
     Watch(Pid, ReplyTo<u64>),
     /// Is logged.
@@ -87,11 +87,12 @@ impl Handle for Server {
                 cx.stop(reason);
             }
             Ask::Panic(_reply) => panic!("asked to"),
-            Ask::CallYourself(name, reply) => {
-                let by_reference = Call::new(cx.myself().address(), Ask::Count).await;
-                let found = node().lookup::<Self>(name).expect("it is registered");
-                let by_name = Call::new(found.address(), Ask::Count).await;
-                reply.send([by_reference, by_name]);
+            Ask::CallYourself(names, reply) => {
+                let mut outcomes = vec![Call::new(cx.myself().address(), Ask::Count).await];
+                for name in names {
+                    outcomes.push(name.call(|server| Call::new(server, Ask::Count)).await);
+                }
+                reply.send(outcomes);
             }
             Ask::Watch(pid, reply) => {
                 cx.link(pid);
@@ -254,8 +255,16 @@ fn gs_05_a_start_under_a_taken_name_runs_nothing() {
         assert_eq!(Call::new(first.address(), Ask::Count).await?, 1);
         let other = Plan::new(|| Ok(()));
         assert_eq!(other.spec().named("n").start().await, Err(StartError::AlreadyStarted(first.pid())));
+        // The same by way of a key. Who has the name and not the key keeps neither.
+        let keys = Keys::unique(&node());
+        let keyed = plan.spec().keyed(&keys, 7, "seven").start().await?;
+        let spec = other.spec().named("m").keyed(&keys, 7, "other");
+        assert_eq!(spec.start().await, Err(StartError::AlreadyStarted(keyed.pid())));
+        assert_eq!((node().whereis("m"), keys.lookup(&7)), (None, vec![(keyed.pid(), "seven")]));
         assert_eq!(other.begun.load(Ordering::Relaxed), 0);
-        assert_eq!(Call::new(first.address(), Ask::Count).await?, 2, "the first goes on");
+        for (server, handled) in [(first, 2), (keyed, 1)] {
+            assert_eq!(Call::new(server.address(), Ask::Count).await?, handled, "it goes on");
+        }
         Ok(())
     });
 }
@@ -328,10 +337,38 @@ fn gs_09_a_call_to_nobody_fails_at_once() {
         let server = ended(&mut me, spawn(Server::new())).await?;
         let start = time::now();
         assert_eq!(Call::new(server.address(), Ask::Count).timeout(secs(300)).await, Err(CallFailed::NoProc));
-        assert!(node().named::<Server>("nobody").now().is_err());
+        let keys = Keys::<u32, ()>::unique(&node());
+        let other = Spec::<Other>::new(|| ()).named("other").keyed(&keys, 1, ()).start().await?;
+        let names = ["nobody", "other"].map(|name| node().named::<Server>(name));
+        for nobody in names.into_iter().chain([0, 1].map(|key| node().keyed(&keys, key))) {
+            let called = nobody.call(|server| Call::new(server, Ask::Count).timeout(secs(300))).await;
+            assert_eq!(called, Err(CallFailed::NoProc), "{nobody:?}");
+        }
+        assert!(node().is_alive(&other));
         assert_eq!(time::now(), start);
         Ok(())
     });
+}
+
+/// Takes other messages than a [`Server`].
+struct Other;
+
+impl Actor for Other {
+    type Msg = ();
+    type Client = Address<()>;
+    const NAME: &'static str = "Other";
+}
+
+impl Handle for Other {
+    async fn handle(&mut self, (): (), _cx: &mut Context<Self>) {}
+}
+
+impl Start for Other {
+    type Args = ();
+
+    async fn start((): (), _cx: &mut Context<Self>) -> std::result::Result<Self, Refused> {
+        Ok(Self)
+    }
 }
 
 // ---- GS-10
@@ -363,11 +400,12 @@ fn gs_10_a_caller_learns_why_the_server_ended() {
 #[test]
 fn gs_11_a_server_that_calls_itself_is_told_at_once() {
     under_seeds(SEEDS, async |_: Process<()>| {
-        let server = spawn(Server::new());
-        node().register("me", &server)?;
+        let keys = Keys::unique(&node());
+        let server = Plan::new(|| Ok(())).spec().named("me").keyed(&keys, 'm', ()).start().await?;
+        let names = vec![node().named("me"), node().keyed(&keys, 'm')];
         let start = time::now();
-        let outcomes = Call::new(server.address(), |reply| Ask::CallYourself("me", reply)).await?;
-        assert_eq!(outcomes, [Err(CallFailed::SelfCall), Err(CallFailed::SelfCall)]);
+        let outcomes = Call::new(server.address(), |reply| Ask::CallYourself(names, reply)).await?;
+        assert_eq!(outcomes, [Err(CallFailed::SelfCall), Err(CallFailed::SelfCall), Err(CallFailed::SelfCall)]);
         assert_eq!(time::now(), start);
         assert_eq!(Call::new(server.address(), Ask::Count).await?, 2, "it goes on");
         Ok(())
@@ -437,6 +475,32 @@ fn gs_14_a_stop_runs_terminate_with_its_reason() {
         assert_eq!(log.all(), ["last", "terminate after 1: \"closing\""]);
         server.address().stop(ExitReason::Normal);
         assert_eq!(end_of(&mut me, server.pid()).await?, ExitReason::NoProc);
+        Ok(())
+    });
+}
+
+/// Whoever waits for the end, and then asks for it, learns the reason, also if something else was sooner; who comes later
+/// finds nobody.
+#[test]
+fn gs_14_who_asks_for_a_stop_and_waits_learns_why_it_ended() {
+    everywhere(async |_: Process<()>| {
+        let (log, closing) = (Log::new(), ExitReason::value("closing"));
+        let server = spawn(Server::logging(log.clone()));
+        server.cast(Ask::Tell("last"));
+        assert_eq!(server.stop_and_wait(closing.clone()).await, closing);
+        assert_eq!(log.all(), ["last", "terminate after 1: \"closing\""]);
+        assert_eq!(server.stop_and_wait(closing.clone()).await, ExitReason::NoProc);
+
+        let server = spawn(Server::new());
+        let (ended, killed) = (node().ended(&server), node().ended(&server));
+        server.stop_with(closing.clone());
+        assert_eq!((ended.await, killed.await), (closing.clone(), closing.clone()));
+
+        let server = spawn(Server::new());
+        let stopped = server.stop_and_wait(closing.clone());
+        node().exit(&server, ExitReason::Kill);
+        let reason = stopped.await;
+        assert!([ExitReason::Killed, closing].contains(&reason), "{reason}");
         Ok(())
     });
 }
