@@ -3,6 +3,7 @@
 //! ```text
 //!   actor, context, spec        what a user's type is; what its handlers may do; how to start it
 //!   address, call, message      references, calls, free-standing messages
+//!   source                      a stream, a socket, the result of a future, as messages
 //!   room                        what of a message lies in a box
 //!   signal, exit, pid           what processes send each other; why they end; what they are called
 //!   process/                    one process: cell, turn, body, end
@@ -61,6 +62,7 @@ mod room;
 mod runtime;
 mod scheduler;
 mod signal;
+mod source;
 mod spawn;
 mod spec;
 mod stats;
@@ -107,6 +109,7 @@ pub use report::CrashReport;
 pub use room::{Held, Hold, Packed, Room, fits};
 pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
 pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
+pub use source::{NotHandled, Source, SourceBuilder};
 pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};
 pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};
 pub use stats::{NodeStats, RuntimeStats, WorkerStats};

@@ -13,6 +13,7 @@ mod probe;
 mod replay;
 mod runtimes;
 mod seen;
+mod sources;
 mod timers;
 mod waits;
 
