@@ -1,8 +1,8 @@
 //! Sources: streams and futures as messages of an actor, with back-pressure, and their end with it.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context as TaskContext, Poll, ready};
 
 use biotope::prelude::*;
@@ -171,6 +171,25 @@ impl Eater {
     }
 
     fn on_crumb(&mut self, _item: u32) {}
+
+    /// Attaches a stream that cancels its source with the second item, and always has more.
+    fn nibble(&mut self, cx: &mut Context<Self>) -> Pid {
+        let (handle, mut given) = (Arc::new(OnceLock::<Source>::new()), 0);
+        let its_own = handle.clone();
+        let fickle = stream::poll_fn(move |cx| {
+            let Some(source) = its_own.get() else {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            };
+            given += 1;
+            if given == 2 {
+                source.cancel();
+            }
+            Poll::Ready(Some(given))
+        });
+        let source = cx.source(fickle, |me, item| me.on_item(item)).ahead(10).attach();
+        handle.get_or_init(|| source).pid()
+    }
 
     /// Awaits `digested` and is told what it gives.
     fn pipe(&mut self, digested: oneshot::Receiver<u32>, cx: &mut Context<Self>) -> Pid {
@@ -477,6 +496,22 @@ fn no_item_comes_after_the_one_in_whose_handler_its_source_is_cancelled() {
             assert_eq!(seen.rest(), items([0, 1, 2, ENOUGH]));
             assert_eq!(pump.taken(), 4);
             assert!(pump.is_gone());
+            Ok(())
+        })
+    });
+}
+
+/// Also when it could take more without waiting for anything.
+#[test]
+fn a_source_takes_no_more_from_the_moment_on_in_which_it_is_cancelled() {
+    everywhere("cancel at once", || {
+        observe(async move |mut me| {
+            let mut seen = eater();
+            let ended = seen.eater.nibble().await?;
+            let watch = me.monitor(ended);
+            down(&mut me, watch).await?;
+            seen.eater.sync().await?;
+            assert_eq!(seen.rest(), items([1, 2]));
             Ok(())
         })
     });
