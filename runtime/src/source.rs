@@ -21,15 +21,16 @@ use std::task::{Context as TaskContext, Poll, ready};
 use futures_util::Stream;
 use futures_util::future::{AbortHandle, AbortRegistration, Abortable, BoxFuture, Either, select};
 
-use crate::actor::{Actor, Client};
+use crate::actor::{Actor, Client, Outcome};
 use crate::ambient;
 use crate::call::{Call, CallError, CallFailed, Request};
 use crate::context::Context;
 use crate::exit::{Error, ExitReason};
+use crate::node::SpawnOptions;
 use crate::pid::Pid;
 use crate::process::{Me, Process};
 use crate::signal::Info;
-use crate::spec::{options, process};
+use crate::spec::{Spawn, process};
 use crate::time::reduce;
 
 /// What feeds an actor; made by [`Context::attach`], [`Context::source`] and [`Context::pipe`]. Cloning gives another handle to
@@ -76,7 +77,8 @@ impl<A: Actor> Context<A> {
     /// Takes what `stream` gives, item by item, with the call that `handler` makes of each:
     /// `cx.attach(lines, |me, line| me.on_line(line))`.
     ///
-    /// `me` is this actor's client, and any of its calls will do, also a private one. The next item is taken when the call has
+    /// `me` is this actor's client, and any of its calls will do, also a private one, that is answered with nothing or with a
+    /// `Result<(), E>`. An error ends the source. The next item is taken when the call has
     /// been answered, however long that takes, unless the call has a deadline of its own. So nothing is taken while the actor is
     /// busy or suspended, and one item at most waits in its mailbox, where it comes in as what timers send does: also if that is
     /// full. Other messages come between the items.
@@ -144,7 +146,7 @@ impl<A: Actor> Context<A> {
         S: Stream + Send + 'static,
         F: for<'a> FnMut(&'a A::Client, S::Item) -> Call<'a, A::Msg, R, T, E> + Send + 'static,
         R: Send + 'static,
-        T: 'static,
+        T: Outcome + 'static,
         E: Into<NotHandled> + 'static,
     {
         self.source(stream, handler).attach()
@@ -169,30 +171,34 @@ impl<A: Actor> Context<A> {
     /// ```
     /// use biotope::prelude::*;
     ///
-    /// async fn slow_lookup(name: String) -> usize {
+    /// async fn count(text: String) -> usize {
     ///     time::sleep(millis(10)).await;
-    ///     name.len()
+    ///     text.len()
     /// }
     ///
     /// #[derive(Actor, Default)]
-    /// struct Front;
+    /// struct Counter {
+    ///     total: usize,
+    /// }
     ///
     /// #[handlers]
-    /// impl Front {
-    ///     /// Answered later; the next call is handled at once.
-    ///     fn find(&mut self, name: String, reply: ReplyTo<usize>, cx: &mut Context<Self>) {
-    ///         cx.pipe(slow_lookup(name), |me, found| me.on_found(found, reply));
+    /// impl Counter {
+    ///     /// Is answered later. The next message is handled at once.
+    ///     fn add(&mut self, text: String, reply: ReplyTo<usize>, cx: &mut Context<Self>) {
+    ///         cx.pipe(count(text), |me, counted| me.on_counted((counted, reply)));
     ///     }
     ///
     ///     #[cast]
-    ///     fn on_found(&mut self, found: usize, reply: ReplyTo<usize>) {
-    ///         reply.send(found);
+    ///     fn on_counted(&mut self, (counted, reply): (usize, ReplyTo<usize>)) {
+    ///         self.total += counted;
+    ///         reply.send(self.total);
     ///     }
     /// }
     ///
     /// #[biotope::main]
     /// async fn main() -> biotope::Result<()> {
-    ///     assert_eq!(spawn(Front).find("otter").await?, 5);
+    ///     let counter = spawn(Counter::default());
+    ///     assert_eq!(counter.add("otter".to_owned()).await?, 5);
     ///     Ok(())
     /// }
     /// ```
@@ -238,7 +244,7 @@ impl<A: Actor, S, F> SourceBuilder<'_, A, S, F> {
         S: Stream + Send + 'static,
         F: for<'a> FnMut(&'a A::Client, S::Item) -> Call<'a, A::Msg, R, T, E> + Send + 'static,
         R: Send + 'static,
-        T: 'static,
+        T: Outcome + 'static,
         E: Into<NotHandled> + 'static,
     {
         let Self { me, client, stream, handler, ahead, then } = self;
@@ -292,7 +298,7 @@ impl NotHandled {
     /// What the source ends with.
     async fn into_error(self) -> Error {
         match self {
-            // The actor has ended, and the news of it are on their way, with the reason.
+            // The actor has ended, or ends in order, and its exit signal is on its way.
             Self::Failed(CallFailed::NoProc) => pending().await,
             Self::Failed(failed) => failed.into_reason().into(),
             Self::Refused(error) => error,
@@ -302,26 +308,25 @@ impl NotHandled {
 
 type Work = BoxFuture<'static, Result<(), Error>>;
 
-/// Spawns the process. The work is in a box, so that the engine sees one type for all of them.
+/// Spawns the process. It traps exits from the beginning, so that it hears of its actor's end also if that is normal. The work
+/// is in a box, so that the engine sees one type for all of them.
 fn begin<A: Actor>(me: &Me, work: Work, stop: AbortHandle, stopped: AbortRegistration) -> Source {
     let (actor, work) = (me.pid(), Abortable::new(work, stopped));
     let body = process(async move |me: Process<()>| feed(me, actor, work).await);
-    let address = me.spawn_link(options(body).label(format!("source of {}", A::NAME)));
+    let label = Some(format!("source of {}", A::NAME).into());
+    let options = SpawnOptions { trap_exit: true, label, ..SpawnOptions::linked_to(actor) };
+    let (address, _) = body.spawn_on(me.node(), &options);
     Source { pid: address.pid(), stop }
 }
 
-/// Does the work, as long as the actor lives. The link alone would not end it with an actor that ends normally.
+/// Does the work, until the actor ends or somebody else ends this.
 async fn feed(mut me: Process<()>, actor: Pid, work: Abortable<Work>) -> Result<(), Error> {
-    let watch = me.monitor(actor);
     let ended = me.receive_info(move |info| match info {
-        Info::Down(down) if down.reference == watch => Ok(down.reason),
+        Info::Exit(exit) if exit.from == actor || exit.reason != ExitReason::Normal => Ok(exit.reason),
         other => Err(other),
     });
     match select(ended, work).await {
-        Either::Left((reason, _)) => match reason? {
-            ExitReason::Normal | ExitReason::NoProc => Ok(()),
-            reason => Err(reason.into()),
-        },
+        Either::Left((reason, _)) => Err(reason?.into()),
         Either::Right((done, _)) => done.unwrap_or(Ok(())),
     }
 }
@@ -339,6 +344,7 @@ struct Pour<A: Actor, F, R, T, E> {
 impl<A: Actor, F, R, T, E> Pour<A, F, R, T, E>
 where
     R: Send + 'static,
+    T: Outcome,
     E: Into<NotHandled>,
 {
     /// Hands the actor all that `stream` gives, until that is over and handled.
@@ -385,8 +391,12 @@ where
         while let Some(oldest) = self.asked.front_mut() {
             let answer = ready!(Pin::new(oldest).poll(cx));
             self.asked.pop_front();
-            if let Err(error) = answer {
-                return Poll::Ready(Err(error.into()));
+            let failure = match answer {
+                Ok(outcome) => outcome.failure().map(|reason| NotHandled::Refused(reason.into())),
+                Err(error) => Some(error.into()),
+            };
+            if let Some(failure) = failure {
+                return Poll::Ready(Err(failure));
             }
         }
         Poll::Ready(Ok(()))
