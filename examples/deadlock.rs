@@ -171,6 +171,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 #[cfg(test)]
+mod promise;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -167,11 +167,11 @@ fn what_decides_reads_no_clock_and_does_nothing() {
 /// Everything that outlives a runtime. What does not say otherwise belongs to a thread.
 const STATICS: [&str; 9] = [
     // Which worker this thread is, and so which process runs here; on whose behalf something is read; why
-    // messages are dropped; whether a timer does what is done.
+    // messages are dropped; whether a timer or a source sends what is sent.
     "runtime/src/process/turn.rs:CURRENT",
     "runtime/src/ambient.rs:DECODING",
     "runtime/src/ambient.rs:ABANDONING",
-    "runtime/src/ambient.rs:IN_TIMER",
+    "runtime/src/ambient.rs:COMES_THROUGH",
     // The place of a panic is known to the hook only, and there is one hook for the whole program.
     "runtime/src/panics.rs:LAST",
     "runtime/src/panics.rs:HOOK",

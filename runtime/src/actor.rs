@@ -117,8 +117,8 @@ impl Default for Options {
 
 /// The limit of a mailbox.
 ///
-/// What has to come through never counts and is never dropped: exits and `Down`s, what timers send, what comes by an
-/// alias, stops and other requests.
+/// What has to come through never counts and is never dropped: exits and `Down`s, what timers and sources send, what
+/// comes by an alias, stops and other requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounded {
     /// How many messages wait at most; at least one does.

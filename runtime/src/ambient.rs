@@ -17,7 +17,7 @@ use crate::process::turn::with_process;
 
 thread_local! {
     static DECODING: RefCell<Option<Node>> = const { RefCell::new(None) };
-    static IN_TIMER: Cell<bool> = const { Cell::new(false) };
+    static COMES_THROUGH: Cell<bool> = const { Cell::new(false) };
     static ABANDONING: Cell<Abandoning> = const { Cell::new(Abandoning::Nothing) };
 }
 
@@ -56,21 +56,21 @@ pub(crate) fn ending<T>(reason: &ExitReason, f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// Runs `f`, which is what a timer does.
-pub(crate) fn in_timer<T>(f: impl FnOnce() -> T) -> T {
+/// Runs `f`; what it sends comes in where mailboxes are full: what timers do, and sources.
+pub(crate) fn coming_through<T>(f: impl FnOnce() -> T) -> T {
     struct Leave(bool);
     impl Drop for Leave {
         fn drop(&mut self) {
-            IN_TIMER.set(self.0);
+            COMES_THROUGH.set(self.0);
         }
     }
-    let _leave = Leave(IN_TIMER.replace(true));
+    let _leave = Leave(COMES_THROUGH.replace(true));
     f()
 }
 
-/// Whether a timer does what runs here.
-pub(crate) fn is_in_timer() -> bool {
-    IN_TIMER.get()
+/// Whether what is sent here comes in where a mailbox is full.
+pub(crate) fn comes_through() -> bool {
+    COMES_THROUGH.get()
 }
 
 /// Takes the pointer back before what it leads to is gone.

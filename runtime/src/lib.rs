@@ -4,6 +4,7 @@
 //!   actor, context, spec        what a user's type is; what its handlers may do; how to start it
 //!   runs_on                     where its processes run: on the workers, or on threads of their own
 //!   address, call, message      references, calls, free-standing messages
+//!   source                      a stream, a socket, the result of a future, as messages
 //!   room                        what of a message lies in a box
 //!   signal, exit, pid           what processes send each other; why they end; what they are called
 //!   process/                    one process: cell, turn, body, end
@@ -66,6 +67,7 @@ mod runtime;
 mod scheduler;
 mod shown;
 mod signal;
+mod source;
 mod spawn;
 mod spec;
 mod stats;
@@ -117,6 +119,7 @@ pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
 #[doc(hidden)]
 pub use shown::{ByDebug, ByNothing, Shown};
 pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
+pub use source::{NotHandled, Source, SourceBuilder};
 pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};
 pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};
 pub use stats::{NodeStats, RuntimeStats, WorkerStats};

@@ -15,7 +15,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [Program; 7] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -35,6 +35,16 @@ const PROGRAMS: [Program; 6] = [
             "a call to the old reference fails: noproc: there is no such process",
             "the till that took its place has sold 0",
             "tills that were opened: 2, of which are open: 1",
+        ],
+    },
+    Program {
+        arguments: &["streams"],
+        promised: &[
+            "the clock has ticked 5 times",
+            "meanwhile … lines have been handled, in order",
+            "… of 20000 lines have been written: the peer has to wait",
+            "the meter ended: normal",
+            "the peer heard of it: … lines were written in the end",
         ],
     },
     Program {

@@ -208,6 +208,14 @@ where
         self
     }
 
+    /// Waits for as long as it takes, unless it was said otherwise.
+    pub(crate) fn without_deadline(mut self) -> Self {
+        if let Deadline::Default = self.deadline {
+            self.deadline = Deadline::In(Duration::MAX);
+        }
+        self
+    }
+
     /// Sends it now; the reply is awaited through what this returns.
     pub fn send(mut self) -> Request<R, T, E> {
         if let Some(message) = self.message.take() {
@@ -429,7 +437,9 @@ impl<R: Send + 'static> Waiting<R> {
             }
             Deadline::Default => clock.moment(runtime.now()).later(DEFAULT_CALL_TIMEOUT),
         };
-        if let By::Slot { slot, aside } = &mut self.by {
+        if let By::Slot { slot, aside } = &mut self.by
+            && self.deadline != Moment::NEVER
+        {
             let timer = || time_out(address.node().runtime(), slot, self.deadline);
             aside.get_or_insert_with(|| Box::new(Aside { timer: timer(), spot: None }));
         }

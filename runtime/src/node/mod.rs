@@ -106,6 +106,8 @@ pub struct SpawnOptions {
     pub link: Option<Pid>,
     /// The process that monitors it.
     pub monitor: Option<Pid>,
+    /// Whether exit signals become messages from its first instruction on; they do, too, if its actor says so.
+    pub trap_exit: bool,
     /// How urgent its turns are.
     pub priority: Priority,
     /// What lists and reports call it.

@@ -7,8 +7,8 @@
 //!   all others:                      what does not fit is rejected or dropped, as the owner of the mailbox chose
 //! ```
 //!
-//! What is counted are messages, and not what has to come through: exits and `Down`s, what timers send, what comes by an
-//! alias, requests.
+//! What is counted are messages, and not what has to come through: exits and `Down`s, what timers and sources send, what comes
+//! by an alias, requests.
 
 use std::any::Any;
 use std::sync::Arc;

@@ -385,7 +385,7 @@ impl<M: Send + 'static> Local<M> {
     unsafe fn push_bounded(&self, message: *const M, excess: Excess) -> Result<(), SendFailed> {
         let header = &self.header;
         let Some(bound) = header.bound() else { unreachable!("what is bounded has a bound") };
-        if ambient::is_in_timer() {
+        if ambient::comes_through() {
             // SAFETY: the caller's promise. If it was not taken, it is the caller's as before.
             let special = Special::Apart(unsafe { message.read() });
             return self.push_special(special).map_err(|special| {

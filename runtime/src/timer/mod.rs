@@ -224,7 +224,7 @@ impl Action {
 /// Runs what a timer is to do, which is the user's; it runs on the ticker's thread, and its panic ends nothing else.
 /// Returns whether it came to its end.
 fn acted(act: impl FnOnce()) -> bool {
-    let done = catch_unwind(AssertUnwindSafe(|| ambient::in_timer(act))).is_ok();
+    let done = catch_unwind(AssertUnwindSafe(|| ambient::coming_through(act))).is_ok();
     if !done {
         tracing::error!("what a timer was to do panicked; it is given up");
     }

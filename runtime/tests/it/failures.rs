@@ -115,6 +115,8 @@ fn each_failed_call_says_what_became_of_its_message() {
         (CallFailed::Died(reason.clone()), MaybeHandled, false, Some(reason)),
         (CallFailed::NoReply, MaybeHandled, true, None),
         (CallFailed::SelfCall, NotHandled, false, None),
+        // Of nobody; what is claimed does not depend on who is in it.
+        (CallFailed::Cycle(rmp_serde::from_slice(&[0x90]).expect("an empty list")), MaybeHandled, true, None),
         (CallFailed::UnknownMethod, NotHandled, false, None),
         (CallFailed::Malformed("bytes".into()), MaybeHandled, false, None),
     ] {

@@ -16,6 +16,7 @@ mod recipients;
 mod replay;
 mod runtimes;
 mod seen;
+mod sources;
 mod timers;
 mod waits;
 
