@@ -215,13 +215,11 @@ fn a_handler_that_blocks_holds_up_nobody_else() {
         assert_eq!(reason.await?, ExitReason::Killed);
         // Its reply went out before.
         assert_eq!(blocked.await, Ok(()));
-        spawn_link(process(async move |_: Process<()>| {
-            while let Some(event) = lints.next().await {
-                panic!("{event:?}");
-            }
-            Ok(())
-        }));
-        time::yield_now().await;
+        tokio::select! {
+            biased;
+            event = lints.next() => panic!("{event:?}"),
+            () = std::future::ready(()) => {}
+        }
         Ok(())
     });
     assert_eq!(outcome.expect("a node"), Ok(()));

@@ -66,7 +66,7 @@ where
         let reserved = node.table().reserve(number);
         let is_led = options.parent.is_some_and(is_led);
         let limit = options.mailbox.or(class.limit);
-        let trap_exit = trap_exit || options.trap_exit;
+        let manner = Manner { trap_exit: manner.trap_exit || options.trap_exit, ..manner };
         let mut tied = Tied { extra: ptr::null_mut(), is_led: false, monitor: None, orphaned: false };
         let references = manner.references;
         let mut priority = options.priority;

@@ -72,7 +72,10 @@ impl Handle for Friend {
                 let mut request = Box::pin(Call::new(&to, Ask::Keep).send());
                 let looked = poll_fn(|cx| Poll::Ready(request.as_mut().poll(cx).is_pending())).await;
                 assert!(looked, "it is never answered");
-                spawn_process(async move |_: Process<()>| Ok(drop(request.await)));
+                spawn_process(async move |_: Process<()>| {
+                    let _ = request.await;
+                    Ok(())
+                });
                 reply.send(Ok(()));
             }
             Ask::Keep(reply) => self.kept.push(reply),
@@ -186,7 +189,12 @@ fn of_calls_that_are_awaited_at_once_each_counts() {
             let (log, a, b, c) = (log.clone(), a.clone(), b.clone(), c.clone());
             Box::new(move || {
                 Box::pin(async move {
-                    let waits: Job = Box::new(|| Box::pin(async { Ok(drop(gate.await)) }));
+                    let waits: Job = Box::new(|| {
+                        Box::pin(async {
+                            let _ = gate.await;
+                            Ok(())
+                        })
+                    });
                     let to_c = ask(&c, waits);
                     let to_b = ask(&b, call(&log, 1, &a, nothing()));
                     let (of_c, of_b) = tokio::join!(to_c, async {
@@ -292,7 +300,7 @@ fn a_call_that_was_given_up_is_no_part_of_a_cycle() {
             Box::new(move || {
                 Box::pin(async move {
                     let mut call = pin!(Call::new(&b, Ask::Keep));
-                    poll_fn(|cx| Poll::Ready(drop(call.as_mut().poll(cx)))).await;
+                    poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx).is_ready())).await;
                     Ok(())
                 })
             })
