@@ -48,6 +48,31 @@ impl Counter {
     }
 }
 
+/// The same actor without the macros: an enum, and one `handle`.
+struct ByHand {
+    count: u64,
+}
+
+enum Message {
+    Add(u64),
+    Count(ReplyTo<u64>),
+}
+
+impl Actor for ByHand {
+    type Msg = Message;
+    type Client = Address<Message>;
+    const NAME: &'static str = "ByHand";
+}
+
+impl Handle for ByHand {
+    async fn handle(&mut self, message: Message, _cx: &mut Context<Self>) {
+        match message {
+            Message::Add(n) => self.count += n,
+            Message::Count(reply) => reply.send(self.count),
+        }
+    }
+}
+
 /// Measures `work`, which does something so often, in a process of its own, and says how long it took.
 fn part<F, Fut>(c: &mut Criterion, name: &str, work: F)
 where
@@ -93,6 +118,26 @@ async fn calls(_: Process<u64>, n: u64) -> biotope::Result<Duration> {
     let start = Instant::now();
     for _ in 0..n {
         counter.count().await?;
+    }
+    Ok(start.elapsed())
+}
+
+/// To be compared with what the macros' form costs.
+async fn casts_by_hand(_: Process<u64>, n: u64) -> biotope::Result<Duration> {
+    let counter = spawn(ByHand { count: 0 });
+    let start = Instant::now();
+    for _ in 0..n {
+        counter.cast(Message::Add(1));
+    }
+    assert_eq!(Call::new(&counter, Message::Count).await?, n);
+    Ok(start.elapsed())
+}
+
+async fn calls_by_hand(_: Process<u64>, n: u64) -> biotope::Result<Duration> {
+    let counter = spawn(ByHand { count: 0 });
+    let start = Instant::now();
+    for _ in 0..n {
+        Call::new(&counter, Message::Count).await?;
     }
     Ok(start.elapsed())
 }
@@ -213,9 +258,11 @@ async fn lists(me: Process<u64>, n: u64) -> biotope::Result<Duration> {
 
 fn messages(c: &mut Criterion) {
     part(c, "a cast to an actor, handled", casts);
+    part(c, "a cast to an actor by hand, handled", casts_by_hand);
     part(c, "a cast to an async handler", casts_to_async);
     part(c, "a cast into a bounded mailbox", bounded_casts);
     part(c, "a call", calls);
+    part(c, "a call to an actor by hand", calls_by_hand);
     part(c, "a selective receive that passes over 64", selective_receives);
 }
 
