@@ -28,7 +28,8 @@ use crate::time;
 /// Whatever `spawn` takes: an actor, a [`Spec`] of one, or straight-line code ([`process`]).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be spawned",
-    note = "give its `impl` block `#[handlers]`, or implement `Handle` for it"
+    note = "give its `impl` block `#[handlers]`, or implement `Handle` for it",
+    note = "an actor with a thread of its own is made there: `spawn(Actor::spec())`"
 )]
 pub trait Spawn: Sized {
     /// How the process is referred to.
