@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use biotope_runtime::{
     Address, AlreadyRegistered, Call, CallFailed, ExitReason, Info, Keys, LookupError, Me, NotRegistered, Pid, Process,
-    ReplyTo, Runtime, Spec, StartError, node, spawn_process,
+    ReplyTo, Runtime, Spec, StartError, node, spawn_process, time,
 };
 use tokio::sync::oneshot;
 
@@ -204,10 +204,11 @@ fn who_waits_for_a_key_gets_whoever_holds_it_next() {
             }
             let start = async |key| Spec::<Probe>::new(|| ()).keyed(&keys, key, ()).start().await;
             start("another").await?;
-            let probe = start("k").await?;
+            let (probe, then) = (start("k").await?, time::now());
             for _ in 0..5 {
                 assert_eq!(found.recv().await, Some(Ok(probe.clone())));
             }
+            assert!(!node().runtime().is_seeded() || time::now() - then < Duration::from_secs(1), "they are woken");
             let nobody = LookupError::NotRegistered("\"nobody\"".into());
             assert_eq!(node().keyed::<Probe, _, _>(&keys, "nobody").within(Duration::ZERO).await, Err(nobody));
             Ok(())

@@ -97,22 +97,29 @@ fn who_waits_for_a_name_gets_whoever_has_it_next() {
     everywhere("named_waits", || {
         observe(async move |_| {
             const WAITING: usize = 5;
-            let (sender, mut found) = mpsc::unbounded_channel();
+            let ((sender, mut found), (begun, mut begins)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
             for _ in 0..WAITING {
-                let sender = sender.clone();
+                let (sender, begun) = (sender.clone(), begun.clone());
                 spawn_process(async move |_: Process<()>| {
                     let named = node().named::<Probe>("n");
+                    let _ = begun.send(());
                     let _ = sender.send(named.within(Duration::from_secs(300)).await);
                     Ok(())
                 });
+            }
+            // Under a seed, they wait when they have said so.
+            for _ in 0..WAITING {
+                begins.recv().await;
             }
             // That is another name.
             node().register("m", spawn(Probe::new()))?;
             let probe = spawn(Probe::new());
             node().register("n", &probe)?;
+            let then = time::now();
             for _ in 0..WAITING {
                 assert_eq!(found.recv().await, Some(Ok(probe.clone())));
             }
+            assert!(!node().runtime().is_seeded() || time::now() - then < Duration::from_secs(1), "they are woken");
             Ok(())
         })
     });

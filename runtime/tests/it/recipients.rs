@@ -69,7 +69,7 @@ impl Handle for Forgetful {
     async fn handle(&mut self, envelope: Envelope<Add>, cx: &mut Context<Self>) {
         match envelope.message {
             Add(0) => drop(envelope.reply),
-            Add(1) => cx.stop(ExitReason::value("one")),
+            Add(1) => cx.exit_now(ExitReason::value("one")),
             // It calls itself, by way of a recipient.
             Add(n) => {
                 let myself: Recipient<Add> = cx.myself().into();
