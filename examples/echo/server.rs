@@ -159,6 +159,11 @@ mod tests {
         Ok((acceptor, address))
     }
 
+    /// What waits for ever fails.
+    async fn soon(body: impl Future<Output = biotope::Result<()>>) -> biotope::Result<()> {
+        time::timeout(secs(30), body).await?
+    }
+
     /// The processes of listener and connections.
     fn children_of(acceptor: &ActorRef<Acceptor>) -> BTreeSet<Pid> {
         let children = node().processes().into_iter().filter(|info| info.parent == Some(acceptor.pid()));
@@ -175,85 +180,94 @@ mod tests {
 
     #[biotope::test]
     async fn a_client_that_misbehaves_disturbs_no_other() -> biotope::Result<()> {
-        let (acceptor, address) = server(100).await?;
-        let mut good = TcpStream::connect(address).await?;
-        ask(&mut good, b"first").await?;
+        soon(async {
+            let (acceptor, address) = server(100).await?;
+            let mut good = TcpStream::connect(address).await?;
+            ask(&mut good, b"first").await?;
 
-        // Says more than there is room for on the way, and reads nothing.
-        let deaf = TcpStream::connect(address).await?;
-        deaf.writable().await?;
-        while deaf.try_write(&[7; 1 << 16]).is_ok() {}
-        ask(&mut good, b"beside one that reads nothing").await?;
+            // Says more than there is room for on the way, and reads nothing.
+            let deaf = TcpStream::connect(address).await?;
+            deaf.writable().await?;
+            while deaf.try_write(&[7; 1 << 16]).is_ok() {}
+            ask(&mut good, b"beside one that reads nothing").await?;
 
-        // Has said all, and hears all.
-        let mut half = TcpStream::connect(address).await?;
-        half.write_all(b"the last words").await?;
-        half.shutdown().await?;
-        let mut heard = Vec::new();
-        half.read_to_end(&mut heard).await?;
-        assert_eq!(heard, b"the last words");
-        ask(&mut good, b"beside one that closed one direction").await?;
+            // Has said all, and hears all.
+            let mut half = TcpStream::connect(address).await?;
+            half.write_all(b"the last words").await?;
+            half.shutdown().await?;
+            let mut heard = Vec::new();
+            half.read_to_end(&mut heard).await?;
+            assert_eq!(heard, b"the last words");
+            ask(&mut good, b"beside one that closed one direction").await?;
 
-        // Breaks off, with a reset: it has not read what it was sent.
-        let mut broken = TcpStream::connect(address).await?;
-        broken.write_all(&[7; 100]).await?;
-        broken.readable().await?;
-        drop(broken);
-        ask(&mut good, &[0, 0xFF, 0x80, b'\n']).await?;
+            // Breaks off, with a reset: it has not read what it was sent.
+            let mut broken = TcpStream::connect(address).await?;
+            broken.write_all(&[7; 100]).await?;
+            broken.readable().await?;
+            drop(broken);
+            ask(&mut good, &[0, 0xFF, 0x80, b'\n']).await?;
 
-        // Its process is killed.
-        let others = children_of(&acceptor);
-        let mut unlucky = TcpStream::connect(address).await?;
-        ask(&mut unlucky, b"here").await?;
-        let its: Vec<Pid> = children_of(&acceptor).difference(&others).copied().collect();
-        assert_eq!(its.len(), 1, "a connection is a process");
-        node().exit(its[0], ExitReason::Kill);
-        assert!(!matches!(unlucky.read(&mut [0]).await, Ok(1)), "there is nothing more to be heard");
-        ask(&mut good, b"beside one that was killed").await?;
+            // Its process is killed.
+            let others = children_of(&acceptor);
+            let mut unlucky = TcpStream::connect(address).await?;
+            ask(&mut unlucky, b"here").await?;
+            let its: Vec<Pid> = children_of(&acceptor).difference(&others).copied().collect();
+            assert_eq!(its.len(), 1, "a connection is a process");
+            node().exit(its[0], ExitReason::Kill);
+            assert!(!matches!(unlucky.read(&mut [0]).await, Ok(1)), "there is nothing more to be heard");
+            ask(&mut good, b"beside one that was killed").await?;
 
-        drop((deaf, good));
-        acceptor.none_left().timeout(secs(30)).await?;
-        assert_eq!(children_of(&acceptor).len(), 1, "the listener goes on");
-        assert_eq!(node().stats().crashed, 1, "what a client does is no crash");
-        Ok(())
+            drop((deaf, good));
+            acceptor.none_left().timeout(secs(30)).await?;
+            assert_eq!(children_of(&acceptor).len(), 1, "the listener goes on");
+            assert_eq!(node().stats().crashed, 1, "what a client does is no crash");
+            Ok(())
+        })
+        .await
     }
 
     #[biotope::test]
     async fn beyond_the_limit_a_client_waits_until_another_has_gone() -> biotope::Result<()> {
-        let (acceptor, address) = server(1).await?;
-        let mut first = TcpStream::connect(address).await?;
-        ask(&mut first, b"first").await?;
-        let mut second = TcpStream::connect(address).await?;
-        second.write_all(b"second").await?;
-        for _ in 0..100 {
-            ask(&mut first, b"as before").await?;
-        }
-        assert_eq!(children_of(&acceptor).len(), 2, "the listener and one connection");
-        drop(first);
-        let mut heard = [0; 6];
-        second.read_exact(&mut heard).await?;
-        assert_eq!(&heard, b"second");
-        Ok(())
+        soon(async {
+            let (acceptor, address) = server(1).await?;
+            let mut first = TcpStream::connect(address).await?;
+            ask(&mut first, b"first").await?;
+            let mut second = TcpStream::connect(address).await?;
+            second.write_all(b"second").await?;
+            for _ in 0..100 {
+                ask(&mut first, b"as before").await?;
+            }
+            assert_eq!(children_of(&acceptor).len(), 2, "the listener and one connection");
+            drop(first);
+            let mut heard = [0; 6];
+            second.read_exact(&mut heard).await?;
+            assert_eq!(&heard, b"second");
+            Ok(())
+        })
+        .await
     }
 
     #[biotope::test]
     async fn the_connections_end_with_the_acceptor_and_it_ends_with_its_listener() -> biotope::Result<()> {
-        let owner = spawn_process(async |mut me: Process<ReplyTo<(ActorRef<Acceptor>, SocketAddr)>>| {
-            let reply = me.receive().await?;
-            me.trap_exits(true);
-            reply.send(server(100).await?);
-            Ok(me.receive_info(|info| Ok(drop(info))).await?)
-        });
-        let (acceptor, address) = Call::new(&owner, |reply| reply).await?;
-        let mut client = TcpStream::connect(address).await?;
-        ask(&mut client, b"here").await?;
-        let children = children_of(&acceptor);
-        let listener = children.iter().next().copied().expect("there is a listener");
-        node().exit(listener, ExitReason::Kill);
-        node().ended(&owner).await;
-        assert!(!node().is_alive(&acceptor));
-        assert!(!matches!(client.read(&mut [0]).await, Ok(1)));
-        Ok(())
+        soon(async {
+            let owner = spawn_process(async |mut me: Process<ReplyTo<(ActorRef<Acceptor>, SocketAddr)>>| {
+                let reply = me.receive().await?;
+                me.trap_exits(true);
+                reply.send(server(100).await?);
+                Ok(me.receive_info(|info| Ok(drop(info))).await?)
+            });
+            let (acceptor, address) = Call::new(&owner, |reply| reply).await?;
+            let mut client = TcpStream::connect(address).await?;
+            ask(&mut client, b"here").await?;
+            let children = children_of(&acceptor);
+            let listener = children.iter().next().copied().expect("there is a listener");
+            node().exit(listener, ExitReason::Kill);
+            node().ended(&owner).await;
+            assert!(!node().is_alive(&acceptor));
+            assert!(!matches!(client.read(&mut [0]).await, Ok(1)));
+            Ok(())
+        })
+        .await
     }
 
     /// Serves the other end of what this returns; and when that began.

@@ -15,7 +15,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 7] = [
+const PROGRAMS: [Program; 11] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -45,6 +45,22 @@ const PROGRAMS: [Program; 7] = [
             "… of 20000 lines have been written: the peer has to wait",
             "the meter ended: normal",
             "the peer heard of it: … lines were written in the end",
+        ],
+    },
+    Program {
+        arguments: &["deadlock"],
+        promised: &[
+            "found while it happens, each of them calls the next, and the last the first:",
+            "  waiter <…> in `order`",
+            "  kitchen <…> in `cook`",
+            "  storeroom <…> in `fetch`",
+            "the waiter goes on: 1 order taken",
+            "found on demand:",
+            "  waiter <…> in `order`",
+            "  kitchen <…> in `cook`",
+            "  storeroom <…> in `fetch`",
+            "the storeroom is closed, and the order fails: the process ended before it replied: killed",
+            "without the question: soup is served",
         ],
     },
     Program {
@@ -86,6 +102,38 @@ const PROGRAMS: [Program; 7] = [
             "…",
             "…",
             "…",
+        ],
+    },
+    Program {
+        arguments: &["bank"],
+        promised: &[
+            "ann has 100, ben has 50: 150 in all",
+            "ann pays ben 30: ann has 70, ben has 80",
+            "ann pays ben 500: declined, there are 70",
+            "ann pays ben 20, and crashes before it is written down: paid at try 2: ann has 50, ben has 100",
+            "ann pays ben 50, and crashes after it was written down: paid at try 2: ann has 0, ben has 150",
+            "ben's account is killed and started again: ben has 150",
+            "ann has 0, ben has 150: 150 in all",
+        ],
+    },
+    Program {
+        arguments: &["requests"],
+        promised: &[
+            "asked 4 at once: market 9, corner 12, port 7",
+            "not in time: tent",
+            "asked the corner, then the market too, and the market was first: market 9",
+            "the corner's answer came too late and went nowhere; asked again, it says 12",
+            "asked the market, which was quick: market 9; the corner was not asked",
+            "stock of all, in the order asked: market 3, corner 4, stall closed, port 0",
+        ],
+    },
+    Program {
+        arguments: &["echo", "--", "--connections", "500"],
+        promised: &[
+            "500 connections are open: … bytes of the server's memory for each",
+            "5000 echoes of 64 bytes were as sent: … echoes/s, … MB/s in each direction",
+            "50 % within … µs, 90 % within … µs, 99 % within … µs, the last … µs",
+            "the connections are closed: 0 of 500 processes are left",
         ],
     },
 ];
