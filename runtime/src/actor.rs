@@ -40,8 +40,10 @@
 use std::future::Future;
 
 use crate::address::Address;
+use crate::child::{Restart, Shutdown};
 use crate::context::Context;
 use crate::exit::{Error, ExitReason};
+use crate::priority::Priority;
 use crate::process::HandlerSizes;
 use crate::signal::Info;
 use crate::spec::Spec;
@@ -97,11 +99,25 @@ pub struct Options {
     /// [`ExitReason::MemoryLimit`]. This needs the allocator [`Accounting`](crate::memory::Accounting): without it,
     /// such an actor does not start.
     pub max_memory: Option<usize>,
+    /// How urgent its turns are, from the first instruction on, unless it is spawned
+    /// [otherwise](crate::Configured::priority).
+    pub priority: Priority,
+    /// When a supervisor starts it again, unless that is told otherwise; `None` is [`Restart::Permanent`].
+    pub restart: Option<Restart>,
+    /// How a supervisor stops it, unless that is told otherwise; `None` is within 5 seconds.
+    pub shutdown: Option<Shutdown>,
 }
 
 impl Options {
-    /// No limit, not trapping.
-    pub const DEFAULT: Self = Self { mailbox: None, trap_exit: false, max_memory: None };
+    /// No limit, not trapping, of normal priority.
+    pub const DEFAULT: Self = Self {
+        mailbox: None,
+        trap_exit: false,
+        max_memory: None,
+        priority: Priority::Normal,
+        restart: None,
+        shutdown: None,
+    };
 }
 
 impl Default for Options {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   actor, context, spec        what a user's type is; what its handlers may do; how to start it
+//!   child                       how it is to be supervised
 //!   address, call, message      references, calls, free-standing messages
 //!   source                      a stream, a socket, the result of a future, as messages
 //!   room                        what of a message lies in a box
@@ -33,6 +34,7 @@ mod actor;
 mod address;
 mod ambient;
 mod call;
+mod child;
 mod clock;
 mod config;
 mod context;
@@ -75,6 +77,7 @@ mod visit;
 pub use actor::{Actor, Bounded, Client, Declared, Handle, Options, Outcome, Overflow, Refused, Start, Step};
 pub use address::{ActorRef, Address, SendError};
 pub use call::{Call, CallError, CallFailed, ReplyTo, Request, Requests, multi_call};
+pub use child::{Restart, Shutdown};
 pub use config::DEFAULT_CALL_TIMEOUT;
 pub use context::Context;
 pub use dead_letters::{DeadLetter, DeadLetterEvent, DeadLetterEvents};

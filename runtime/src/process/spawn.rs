@@ -26,6 +26,7 @@ use crate::memory::take_out;
 use crate::node::{Node, SpawnOptions};
 use crate::observe;
 use crate::pid::Pid;
+use crate::priority::Priority;
 use crate::signal::{MonitorRef, Signal, Target};
 use crate::spec::{Launching, StartError};
 
@@ -66,7 +67,7 @@ where
             node: lease,
             pid: reserved.pid,
             parent: options.parent,
-            priority: options.priority,
+            priority: options.priority.unwrap_or_default(),
             is_led: tied.is_led,
             is_bounded: limit.is_some(),
             extra: tied.extra,
@@ -272,10 +273,13 @@ fn launch_body<A: Handle, F: Futures<A>>(
             run::<A::Msg, ActorBody<A, F>>,
         );
     }
-    let limited;
-    let options = if A::OPTIONS.max_memory.is_some() && options.max_memory.is_none() {
-        limited = SpawnOptions { max_memory: A::OPTIONS.max_memory, ..options.clone() };
-        &limited
+    let says_more = const { A::OPTIONS.max_memory.is_some() || A::OPTIONS.priority as u8 != Priority::Normal as u8 };
+    let as_it_says;
+    let options = if says_more {
+        let max_memory = options.max_memory.or(A::OPTIONS.max_memory);
+        let priority = options.priority.or(Some(A::OPTIONS.priority));
+        as_it_says = SpawnOptions { max_memory, priority, ..options.clone() };
+        &as_it_says
     } else {
         options
     };
