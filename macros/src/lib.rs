@@ -92,6 +92,8 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// All of them may be `async`, and all of them may take `cx: &mut Context<Self>` anywhere among their
 /// arguments. Types are known by their last path segment: `Context`, `ReplyTo`, `Result`, `Down` and the like.
 ///
+/// Nothing else is handled while one of them awaits; what that means, and how to get around it, is said at `Handle`.
+///
 /// # Arguments
 /// They are owned by the message. `&str` is a `String` in it and `&[T]` a `Vec<T>`, and the client takes what
 /// converts into these; `impl Into<T>` is a `T`. Other references are refused. Patterns are allowed.
