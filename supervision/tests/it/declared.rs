@@ -59,7 +59,7 @@ fn sup_04_a_child_whose_actor_is_temporary_is_not_restarted() {
 fn sup_11_a_child_whose_actor_says_so_is_killed() {
     virtually(|mut me| async move {
         let supervisor = Supervisor::one_for_one().child(Guest::spec().named("guest")).start_link().await?;
-        let end = me.monitor(&node().lookup::<Guest>("guest").expect("it has its name"));
+        let end = me.monitor(node().lookup::<Guest>("guest").expect("it has its name"));
         supervisor.stop();
         assert_eq!(down(&mut me, end).await?, ExitReason::Killed);
         Ok(())
