@@ -35,6 +35,10 @@ fn declare(input: &DeriveInput) -> Result<TokenStream> {
         return Err(Error::new(number.span(), "a process has some memory"));
     }
     let hibernate_after: Option<Expr> = options.value("hibernate_after", "hibernate_after = secs(10)")?;
+    let priority = choice(&mut options, "priority", "priority = high", &PRIORITIES)?;
+    let restart = choice(&mut options, "restart", "restart = transient", &RESTARTS)?;
+    let shutdown: Option<TokenStream> = options.value("shutdown", "shutdown = secs(5)")?;
+    let shutdown = shutdown.map(Shutdown::read).transpose()?;
     let name: Option<LitStr> = options.value("name", "name = \"shop.Cart\"")?;
     let root = options.root()?;
     options.finish()?;
@@ -61,6 +65,16 @@ fn declare(input: &DeriveInput) -> Result<TokenStream> {
     if let Some(duration) = hibernate_after {
         fields.extend(quote!(hibernate_after: ::core::option::Option::Some(#duration),));
     }
+    if let Some(priority) = priority {
+        fields.extend(quote!(priority: #root::Priority::#priority,));
+    }
+    if let Some(restart) = restart {
+        fields.extend(quote!(restart: ::core::option::Option::Some(#root::Restart::#restart),));
+    }
+    if let Some(shutdown) = shutdown {
+        let shutdown = shutdown.expand();
+        fields.extend(quote!(shutdown: ::core::option::Option::Some(#root::Shutdown::#shutdown),));
+    }
     let options = match fields.is_empty() {
         true => quote!(#root::Options::DEFAULT),
         false => quote!(#root::Options { #fields ..#root::Options::DEFAULT }),
@@ -78,6 +92,65 @@ fn implement(input: &DeriveInput, root: &Root, name: Option<LitStr>, options: &T
         impl #generics #root::__private::Declared for #actor #arguments #bounds {
             const NAME: &'static str = #name;
             const OPTIONS: #root::Options = #options;
+        }
+    }
+}
+
+/// What a choice may be: as it is written, and the variant of the enum.
+type Choices = [(&'static str, &'static str)];
+
+const PRIORITIES: [(&str, &str); 4] = [("low", "Low"), ("normal", "Normal"), ("high", "High"), ("max", "Max")];
+const RESTARTS: [(&str, &str); 3] =
+    [("permanent", "Permanent"), ("transient", "Transient"), ("temporary", "Temporary")];
+
+/// Takes the option `name`, one of `choices`; returns the variant.
+fn choice(options: &mut Options, name: &'static str, form: &'static str, choices: &Choices) -> Result<Option<Ident>> {
+    let Some(written) = options.value::<TokenStream>(name, form)? else { return Ok(None) };
+    let chosen: Option<Ident> = syn::parse2(written.clone()).ok();
+    chosen.and_then(|chosen| variant(&chosen, choices)).map(Some).ok_or_else(|| {
+        let message = format!("`{name}` is one of {}", all(choices));
+        Error::new_spanned(written, message)
+    })
+}
+
+fn variant(chosen: &Ident, choices: &Choices) -> Option<Ident> {
+    let (_, variant) = choices.iter().find(|(written, _)| chosen == written)?;
+    Some(Ident::new(variant, chosen.span()))
+}
+
+fn all(choices: &Choices) -> String {
+    choices.iter().map(|(written, _)| format!("`{written}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// `brutal_kill`, `infinity`, or how much time there is.
+enum Shutdown {
+    Kind(Ident),
+    Time(Box<Expr>),
+}
+
+const SHUTDOWNS: [(&str, &str); 2] = [("brutal_kill", "BrutalKill"), ("infinity", "Infinity")];
+
+impl Shutdown {
+    fn read(written: TokenStream) -> Result<Self> {
+        let expected = || Error::new_spanned(&written, "write `secs(5)`, `brutal_kill` or `infinity`");
+        match syn::parse2(written.clone()).map_err(|_| expected())? {
+            // A number says no unit.
+            Expr::Lit(_) => Err(expected()),
+            Expr::Path(path) => match path.path.get_ident() {
+                // No constant is written in small letters.
+                Some(chosen) if !chosen.to_string().contains(char::is_uppercase) => {
+                    variant(chosen, &SHUTDOWNS).map(Self::Kind).ok_or_else(expected)
+                }
+                _ => Ok(Self::Time(Box::new(Expr::Path(path)))),
+            },
+            time => Ok(Self::Time(Box::new(time))),
+        }
+    }
+
+    fn expand(&self) -> TokenStream {
+        match self {
+            Self::Kind(variant) => quote!(#variant),
+            Self::Time(time) => quote!(Timeout(#time)),
         }
     }
 }
@@ -126,11 +199,10 @@ impl Mailbox {
             return Err(Error::new(number.span(), "a mailbox holds at least one message"));
         }
         let overflow = overflow.as_ref().map(|chosen| {
-            let Some((_, variant)) = OVERFLOWS.into_iter().find(|(written, _)| chosen == written) else {
-                let all = OVERFLOWS.map(|(written, _)| format!("`{written}`")).join(", ");
-                return Err(Error::new(chosen.span(), format!("what becomes of more is one of {all}")));
+            let Some(variant) = variant(chosen, &OVERFLOWS) else {
+                let message = format!("what becomes of more is one of {}", all(&OVERFLOWS));
+                return Err(Error::new(chosen.span(), message));
             };
-            let variant = Ident::new(variant, chosen.span());
             Ok(quote!(.or(#root::Overflow::#variant)))
         });
         let overflow = overflow.transpose()?;

@@ -34,6 +34,9 @@ use quote::quote;
 /// | `mailbox = bounded(1024)` | at most so many messages wait, and whoever sends more is suspended; `unbounded`, the default, is no limit |
 /// | `mailbox = bounded(1024, reject)` | the same, and more is rejected; or dropped: `drop_newest`, `drop_oldest` (see `Overflow`) |
 /// | `max_memory = 64 * 1024 * 1024` | one that has allocated more bytes is ended after its handler; needs `memory::Accounting` |
+/// | `priority = high` | how urgent its turns are, unless it is spawned otherwise: `low`, `normal`, `high`, `max` (see `Priority`) |
+/// | `restart = transient` | when a supervisor starts it again, unless that is told otherwise: `permanent`, `transient`, `temporary` (see `Restart`) |
+/// | `shutdown = secs(5)` | how long a supervisor lets it take to end, unless that is told otherwise; or `brutal_kill`, `infinity` (see `Shutdown`) |
 /// | `trap_exit` | exit signals become `Exit` messages from the first instruction on |
 /// | `hibernate_after = secs(10)` | it hibernates when it has handled nothing for so long |
 /// | `name = "shop.Cart"` | the name in lists, in reports and between nodes; else the type's own |
@@ -89,6 +92,8 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 ///
 /// All of them may be `async`, and all of them may take `cx: &mut Context<Self>` anywhere among their
 /// arguments. Types are known by their last path segment: `Context`, `ReplyTo`, `Result`, `Down` and the like.
+///
+/// Nothing else is handled while one of them awaits; what that means, and how to get around it, is said at `Handle`.
 ///
 /// # Arguments
 /// They are owned by the message. `&str` is a `String` in it and `&[T]` a `Vec<T>`, and the client takes what

@@ -41,8 +41,10 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::child::{Restart, Shutdown};
 use crate::context::Context;
 use crate::exit::{Error, ExitReason};
+use crate::priority::Priority;
 use crate::process::HandlerSizes;
 use crate::runs_on::OwnThread;
 use crate::signal::Info;
@@ -102,11 +104,26 @@ pub struct Options {
     /// After how long without anything to be handled the process hibernates; `None` is never. See
     /// [`Context::hibernate`](crate::Context::hibernate).
     pub hibernate_after: Option<Duration>,
+    /// How urgent its turns are, from the first instruction on, unless it is spawned
+    /// [otherwise](crate::Configured::priority).
+    pub priority: Priority,
+    /// When a supervisor starts it again, unless that is told otherwise; `None` is [`Restart::Permanent`].
+    pub restart: Option<Restart>,
+    /// How a supervisor stops it, unless that is told otherwise; `None` is within 5 seconds.
+    pub shutdown: Option<Shutdown>,
 }
 
 impl Options {
-    /// No limit, not trapping.
-    pub const DEFAULT: Self = Self { mailbox: None, trap_exit: false, max_memory: None, hibernate_after: None };
+    /// No limit, not trapping, of normal priority.
+    pub const DEFAULT: Self = Self {
+        mailbox: None,
+        trap_exit: false,
+        max_memory: None,
+        hibernate_after: None,
+        priority: Priority::Normal,
+        restart: None,
+        shutdown: None,
+    };
 }
 
 impl Default for Options {
@@ -189,6 +206,31 @@ pub trait Declared {
 ///
 /// All methods run in the process, one at a time. A panic in any of them ends the process with
 /// [`ExitReason::Panic`] and nothing else.
+///
+/// # Awaiting in a handler
+/// **What waits.** While a handler awaits something, its process handles nothing else: messages, infos (also exits that are
+/// trapped) and requests (to stop, to be suspended, to show the state) wait in the mailbox, in their order. The thread does not
+/// wait: other processes run.
+///
+/// **What does not.** Signals are received meanwhile. An exit that is not trapped, and a kill in any case, ends the process where
+/// it awaits. [`Node::process_info`](crate::Node::process_info) is answered, and links and monitors are set.
+///
+/// **There is no re-entrancy.** No other handler sees the state half-way. So a call to itself could not be answered, and fails at
+/// once with [`SelfCall`](crate::CallFailed::SelfCall); and of actors whose handlers call each other in a circle, each call
+/// fails with the [`Cycle`](crate::CallFailed::Cycle) in debug builds and seeded runs, and elsewhere the innermost at its
+/// deadline. Whoever has to go on handling messages does not await in the handler:
+///
+/// - it keeps the [`ReplyTo`](crate::ReplyTo) of a call, and answers later;
+/// - it has a future awaited for it, and is told the result: [`Context::pipe`];
+/// - it has a stream polled for it: [`Context::attach`];
+/// - it gives the work to a process, which it may be linked to: `cx.spawn_link(process(async move |me: Process<()>| …))`
+///   ([`Me::spawn_link`](crate::Me::spawn_link)).
+///
+/// **What becomes of the future.** A caller that gives up, at its deadline or because it ends, does not end the handler: that
+/// runs on, and its reply is dropped ([`ReplyTo::is_abandoned`](crate::ReplyTo::is_abandoned) tells). A stop lets it come to its
+/// end. A kill, or an exit that is not trapped, drops it where it awaits, with all that it holds; what it had changed in the
+/// state is not undone, and the state is dropped after it. A panic drops it too, and [`terminate`](Self::terminate) runs with
+/// the state as it was left.
 pub trait Handle: Actor + Send {
     /// The specification of this actor, made from `Default` or from a `#[start]` without arguments.
     fn spec() -> Spec<Self>

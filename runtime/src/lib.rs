@@ -3,6 +3,7 @@
 //! ```text
 //!   actor, context, spec        what a user's type is; what its handlers may do; how to start it
 //!   runs_on                     where its processes run: on the workers, or on threads of their own
+//!   child                       how it is to be supervised
 //!   address, call, message      references, calls, free-standing messages
 //!   source                      a stream, a socket, the result of a future, as messages
 //!   room                        what of a message lies in a box
@@ -35,6 +36,7 @@ mod actor;
 mod address;
 mod ambient;
 mod call;
+mod child;
 mod clock;
 mod config;
 mod context;
@@ -82,6 +84,7 @@ pub use actor::{
 };
 pub use address::{ActorRef, Address, SendError};
 pub use call::{Call, CallCycle, CallError, CallFailed, CycleMember, Fate, ReplyTo, Request, Requests, multi_call};
+pub use child::{Restart, Shutdown};
 pub use config::DEFAULT_CALL_TIMEOUT;
 pub use context::Context;
 pub use dead_letters::{DeadLetter, DeadLetterEvent, DeadLetterEvents};

@@ -8,6 +8,10 @@
 //! A source is a process that waits for an actor, so that the actor's own handlers need not. It awaits the answer to each
 //! call: that is the back-pressure, and it reaches whoever fills the stream, because nobody takes from it meanwhile.
 //!
+//! Sockets have no part of their own in this: the lines or frames of one are a stream. Nor has other work that a handler hands
+//! on: [`Me::spawn_link`](crate::Me::spawn_link) spawns a process for it that ends with an actor's abnormal end, not with a
+//! normal one.
+//!
 //! # Not here
 //! Where streams come from, and what is done with them before they are attached. A process in straight-line code needs no
 //! source: it awaits its stream itself.
@@ -166,6 +170,9 @@ impl<A: Actor> Context<A> {
     /// This actor handles other messages meanwhile. As `pipeToSelf` of Akka.
     ///
     /// What `done` sends comes also into a mailbox that is full. `done` runs in the source: it must not block.
+    ///
+    /// For work that has more to say than one value there is
+    /// `cx.spawn_link(process(async move |me: Process<()>| …))` ([`Me::spawn_link`]).
     ///
     /// # Examples
     /// ```

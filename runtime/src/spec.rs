@@ -149,7 +149,7 @@ impl<S: Spawn> Spawn for Configured<S> {
     type Ref = S::Ref;
 
     fn spawn_on(self, node: &Node, options: &SpawnOptions) -> (S::Ref, Option<NonZeroU64>) {
-        let priority = self.priority.unwrap_or(options.priority);
+        let priority = self.priority.or(options.priority);
         let label = self.label.or_else(|| options.label.clone());
         let mailbox = self.mailbox.or(options.mailbox);
         let max_memory = self.max_memory.or(options.max_memory);

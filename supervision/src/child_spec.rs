@@ -4,35 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use biotope_runtime::{Node, Pid, RunsOn, SpawnOptions, Spec, Start, StartError};
+use biotope_runtime::{Node, Pid, Restart, RunsOn, Shutdown, SpawnOptions, Spec, Start, StartError};
 
 use crate::config::DEFAULT_SHUTDOWN;
 use crate::supervisor::Supervisor;
-
-/// When a child that ended is started again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Restart {
-    /// Always.
-    #[default]
-    Permanent,
-    /// When it ended abnormally: not with `Normal`, `Shutdown` or `ShutdownWith`.
-    Transient,
-    /// Never. Its specification goes when it ends.
-    Temporary,
-}
-
-/// How a child is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Shutdown {
-    /// By a kill. It has no chance to clean up.
-    BrutalKill,
-    /// By an exit with `Shutdown`; by a kill if it has not ended after this time.
-    Timeout(Duration),
-    /// By an exit with `Shutdown`, however long it takes.
-    Infinity,
-}
 
 /// Whether a child has children of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,19 +126,14 @@ impl fmt::Debug for Child {
     }
 }
 
-impl From<Duration> for Shutdown {
-    fn from(time: Duration) -> Self {
-        Self::Timeout(time)
-    }
-}
-
 /// Whatever a supervisor takes as a child: a [`Spec`], a [`Child`], another [`Supervisor`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be supervised",
     note = "give its specification, as `{Self}::spec()`: a supervisor must be able to start it again"
 )]
 pub trait IntoChild: Sized {
-    /// The child specification. A [`Spec`] is called by its name, else by the name of its actor.
+    /// The child specification. A [`Spec`] is called by its name, else by the name of its actor, and is restarted and
+    /// stopped as its actor says ([`Options`](biotope_runtime::Options)).
     fn into_child(self) -> Child;
 
     /// A child that is called `id` within its supervisor.
@@ -170,12 +141,12 @@ pub trait IntoChild: Sized {
         self.into_child().id(id)
     }
 
-    /// A child that is started again as `restart` says; without this, [`Restart::Permanent`].
+    /// A child that is started again as `restart` says; without this, as its actor says, or [`Restart::Permanent`].
     fn restart(self, restart: Restart) -> Child {
         self.into_child().restart(restart)
     }
 
-    /// A child that is stopped as `shutdown` says, or within a time.
+    /// A child that is stopped as `shutdown` says, or within a time; without this, as its actor says.
     fn shutdown(self, shutdown: impl Into<Shutdown>) -> Child {
         self.into_child().shutdown(shutdown)
     }
@@ -190,10 +161,15 @@ impl IntoChild for Child {
 impl<A: Start, K: RunsOn<A>> IntoChild for Spec<A, K> {
     fn into_child(self) -> Child {
         let id: Arc<str> = self.name().unwrap_or(A::NAME).into();
-        Child::with(id, move |node, options| {
+        let child = Child::with(id, move |node, options| {
             let started = self.start_on(&node, options);
             async move { Ok(started.await?.pid()) }
-        })
+        });
+        Child {
+            restart: A::OPTIONS.restart.unwrap_or(child.restart),
+            shutdown: A::OPTIONS.shutdown.unwrap_or(child.shutdown),
+            ..child
+        }
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use biotope_runtime::{Address, Call, CallError, Client, Pid, ReplyTo, StartError};
+use biotope_runtime::{Address, Call, CallError, Client, Pid, ReplyTo, Restart, Shutdown, StartError};
 
-use crate::child_spec::{Child, IntoChild, Kind, Restart, Shutdown};
+use crate::child_spec::{Child, IntoChild, Kind};
 use crate::config::DEFAULT_CHILD_CALL_TIMEOUT;
 
 /// The methods of a [`SupervisorRef`](crate::SupervisorRef).

@@ -55,8 +55,9 @@ mod strategy;
 mod supervisor;
 
 pub use application::{App, AppError, AppRef};
-pub use child_spec::Restart::{Permanent, Temporary, Transient};
-pub use child_spec::{Child, IntoChild, Kind, Restart, Shutdown, Starting};
+pub use biotope_runtime::Restart::{Permanent, Temporary, Transient};
+pub use biotope_runtime::{Restart, Shutdown};
+pub use child_spec::{Child, IntoChild, Kind, Starting};
 pub use client::{
     ChildCounts, ChildInfo, ChildStatus, DeleteChildCall, DeleteChildError, Request, RestartChildCall,
     RestartChildError, StartChildCall, StartChildError, SupervisorClient, TerminateChildCall, TerminateChildError,

@@ -194,6 +194,9 @@ pub(super) fn awaits_by_slot(process: &Header, callee: Callee, slot: Weak<dyn Wa
 fn look_from(process: &Header) {
     // Whoever closes the same cycle at this moment finds what was noted before this, or is found below.
     fence(Ordering::SeqCst);
+    if !leads_on(process) {
+        return;
+    }
     let begin = AnyRef::of(process);
     let Some(links) = cycle_from(begin, &mut HashSet::new(), |at| at == 0) else { return };
     let cycle = CallCycle::of(&links);
@@ -201,6 +204,29 @@ fn look_from(process: &Header) {
     for link in links {
         link.fail(cycle.clone());
     }
+}
+
+/// Whether there may be a cycle that `process` is part of. Most wait for somebody who waits for nobody: that is seen here,
+/// without memory.
+fn leads_on(process: &Header) -> bool {
+    /// How far it is looked.
+    const FAR: usize = 16;
+
+    let mut at = AnyRef::of(process);
+    for _ in 0..FAR {
+        let Some(extra) = at.extra_if_any() else { return false };
+        if extra.calling.has_more.load(Ordering::Relaxed) != 0 {
+            return true;
+        }
+        let callee = Callee(extra.calling.callee.load(Ordering::Relaxed));
+        let callee = extra.reply.awaited().and_then(|_| callee.on(at.node()));
+        match callee {
+            Some(callee) if callee.pid() == process.pid() => return true,
+            Some(callee) => at = callee,
+            None => return false,
+        }
+    }
+    true
 }
 
 /// The cycles of calls on `node`, at this moment.

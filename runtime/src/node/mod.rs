@@ -108,8 +108,8 @@ pub struct SpawnOptions {
     pub monitor: Option<Pid>,
     /// Whether exit signals become messages from its first instruction on; they do, too, if its actor says so.
     pub trap_exit: bool,
-    /// How urgent its turns are.
-    pub priority: Priority,
+    /// How urgent its turns are; as the actor says, unless this says otherwise.
+    pub priority: Option<Priority>,
     /// What lists and reports call it.
     pub label: Option<Arc<str>>,
     /// The process that leads its group; the parent's, unless this says otherwise.

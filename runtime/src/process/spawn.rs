@@ -69,7 +69,7 @@ where
         let manner = Manner { trap_exit: manner.trap_exit || options.trap_exit, ..manner };
         let mut tied = Tied { extra: ptr::null_mut(), is_led: false, monitor: None, orphaned: false };
         let references = manner.references;
-        let mut priority = options.priority;
+        let mut priority = options.priority.unwrap_or_default();
         if manner.home.as_ref().is_some_and(Home::is_thread) {
             priority = priority.max(Priority::High);
         }
@@ -319,10 +319,13 @@ fn launch_body<A: Actor, F: Futures<A>>(
             run::<A::Msg, ActorBody<A, F>>,
         );
     }
-    let limited;
-    let options = if A::OPTIONS.max_memory.is_some() && options.max_memory.is_none() {
-        limited = SpawnOptions { max_memory: A::OPTIONS.max_memory, ..options.clone() };
-        &limited
+    let says_more = const { A::OPTIONS.max_memory.is_some() || A::OPTIONS.priority as u8 != Priority::Normal as u8 };
+    let as_it_says;
+    let options = if says_more {
+        let max_memory = options.max_memory.or(A::OPTIONS.max_memory);
+        let priority = options.priority.or(Some(A::OPTIONS.priority));
+        as_it_says = SpawnOptions { max_memory, priority, ..options.clone() };
+        &as_it_says
     } else {
         options
     };

@@ -1,5 +1,6 @@
 //! What the runtime promises, through its public API, on the real scheduler and over seeds.
 
+mod awaits;
 mod bounded;
 mod calls;
 mod cycles;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use biotope_runtime::{
-    Actor, Address, Call, Context, ExitReason, Handle, Node, Pid, Priority, Process, ProcessInfo, ReplyTo, Runtime,
-    Status, Step, Target, node, options, process, spawn, spawn_process, time,
+    Actor, Address, Call, Context, ExitReason, Handle, Node, Options, Pid, Priority, Process, ProcessInfo, Refused,
+    ReplyTo, Runtime, Start, Status, Step, Target, node, options, process, spawn, spawn_process, time,
 };
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -391,6 +391,43 @@ fn info_01_options_are_there_from_the_beginning() {
                 assert_eq!((info.priority, info.label.as_deref()), (priority, Some(label)));
             }
         }
+        Ok(())
+    });
+}
+
+/// What an actor says of itself is there from its first instruction on, unless whoever spawns it says otherwise.
+#[test]
+fn info_01_the_priority_of_an_actor_is_there_from_the_beginning() {
+    struct Urgent(tokio::sync::mpsc::UnboundedSender<Option<Priority>>);
+    impl Actor for Urgent {
+        type Msg = ();
+        type Client = Address<()>;
+        const NAME: &'static str = "Urgent";
+        const OPTIONS: Options = Options { priority: Priority::High, ..Options::DEFAULT };
+    }
+    impl Handle for Urgent {
+        async fn init(&mut self, cx: &mut Context<Self>) -> Result<(), Refused> {
+            let _ = self.0.send(node().peek(cx.pid()).map(|info| info.priority));
+            Ok(())
+        }
+        async fn handle(&mut self, (): (), _: &mut Context<Self>) {}
+    }
+    impl Start for Urgent {
+        type Args = tokio::sync::mpsc::UnboundedSender<Option<Priority>>;
+        async fn start(told: Self::Args, _: &mut Context<Self>) -> Result<Self, Refused> {
+            Ok(Self(told))
+        }
+    }
+    everywhere(async |_: Process<()>| {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        spawn(Urgent(tell.clone()));
+        assert_eq!(told.recv().await, Some(Some(Priority::High)));
+        spawn(options(Urgent(tell.clone())).priority(Priority::Low));
+        assert_eq!(told.recv().await, Some(Some(Priority::Low)));
+        spawn(options(Urgent(tell.clone())).priority(Priority::Normal));
+        assert_eq!(told.recv().await, Some(Some(Priority::Normal)));
+        Urgent::spec_with(move || tell.clone()).start().await?;
+        assert_eq!(told.recv().await, Some(Some(Priority::High)));
         Ok(())
     });
 }

@@ -24,10 +24,10 @@ mod tests;
 use std::sync::Arc;
 use std::time::Instant;
 
-use biotope_runtime::{ExitReason, Pid, ReplyTo, StartError};
+use biotope_runtime::{ExitReason, Pid, ReplyTo, Restart, Shutdown, StartError};
 
 pub(crate) use self::requests::Reply;
-use crate::child_spec::{Child, Restart, Shutdown};
+use crate::child_spec::Child;
 use crate::client::{RestartChildError, StartChildError, TerminateChildError};
 use crate::config::ABANDON_START_AFTER;
 use crate::intensity::{Intensity, Verdict};

@@ -4,6 +4,7 @@
 //! time under many seeds, and on the real scheduler.
 
 mod application;
+mod declared;
 mod listing;
 mod managing;
 mod restarting;

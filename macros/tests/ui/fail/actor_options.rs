@@ -41,6 +41,30 @@ struct SoMuch;
 #[actor(mailbox = bounded(8, reject, drop_oldest))]
 struct Both;
 
+#[derive(Actor)]
+#[actor(priority = urgent)]
+struct Hasty;
+
+#[derive(Actor)]
+#[actor(priority = 3)]
+struct Numbered;
+
+#[derive(Actor)]
+#[actor(restart = always)]
+struct Tireless;
+
+#[derive(Actor)]
+#[actor(restart)]
+struct Again;
+
+#[derive(Actor)]
+#[actor(shutdown = 5)]
+struct NoUnit;
+
+#[derive(Actor)]
+#[actor(shutdown = never)]
+struct Endless;
+
 // That its options are wrong is all that is wrong with it.
 #[handlers]
 impl Both {

@@ -81,9 +81,9 @@ impl Start for ByHand {
 
 #[biotope::main]
 async fn main() -> biotope::Result<()> {
-    let shelf = spawn(Shelf::spec_with(|| "first"));
-    assert_eq!(shelf.add("second").await?, 2);
-    assert_eq!(shelf.first().await?, Some("first"));
+    let shelf = spawn(Shelf::spec_with(|| "first".to_owned()));
+    assert_eq!(shelf.add("second".to_owned()).await?, 2);
+    assert_eq!(shelf.first().await?, Some("first".to_owned()));
     let by_hand = spawn(ByHand::spec());
     assert_eq!(Call::new(by_hand.address(), |reply| reply).await?, 1);
     Ok(())

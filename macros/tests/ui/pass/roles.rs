@@ -36,8 +36,11 @@ struct Tick;
 #[message(reply = u32)]
 struct Later;
 
+const LONG: Duration = secs(60);
+
 #[derive(Actor)]
 #[actor(mailbox = bounded(64, drop_oldest), trap_exit, name = "shop.Account")]
+#[actor(priority = low, restart = transient, shutdown = LONG)]
 pub struct Account {
     balance: u32,
     begun: bool,
@@ -144,6 +147,8 @@ impl Account {
 async fn main() -> biotope::Result<()> {
     let account = spawn(Account::spec_with(|| 10));
     assert!(account.has_begun().await?);
+    let said = <Account as Actor>::OPTIONS;
+    assert_eq!((said.priority, said.restart, said.shutdown), (Priority::Low, Some(Transient), Some(LONG.into())));
     assert_eq!(account.pay(4).await.map_err(CallError::flat)?, 6);
     assert_eq!(account.pay(40).await, Err(CallError::Reply(Declined::NoMoney)));
     assert!(account.load("here".to_owned()).await?.is_err());
