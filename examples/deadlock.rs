@@ -60,7 +60,7 @@ struct Kitchen {
 #[handlers]
 impl Kitchen {
     async fn cook(&mut self, dish: &str) -> Result<String, CallFailed> {
-        self.storeroom.fetch(dish.clone()).await.map_err(CallError::flat)?;
+        self.storeroom.fetch(dish).await.map_err(CallError::flat)?;
         Ok(format!("{dish} is served"))
     }
 }
@@ -153,7 +153,7 @@ async fn without_the_question(lines: Lines) -> biotope::Result<()> {
 }
 
 /// All three, one after the other.
-fn show(lines: &Lines) -> Result<(), Box<dyn std::error::Error>> {
+fn show(lines: &Lines) -> biotope::Result<()> {
     let looking = |looks| Runtime::builder().find_call_cycles(looks);
     run(looking(true), "first", found_while_it_happens(lines.clone()))??;
     run(looking(false), "second", found_on_demand(lines.clone()))??;
@@ -161,12 +161,12 @@ fn show(lines: &Lines) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> biotope::Result<()> {
     let (lines, printed) = mpsc::channel();
     let printer = thread::spawn(move || printed.iter().for_each(|line| println!("{line}")));
     let shown = show(&lines);
     drop(lines);
-    printer.join().map_err(|_| "what prints has panicked")?;
+    let _ = printer.join();
     shown
 }
 
