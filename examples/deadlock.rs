@@ -10,14 +10,14 @@
 //!
 //! ```text
 //! found while it happens, each of them calls the next, and the last the first:
-//!   waiter <…> in `order`
-//!   kitchen <…> in `cook`
-//!   storeroom <…> in `fetch`
+//! waiter <…> in `order`
+//! kitchen <…> in `cook`
+//! storeroom <…> in `fetch`
 //! the waiter goes on: 1 order taken
 //! found on demand:
-//!   waiter <…> in `order`
-//!   kitchen <…> in `cook`
-//!   storeroom <…> in `fetch`
+//! waiter <…> in `order`
+//! kitchen <…> in `cook`
+//! storeroom <…> in `fetch`
 //! the storeroom is closed, and the order fails: the process ended before it replied: killed
 //! without the question: soup is served
 //! ```
@@ -109,7 +109,7 @@ fn tell(cycle: &CallCycle, first: Pid, lines: &Lines) -> biotope::Result<()> {
     let members = cycle.members();
     let at = members.iter().position(|member| member.pid == first).unwrap_or_default();
     for member in members[at..].iter().chain(&members[..at]) {
-        lines.send(format!("  {member}"))?;
+        lines.send(member.to_string())?;
     }
     Ok(())
 }

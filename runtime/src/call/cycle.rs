@@ -24,7 +24,7 @@ use super::word::Claim;
 use crate::lints::Lint;
 use crate::node::Node;
 use crate::pid::Pid;
-use crate::process::{AnyRef, Header};
+use crate::process::{AnyRef, Header, turn};
 use crate::sync::{AtomicU8, AtomicU64, Ordering, fence};
 
 /// Processes of which each awaits the reply of the next, and the last that of the first.
@@ -164,10 +164,13 @@ impl Calling {
 /// `process`, whose code runs here, begins to wait for the reply of `callee` by its word.
 #[inline]
 pub(super) fn awaits(process: &Header, callee: Callee) {
-    process.extra().calling.callee.store(callee.0, Ordering::Relaxed);
-    if callee != Callee::NONE && process.node().runtime().finds_call_cycles() {
-        look_from(process);
+    let extra = process.extra();
+    if callee == Callee::NONE || !process.node().runtime().finds_call_cycles() {
+        return extra.calling.callee.store(callee.0, Ordering::Relaxed);
     }
+    note_handler(process);
+    extra.calling.callee.store(callee.0, Ordering::Relaxed);
+    look_from(process, callee, || extra.reply.awaited().map(Waiting::ByWord));
 }
 
 /// `process`, whose code runs here, begins to wait for the reply of `callee` by a slot.
@@ -175,30 +178,43 @@ pub(super) fn awaits_by_slot(process: &Header, callee: Callee, slot: Weak<dyn Wa
     if callee == Callee::NONE {
         return;
     }
+    let looks = process.node().runtime().finds_call_cycles();
+    if looks {
+        note_handler(process);
+    }
     let calling = &process.extra().calling;
     {
         let slots = &mut calling.more.lock().slots;
         if slots.len() == slots.capacity() {
             slots.retain(|(_, slot)| slot.upgrade().is_some_and(|slot| slot.is_awaited()));
         }
-        slots.push((callee, slot));
+        slots.push((callee, slot.clone()));
     }
     calling.has_more.store(1, Ordering::Relaxed);
-    if process.node().runtime().finds_call_cycles() {
-        look_from(process);
+    if looks {
+        look_from(process, callee, || slot.upgrade().map(Waiting::BySlot));
     }
 }
 
-/// Fails all calls of a cycle that `process` has closed.
+/// Notes which handler waits, before others may see that it does.
+fn note_handler(process: &Header) {
+    turn::with_process(|running| {
+        if let Some((turn, _)) = running {
+            process.extra().handler.store(turn.handler(), Ordering::Relaxed);
+        }
+    });
+}
+
+/// Fails all calls of the cycle that `process` has closed with this call of `callee`, if it has.
 #[cold]
-fn look_from(process: &Header) {
+fn look_from(process: &Header, callee: Callee, call: impl FnOnce() -> Option<Waiting>) {
     // Whoever closes the same cycle at this moment finds what was noted before this, or is found below.
     fence(Ordering::SeqCst);
-    if !leads_on(process) {
-        return;
-    }
-    let begin = AnyRef::of(process);
-    let Some(links) = cycle_from(begin, &mut HashSet::new(), |at| at == 0) else { return };
+    let Some(callee) = callee.on(process.node()).filter(|callee| may_lead_to(callee, process)) else { return };
+    let target = process.pid();
+    let closes = |_: &[Step], next: &Header| (next.pid() == target).then_some(0);
+    let Some((mut links, call)) = links_from(callee, &mut HashSet::new(), closes).zip(call()) else { return };
+    links.push(Link { process: AnyRef::of(process), call });
     let cycle = CallCycle::of(&links);
     process.lint(Lint::CallCycle(cycle.clone()));
     for link in links {
@@ -206,22 +222,21 @@ fn look_from(process: &Header) {
     }
 }
 
-/// Whether there may be a cycle that `process` is part of. Most wait for somebody who waits for nobody: that is seen here,
-/// without memory.
-fn leads_on(process: &Header) -> bool {
+/// Whether `process` may wait for `target`, by way of others. Most are called who wait for nobody: that is seen here, without
+/// memory.
+fn may_lead_to(process: &AnyRef, target: &Header) -> bool {
     /// How far it is looked.
     const FAR: usize = 16;
 
-    let mut at = AnyRef::of(process);
+    let mut at = process.clone();
     for _ in 0..FAR {
         let Some(extra) = at.extra_if_any() else { return false };
         if extra.calling.has_more.load(Ordering::Relaxed) != 0 {
             return true;
         }
         let callee = Callee(extra.calling.callee.load(Ordering::Relaxed));
-        let callee = extra.reply.awaited().and_then(|_| callee.on(at.node()));
-        match callee {
-            Some(callee) if callee.pid() == process.pid() => return true,
+        match extra.reply.awaited().and_then(|_| callee.on(at.node())) {
+            Some(callee) if callee.pid() == target.pid() => return true,
             Some(callee) => at = callee,
             None => return false,
         }
@@ -233,7 +248,8 @@ fn leads_on(process: &Header) -> bool {
 pub(crate) fn cycles_on(node: &Node) -> Vec<CallCycle> {
     let mut passed = HashSet::new();
     let processes = node.table().all().into_iter();
-    processes.filter_map(|process| Some(CallCycle::of(&cycle_from(process, &mut passed, |_| true)?))).collect()
+    let closes = |path: &[Step], next: &Header| path.iter().position(|step| step.link.process.pid() == next.pid());
+    processes.filter_map(|process| Some(CallCycle::of(&links_from(process, &mut passed, closes)?))).collect()
 }
 
 /// A process, and a call of its that waits for the next.
@@ -283,28 +299,33 @@ fn calls_of(process: &Header) -> Vec<(AnyRef, Waiting)> {
     calls
 }
 
-/// A cycle among the calls that lead on from `start`, if it begins where on the way there `counts` says. Processes that were
-/// passed before are not looked at again.
-fn cycle_from(start: AnyRef, passed: &mut HashSet<Pid>, counts: impl Fn(usize) -> bool) -> Option<Vec<Link>> {
-    let mut path: Vec<(Link, Vec<(AnyRef, Waiting)>)> = Vec::new();
-    let mut calls = if passed.insert(start.pid()) { calls_of(&start) } else { Vec::new() };
+/// A call on the way from process to process, and the calls of the same process that were not followed.
+struct Step {
+    link: Link,
+    others: Vec<(AnyRef, Waiting)>,
+}
+
+/// The calls that lead from `start` to a process that closes what is looked for: `closes` says with which step of the way that
+/// begins. Processes that were passed before are not looked at again.
+fn links_from(
+    start: AnyRef,
+    passed: &mut HashSet<Pid>,
+    closes: impl Fn(&[Step], &Header) -> Option<usize>,
+) -> Option<Vec<Link>> {
+    let mut path: Vec<Step> = Vec::new();
+    let mut others = if passed.insert(start.pid()) { calls_of(&start) } else { Vec::new() };
     let mut at = start;
     loop {
-        match calls.pop() {
+        match others.pop() {
             Some((callee, call)) => {
-                let link = Link { process: at, call };
-                let from = path.iter().position(|(link, _)| link.process.pid() == callee.pid());
-                if let Some(from) = from.filter(|from| counts(*from)) {
-                    return Some(path.drain(from..).map(|(link, _)| link).chain([link]).collect());
+                path.push(Step { link: Link { process: at, call }, others });
+                if let Some(from) = closes(&path, &callee) {
+                    return Some(path.drain(from..).map(|step| step.link).collect());
                 }
-                let next = if passed.insert(callee.pid()) { calls_of(&callee) } else { Vec::new() };
-                path.push((link, std::mem::replace(&mut calls, next)));
+                others = if passed.insert(callee.pid()) { calls_of(&callee) } else { Vec::new() };
                 at = callee;
             }
-            None => {
-                let (link, before) = path.pop()?;
-                (at, calls) = (link.process, before);
-            }
+            None => Step { link: Link { process: at, .. }, others } = path.pop()?,
         }
     }
 }

@@ -43,14 +43,14 @@ impl Actor for Friend {
     type Msg = Ask;
     type Client = Friends;
     const NAME: &'static str = "Friend";
-    const HANDLERS: &'static [&'static str] = &["visit", "delegate", "forget", "keep"];
+    const HANDLERS: &'static [&'static str] = &["keep", "delegate", "forget", "visit"];
 
     fn handler_of(ask: &Ask) -> u32 {
         match ask {
-            Ask::Do(..) => 0,
+            Ask::Keep(..) => 0,
             Ask::Delegate(..) => 1,
             Ask::Forget(..) => 2,
-            Ask::Keep(..) => 3,
+            Ask::Do(..) => 3,
         }
     }
 }
