@@ -55,7 +55,9 @@ pub enum Fate {
 /// async fn sell(till: &ActorRef<Till>, price: u64) -> Result<u64, CallFailed> {
 ///     loop {
 ///         match till.sell(price).await {
-///             Err(failed) if failed.can_retry() && failed.fate() == Fate::NotHandled => sleep(millis(10)).await,
+///             Err(failed) if failed.can_retry() && failed.fate() == Fate::NotHandled => {
+///                 time::sleep(millis(10)).await;
+///             }
 ///             outcome => return outcome,
 ///         }
 ///     }
