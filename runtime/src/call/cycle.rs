@@ -96,7 +96,7 @@ impl Callee {
     /// The process at `header`, as a caller of `node` notes it.
     #[inline]
     pub(super) fn of(header: &Header, node: &Node) -> Self {
-        if header.node().number() != node.number() {
+        if header.node().id() != node.id() {
             return Self::NONE;
         }
         let (slot, generation) = header.place();

@@ -44,8 +44,6 @@ pub(crate) struct Rare {
     pub(crate) held: Vec<Weak<dyn Holds>>,
     /// The last things that it did, if they are kept.
     pub(crate) events: Option<Events>,
-    /// Whoever listens is told what it does.
-    pub(crate) traced: bool,
 }
 
 /// One monitor, at the side that is told.

@@ -51,7 +51,7 @@ pub(crate) struct Extra {
     pub(super) high_water: AtomicU64,
     /// Which lints were told of it.
     pub(super) linted: AtomicU8,
-    /// [`SUSPENDED`], [`HIBERNATING`]. The owner writes it.
+    /// [`SUSPENDED`], [`HIBERNATING`], which the owner writes, and [`TOLD`].
     pub(super) rest: AtomicU8,
     /// Whose mailbox has no room for what it has sent.
     pub(super) stall: Mutex<Option<Box<Stall>>>,
@@ -71,6 +71,9 @@ pub(crate) struct Extra {
 pub(super) const SUSPENDED: u8 = 1;
 /// In `rest`: it has given back what it could, and waits.
 pub(super) const HIBERNATING: u8 = 2;
+
+/// In `rest`: whoever listens is told what it does. Anybody may write it.
+pub(super) const TOLD: u8 = 4;
 
 /// The span of a process.
 pub(crate) struct Logged {

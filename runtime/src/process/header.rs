@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 use super::bound::{Bound, Excess, Spot, Stall};
 use super::cell::Class;
 use super::control::Rare;
-use super::extra::{Extra, HIBERNATING, Owned, SUSPENDED};
+use super::extra::{Extra, HIBERNATING, Owned, SUSPENDED, TOLD};
 use super::reference::Ready;
 use super::silence;
 use super::state::{Cause, State};
@@ -772,13 +772,12 @@ impl Header {
 
     /// Lets it tell what it does from now on, or no more.
     pub(crate) fn set_traced(&self, traced: bool) {
-        self.change_traces(|rare| rare.traced = traced);
+        self.change_traces(|_| self.set_rest(TOLD, traced));
     }
 
     /// Whether it tells what it does.
     pub(crate) fn is_traced(&self) -> bool {
-        self.rank.load(Ordering::Relaxed) & TRACED != 0
-            && self.extra().control.lock().rare().is_some_and(|rare| rare.traced)
+        self.rests(TOLD)
     }
 
     /// Keeps the last `limit` things that it does from now on; none, and no more, if that is 0.
@@ -794,7 +793,7 @@ impl Header {
         let rare = control.rare_mut();
         let before = change(rare);
         // Under the lock: of two who change it, the last one knows.
-        self.set_rank(TRACED, rare.traced || rare.events.is_some());
+        self.set_rank(TRACED, self.is_traced() || rare.events.is_some());
         before
     }
 
@@ -814,16 +813,11 @@ impl Header {
     #[cold]
     fn tell_trace(&self, what: Traced) {
         let event = TraceEvent { at: self.node.runtime().now(), pid: self.pid(), what };
-        let is_told = {
-            let mut control = self.extra().control.lock();
-            let rare = control.rare_mut();
-            if let Some(events) = &mut rare.events {
-                // On nobody's account: the process has not asked for it.
-                turn::uncharged(|| events.push(event.clone()));
-            }
-            rare.traced
-        };
-        if is_told {
+        if let Some(events) = self.extra().control.lock().rare_if_any().and_then(|rare| rare.events.as_mut()) {
+            // On nobody's account: the process has not asked for it.
+            turn::uncharged(|| events.push(event.clone()));
+        }
+        if self.is_traced() {
             self.node.tell_trace(event);
         }
     }

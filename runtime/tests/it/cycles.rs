@@ -334,6 +334,7 @@ fn on_demand_the_cycles_of_a_node_are_listed() {
             assert_eq!(first.await.and_then(|outcome| outcome), Err(CallFailed::Timeout));
             assert_eq!(second.await.and_then(|outcome| outcome), Err(CallFailed::Timeout));
             assert_eq!(outside.await, Ok(Ok(())));
+            time::sleep(Duration::from_secs(60)).await;
             assert_eq!(node().call_cycles(), []);
             Ok::<_, biotope_runtime::Error>(())
         })
