@@ -202,6 +202,17 @@ pub trait Declared {
     const OPTIONS: Options;
 }
 
+/// What may go from one worker to another: whatever is `Send`. It has a name of its own so that the compiler can tell what to
+/// write.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not `Send`, so that workers cannot hand it to each other",
+    note = "keep in it only what is `Send`, or give it a thread of its own: `#[handlers(own_thread)]`"
+)]
+pub trait Movable: Send {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send> Movable for T {}
+
 /// What a process does with what arrives.
 ///
 /// All methods run in the process, one at a time. A panic in any of them ends the process with
@@ -231,7 +242,7 @@ pub trait Declared {
 /// end. A kill, or an exit that is not trapped, drops it where it awaits, with all that it holds; what it had changed in the
 /// state is not undone, and the state is dropped after it. A panic drops it too, and [`terminate`](Self::terminate) runs with
 /// the state as it was left.
-pub trait Handle: Actor + Send {
+pub trait Handle: Actor + Movable {
     /// The specification of this actor, made from `Default` or from a `#[start]` without arguments.
     fn spec() -> Spec<Self>
     where

@@ -80,7 +80,8 @@ mod trace;
 mod visit;
 
 pub use actor::{
-    Actor, Bounded, Client, Declared, Handle, HandleOwnThread, Options, Outcome, Overflow, Refused, Start, Step,
+    Actor, Bounded, Client, Declared, Handle, HandleOwnThread, Movable, Options, Outcome, Overflow, Refused, Start,
+    Step,
 };
 pub use address::{ActorRef, Address, SendError};
 pub use call::{Call, CallCycle, CallError, CallFailed, CycleMember, Fate, ReplyTo, Request, Requests, multi_call};

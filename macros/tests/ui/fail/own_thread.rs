@@ -2,6 +2,19 @@ use std::rc::Rc;
 
 use biotope::prelude::*;
 
+// On a worker it would move from thread to thread.
+#[derive(Actor, Default)]
+struct Moved {
+    lines: Rc<Vec<String>>,
+}
+
+#[handlers]
+impl Moved {
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+}
+
 #[derive(Actor, Default)]
 struct Editor {
     lines: Rc<Vec<String>>,
@@ -9,24 +22,6 @@ struct Editor {
 
 #[handlers(own_thread)]
 impl Editor {
-    pub fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    // What is sent to it comes from another thread.
-    pub fn open(&mut self, lines: Rc<Vec<String>>) {
-        self.lines = lines;
-    }
-}
-
-// On a worker it would move from thread to thread.
-#[derive(Actor, Default)]
-struct Shared {
-    lines: Rc<Vec<String>>,
-}
-
-#[handlers]
-impl Shared {
     pub fn len(&self) -> usize {
         self.lines.len()
     }
