@@ -239,6 +239,7 @@ const UNSAFE: [&str; 32] = [
     "runtime/src/process/receive.rs",
     "runtime/src/process/reference.rs",
     "runtime/src/process/run.rs",
+    "runtime/src/process/silence.rs",
     "runtime/src/process/spawn.rs",
     "runtime/src/process/straight.rs",
     "runtime/src/process/table.rs",
@@ -248,6 +249,7 @@ const UNSAFE: [&str; 32] = [
     "runtime/src/ambient.rs",
     // Whoever picks a process runs it once.
     "runtime/src/runtime.rs",
+    "runtime/src/scheduler/own_thread.rs",
     "runtime/src/scheduler/run_queue.rs",
     "runtime/src/scheduler/worker.rs",
 ];
