@@ -107,6 +107,10 @@ fn verdict(name: &str, seed: Option<u64>, outcome: Result<(), ExitReason>) {
     let Err(reason) = outcome else { return };
     match seed {
         None => panic!("{name}: {reason}"),
-        Some(seed) => panic!("{name} under seed {seed}: {reason}\nreplay: BIOTOPE_SEED={seed} cargo test {name}"),
+        Some(seed) => {
+            // The harness knows a test by its path within the crate.
+            let test = name.split_once("::").map_or(name, |(_, test)| test);
+            panic!("{name} under seed {seed}: {reason}\nreplay: BIOTOPE_SEED={seed} cargo test {test}")
+        }
     }
 }
