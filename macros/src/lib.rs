@@ -196,6 +196,9 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
 /// | `seeds = 200` | in virtual time, under the schedules of seeds 0 to 199 |
 /// | `seed = 7` | in virtual time, under the schedule of this seed: a failure again |
 ///
+/// Under seeds there is one thread, and no tokio: no sockets, and no timers but those of `biotope::time`. A test that needs a
+/// socket leaves `seeds` out.
+///
 /// Other attributes (`#[should_panic]`, `#[ignore]`) stay on the test.
 ///
 /// # Expansion

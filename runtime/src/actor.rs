@@ -338,8 +338,8 @@ pub trait Handle: Actor + Movable {
 ///
 /// #[handlers(own_thread)]
 /// impl Editor {
-///     pub fn write(&mut self, line: String) -> usize {
-///         self.document.borrow_mut().push(line);
+///     pub fn write(&mut self, line: &str) -> usize {
+///         self.document.borrow_mut().push(line.to_owned());
 ///         self.document.borrow().len()
 ///     }
 /// }
@@ -455,7 +455,7 @@ impl<E: Into<Error>> From<E> for Refused {
 /// What a cast or info handler may return: nothing, or a `Result` whose error ends the process.
 #[diagnostic::on_unimplemented(
     message = "a cast, info, init or terminate handler returns nothing or a `Result<(), E>`, not `{Self}`",
-    note = "for an answer, make it a call: leave `#[cast]` out"
+    note = "for an answer, make it a call: leave `#[cast]` out; a call that a source makes answers so too"
 )]
 pub trait Outcome {
     /// The reason to end with, if it failed.

@@ -197,12 +197,14 @@ impl<M: Send + 'static> Address<M> {
         pushed
     }
 
-    /// Whether this leads to the process that runs here.
+    /// Whether this leads into the mailbox of the process that runs here.
     #[inline]
     pub(crate) fn is_current(&self) -> bool {
         match self.route() {
             Route::Local(cell) => cell.header().is_running_here(),
-            Route::Far(far) => ambient::is_current(far.pid()),
+            Route::Far(Far::Elsewhere { pid, .. }) => ambient::is_current(*pid),
+            // It does not wait for itself: it comes to this when its handler is over.
+            Route::Far(Far::Ahead(_)) => false,
         }
     }
 

@@ -57,6 +57,8 @@ impl<A: Actor> Context<A> {
 
     /// Goes on with what `action` casts, after this handler and before anything that waits in the mailbox: OTP's `continue`.
     ///
+    /// A call goes too, if it is [sent](crate::Call::send); its reply is for whoever takes the request along.
+    ///
     /// What was asked for first is handled first, and may go on in its turn. Exits and stops are not held up. The client
     /// is for this only: what is cast by way of it goes ahead of all other messages, also of urgent ones.
     ///
@@ -102,6 +104,10 @@ impl<A: Actor> Context<A> {
     /// Goes on with what `action` casts if nothing is handled for `delay` from now, as by [`then`](Self::then): OTP's timeout
     /// of a server. Whatever is handled before, a message or what the runtime tells, takes it back, and so does asking
     /// again. Looks at the state from outside do not.
+    ///
+    /// It is the process that is silent, and not one of those that send to it: what others send breaks the silence too. A
+    /// session that waits for its client keeps the moment when that was heard of last, and asks in each handler for what is
+    /// left; or sets a timer for each word of the client, with [`tell_after`](Self::tell_after), and cancels the one before.
     ///
     /// # Panics
     /// Outside this process's own code.

@@ -375,6 +375,17 @@ impl Runtime {
         }
     }
 
+    /// The processes that there are, and what they are at.
+    fn who_waits(&self) -> String {
+        let processes = self.0.nodes.all().into_iter().flat_map(|node| node.processes());
+        let lines = processes.map(|info| {
+            let at = info.activity.map(|handler| format!(" in `{handler}`")).unwrap_or_default();
+            format!("\n  {} {}: {:?}{at}", info.name.as_deref().unwrap_or(info.actor), info.pid, info.status)
+        });
+        // Enough to see who it is about.
+        lines.take(20).collect()
+    }
+
     fn take_turns<T>(&self, seeded: &Seeded, future: impl Future<Output = T>) -> T {
         let turn = Turn::new(&seeded.board, &self.0.memory, self.home());
         turn.enter(|| self.take_turns_until(seeded, &turn, future))
@@ -417,7 +428,7 @@ impl Runtime {
                 seeded.note(&[u64::from(node), u64::from(slot) << 32 | u64::from(generation), done]);
             } else if !woken.raised.load(Ordering::Acquire) {
                 let Some(deadline) = timers.next_deadline() else {
-                    panic!("nothing can run and no timer is set: this would wait for ever");
+                    panic!("nothing can run and no timer is set: this would wait for ever{}", self.who_waits());
                 };
                 turns = 0;
                 clock.advance_to(deadline);

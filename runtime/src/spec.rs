@@ -28,8 +28,7 @@ use crate::time;
 /// Whatever `spawn` takes: an actor, a [`Spec`] of one, or straight-line code ([`process`]).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be spawned",
-    note = "give its `impl` block `#[handlers]`, or implement `Handle` for it",
-    note = "an actor with a thread of its own is made there: `spawn(Actor::spec())`"
+    note = "give its `impl` block `#[handlers]`, or implement `Handle` for it; an actor with a thread of its own is made there: `spawn(Actor::spec())`"
 )]
 pub trait Spawn: Sized {
     /// How the process is referred to.

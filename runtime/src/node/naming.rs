@@ -105,6 +105,36 @@ impl Node {
         self.0.names.all()
     }
 
+    /// The process `pid` of this node, if it takes the messages of an `A`: for what is known by its pid only, like a child that a
+    /// supervisor has started.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Session;
+    ///
+    /// #[handlers]
+    /// impl Session {
+    ///     pub fn say(&self) -> u32 {
+    ///         7
+    ///     }
+    /// }
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let sessions = Supervisor::one_for_one().start_link().await?;
+    ///     let started = sessions.start_child(Session::spec().named("ann")).await?;
+    ///     let session = started.and_then(|pid| node().actor::<Session>(pid)).expect("it runs");
+    ///     assert_eq!(session.say().await?, 7);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn actor<A: crate::Actor>(&self, pid: Pid) -> Option<ActorRef<A>> {
+        self.local(pid).map(ActorRef::new)
+    }
+
     /// The process that is registered as `name` on this node, if it takes the messages of an `A`.
     pub fn lookup<A: crate::Actor>(&self, name: &str) -> Option<ActorRef<A>> {
         self.whereis(name).and_then(|pid| self.local(pid)).map(ActorRef::new)

@@ -54,6 +54,11 @@ impl Directory {
         nodes.insert(number, node);
     }
 
+    /// Those that there are.
+    pub(crate) fn all(&self) -> Vec<crate::Node> {
+        self.0.lock().values().filter_map(WeakNode::upgrade).collect()
+    }
+
     fn get(&self, number: u32) -> Option<crate::Node> {
         self.0.lock().get(&number).and_then(WeakNode::upgrade)
     }

@@ -181,6 +181,27 @@ fn gs_15_a_panic_leaves_nothing_to_go_on_with() {
     });
 }
 
+/// A call goes ahead like a cast; who takes the request along has the reply.
+#[test]
+fn gs_15_a_call_can_be_gone_on_with() {
+    everywhere(async |_me: Process<()>| {
+        let (log, (lend, lent)) = (Log::new(), oneshot::channel());
+        let server = beginning(&log, |cx| {
+            cx.myself().address().cast(Ask::Note("m"));
+            cx.then(|me| {
+                let (answer, answered) = oneshot::channel();
+                let _ = answer.send(());
+                let _ = lend.send(Call::new(me, |reply| Ask::Call(answered, reply)).send());
+            });
+        });
+        lent.await?.await?;
+        server.address().cast(Ask::StopAndGoOn);
+        node().ended(&server).await;
+        assert_eq!(log.all(), ["call", "waited", "last", "chain 1", "chain 0", "m", "terminate"]);
+        Ok(())
+    });
+}
+
 /// The address that it goes on by, used by somebody else: a message like any other.
 #[test]
 fn gs_15_the_way_ahead_is_for_the_process_itself_only() {
