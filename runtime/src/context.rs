@@ -59,7 +59,8 @@ impl<A: Actor> Context<A> {
     ///
     /// A call goes too, if it is [sent](crate::Call::send); its reply is for whoever takes the request along.
     ///
-    /// What was asked for first is handled first, and may go on in its turn. Exits and stops are not held up. The client
+    /// What was asked for first is handled first, and may go on in its turn. A kill and other exits that are not trapped are not held up;
+    /// stops, suspensions and looks from outside come when there is nothing to go on with. The client
     /// is for this only: what is cast by way of it goes ahead of all other messages, also of urgent ones.
     ///
     /// # Examples

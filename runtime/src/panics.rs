@@ -65,12 +65,13 @@ pub(crate) fn unwinding() -> Option<ExitReason> {
     })
 }
 
-/// The reply to a call of `client` is dropped here, while the code on this thread unwinds.
+/// The reply to a call of `client` is dropped here, while the code on this thread unwinds. The last one counts: what a handler holds
+/// goes before what it was called with.
 #[cold]
 pub(crate) fn note_client(client: Option<Pid>) {
     LAST.with_borrow_mut(|last| {
         if let Some(last) = last {
-            last.client = last.client.or(client);
+            last.client = client.or(last.client);
         }
     });
 }

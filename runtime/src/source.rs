@@ -32,7 +32,7 @@ use crate::context::Context;
 use crate::exit::{Error, ExitReason};
 use crate::node::SpawnOptions;
 use crate::pid::Pid;
-use crate::process::{Me, Process};
+use crate::process::{self, Me, Process};
 use crate::signal::Info;
 use crate::spec::{Spawn, process};
 use crate::time::reduce;
@@ -256,11 +256,12 @@ impl<A: Actor, S, F> SourceBuilder<'_, A, S, F> {
     {
         let Self { me, client, stream, handler, ahead, then } = self;
         let (stop, stopped) = AbortHandle::new_pair();
+        let actor = me.pid();
         let pour = Pour::<A, _, _, _, _> { client, handler, ahead, asked: VecDeque::new(), stop: stop.clone() };
         let work = async move {
             match pour.all(stream, then).await {
                 Ok(()) => Ok(()),
-                Err(error) => Err(error.into_error().await),
+                Err(error) => error.into_end(actor).await,
             }
         };
         begin::<A>(me, Box::pin(work), stop, stopped)
@@ -302,13 +303,14 @@ impl<E: Into<Error>> From<CallError<E>> for NotHandled {
 }
 
 impl NotHandled {
-    /// What the source ends with.
-    async fn into_error(self) -> Error {
+    /// What the source of `actor` ends with. In its own code.
+    async fn into_end(self, actor: Pid) -> Result<(), Error> {
         match self {
-            // The actor has ended, or ends in order, and its exit signal is on its way.
-            Self::Failed(CallFailed::NoProc) => pending().await,
-            Self::Failed(failed) => failed.into_reason().into(),
-            Self::Refused(error) => error,
+            // It has ended, or is about to, and its exit signal comes.
+            Self::Failed(CallFailed::NoProc) if process::is_linked(actor) => pending().await,
+            Self::Failed(CallFailed::NoProc) => Ok(()),
+            Self::Failed(failed) => Err(failed.into_reason().into()),
+            Self::Refused(error) => Err(error),
         }
     }
 }
@@ -344,8 +346,15 @@ struct Pour<A: Actor, F, R, T, E> {
     handler: F,
     ahead: usize,
     /// The items that are with the actor, in order.
-    asked: VecDeque<Request<R, T, E>>,
+    asked: VecDeque<Asked<R, T, E>>,
     stop: AbortHandle,
+}
+
+/// An item on its way.
+struct Asked<R, T, E> {
+    /// Who handles it; as a rule the actor, but the closure may have chosen another.
+    callee: Pid,
+    request: Request<R, T, E>,
 }
 
 impl<A: Actor, F, R, T, E> Pour<A, F, R, T, E>
@@ -389,18 +398,25 @@ where
         }
         let Some(item) = ready!(stream.poll_next(cx)) else { return Poll::Ready(Ok(false)) };
         let call = (self.handler)(&self.client, item).without_deadline();
-        self.asked.push_back(ambient::coming_through(|| call.send()));
+        let callee = call.callee();
+        self.asked.push_back(Asked { callee, request: ambient::coming_through(|| call.send()) });
         Poll::Ready(Ok(true))
     }
 
     /// Forgets what has been handled. It is ready when that is all.
     fn settle(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), NotHandled>> {
         while let Some(oldest) = self.asked.front_mut() {
-            let answer = ready!(Pin::new(oldest).poll(cx));
+            let answer = ready!(Pin::new(&mut oldest.request).poll(cx));
+            let is_actor = oldest.callee == self.client.address().pid();
             self.asked.pop_front();
             let failure = match answer {
                 Ok(outcome) => outcome.failure().map(|reason| NotHandled::Refused(reason.into())),
-                Err(error) => Some(error.into()),
+                Err(error) => Some(match error.into() {
+                    NotHandled::Failed(CallFailed::NoProc) if !is_actor => {
+                        NotHandled::Refused(ExitReason::NoProc.into())
+                    }
+                    failure => failure,
+                }),
             };
             if let Some(failure) = failure {
                 return Poll::Ready(Err(failure));

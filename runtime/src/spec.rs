@@ -375,7 +375,7 @@ impl<A: Start, K: RunsOn<A>> Spec<A, K> {
         options: &SpawnOptions,
         started: Option<ReplyTo<Result<(), StartError>>>,
     ) -> (ActorRef<A>, Option<NonZeroU64>) {
-        let launching = started.map(|started| Box::new(Launching { started, error: None }));
+        let launching = started.map(|started| Box::new(Launching { started, error: None, linked: options.link }));
         let beginning = Beginning { registration: self.registration.clone(), launching, args: self.args.clone() };
         let (address, monitor) = K::launch(node, options, beginning);
         (ActorRef::new(address), monitor)
@@ -396,6 +396,8 @@ fn give_up(node: &Node, pid: Pid, linked: Option<Pid>) {
 pub(crate) struct Launching {
     started: ReplyTo<Result<(), StartError>>,
     error: Option<StartError>,
+    /// Whom the process was linked to from the beginning.
+    pub(crate) linked: Option<Pid>,
 }
 
 impl Launching {

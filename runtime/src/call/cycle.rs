@@ -15,12 +15,13 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::CallFailed;
-use super::word::Claim;
+use super::word::{Claim, Writing};
 use crate::lints::Lint;
 use crate::node::Node;
 use crate::pid::Pid;
@@ -114,6 +115,8 @@ impl Callee {
 pub(crate) struct Calling {
     /// Who is to answer by the reply word.
     callee: AtomicU64,
+    /// The claim that `callee` is of.
+    of: AtomicU64,
     /// The claim of the word whose reply may come from elsewhere.
     postponed: AtomicU64,
     /// There is something in `more`.
@@ -133,8 +136,8 @@ struct More {
 pub(super) trait Waits: Send + Sync {
     /// Whether somebody waits, and for the callee.
     fn is_awaited(&self) -> bool;
-    /// Ends the wait.
-    fn fail(&self, failed: CallFailed);
+    /// Answers whoever waits. It is to be woken then.
+    fn fail(&self, failed: CallFailed) -> Option<Waker>;
 }
 
 impl Calling {
@@ -163,14 +166,18 @@ impl Calling {
 
 /// `process`, whose code runs here, begins to wait for the reply of `callee` by its word.
 #[inline]
-pub(super) fn awaits(process: &Header, callee: Callee) {
+pub(super) fn awaits(process: &Header, callee: Callee, claim: Claim) {
     let extra = process.extra();
-    if callee == Callee::NONE || !process.node().runtime().finds_call_cycles() {
-        return extra.calling.callee.store(callee.0, Ordering::Relaxed);
+    let looks = callee != Callee::NONE && process.node().runtime().finds_call_cycles();
+    if looks {
+        note_handler(process);
     }
-    note_handler(process);
     extra.calling.callee.store(callee.0, Ordering::Relaxed);
-    look_from(process, callee, || extra.reply.awaited().map(Waiting::ByWord));
+    // Release: whoever finds this claim finds its callee, or one that came later, which the word tells.
+    extra.calling.of.store(claim.number(), Ordering::Release);
+    if looks {
+        look_from(process, callee, || Some(Waiting::ByWord(claim)));
+    }
 }
 
 /// `process`, whose code runs here, begins to wait for the reply of `callee` by a slot.
@@ -215,11 +222,21 @@ fn look_from(process: &Header, callee: Callee, call: impl FnOnce() -> Option<Wai
     let closes = |_: &[Step], next: &Header| (next.pid() == target).then_some(0);
     let Some((mut links, call)) = links_from(callee, &mut HashSet::new(), closes).zip(call()) else { return };
     links.push(Link { process: AnyRef::of(process), call });
+    if !stand(&links) {
+        return;
+    }
     let cycle = CallCycle::of(&links);
     process.lint(Lint::CallCycle(cycle.clone()));
-    for link in links {
-        link.fail(cycle.clone());
-    }
+    // All are answered before the first goes on: what that does then must not reach another before this.
+    let answered: Vec<_> = links.into_iter().filter_map(|link| link.answer(&cycle)).collect();
+    answered.into_iter().for_each(Answered::wake);
+}
+
+/// Whether all of these calls stood at one moment: that of the fence. They were found one after another, and each of them is made
+/// once only.
+fn stand(links: &[Link]) -> bool {
+    fence(Ordering::SeqCst);
+    links.iter().all(Link::stands)
 }
 
 /// Whether `process` may wait for `target`, by way of others. Most are called who wait for nobody: that is seen here, without
@@ -249,7 +266,8 @@ pub(crate) fn cycles_on(node: &Node) -> Vec<CallCycle> {
     let mut passed = HashSet::new();
     let processes = node.table().all().into_iter();
     let closes = |path: &[Step], next: &Header| path.iter().position(|step| step.link.process.pid() == next.pid());
-    processes.filter_map(|process| Some(CallCycle::of(&links_from(process, &mut passed, closes)?))).collect()
+    let cycles = processes.filter_map(|process| links_from(process, &mut passed, closes).filter(|links| stand(links)));
+    cycles.map(|links| CallCycle::of(&links)).collect()
 }
 
 /// A process, and a call of its that waits for the next.
@@ -264,14 +282,41 @@ enum Waiting {
 }
 
 impl Link {
-    fn fail(self, cycle: CallCycle) {
+    /// Whether the call still waits.
+    fn stands(&self) -> bool {
+        match &self.call {
+            Waiting::BySlot(slot) => slot.is_awaited(),
+            Waiting::ByWord(claim) => self.process.extra().reply.is_awaited(*claim),
+        }
+    }
+
+    /// Answers the call with the cycle, if it still waits.
+    fn answer(self, cycle: &CallCycle) -> Option<Answered> {
         match self.call {
-            Waiting::BySlot(slot) => slot.fail(CallFailed::Cycle(cycle)),
+            Waiting::BySlot(slot) => Some(Answered::BySlot(slot.fail(CallFailed::Cycle(cycle.clone())))),
             Waiting::ByWord(claim) => {
-                super::answer_with(&self.process, claim, |extra| {
-                    extra.calling.more.lock().found = Some(cycle);
-                    super::IN_A_CYCLE
-                });
+                let writing = self.process.extra().reply.begin_write(claim)?;
+                self.process.extra().calling.more.lock().found = Some(cycle.clone());
+                Some(Answered::ByWord { process: self.process, claim, writing })
+            }
+        }
+    }
+}
+
+/// A call that has its answer, and does not know it yet.
+enum Answered {
+    ByWord { process: AnyRef, claim: Claim, writing: Writing },
+    BySlot(Option<Waker>),
+}
+
+impl Answered {
+    fn wake(self) {
+        match self {
+            Self::ByWord { process, claim, writing } => super::end_answer(&process, claim, writing, super::IN_A_CYCLE),
+            Self::BySlot(waker) => {
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
             }
         }
     }
@@ -283,10 +328,11 @@ fn calls_of(process: &Header) -> Vec<(AnyRef, Waiting)> {
     let (calling, node) = (&extra.calling, process.node());
     let mut calls = Vec::new();
     if let Some(claim) = extra.reply.awaited() {
-        let callee = Callee(calling.callee.load(Ordering::Relaxed));
+        let is_noted = calling.of.load(Ordering::Acquire) == claim.number();
+        let callee = Callee(calling.callee.load(Ordering::Acquire));
         let is_postponed = calling.postponed.load(Ordering::Relaxed) == claim.number();
         // Of the same call: the word was not free meanwhile.
-        if !is_postponed && extra.reply.awaited() == Some(claim) {
+        if is_noted && !is_postponed && extra.reply.awaited() == Some(claim) {
             calls.extend(callee.on(node).map(|callee| (callee, Waiting::ByWord(claim))));
         }
     }

@@ -31,7 +31,7 @@ pub use failed::{CallError, CallFailed, Fate};
 pub use requests::{Requests, multi_call};
 use slot::Slot;
 pub(crate) use word::ReplyWord;
-use word::{Claim, GaveUp};
+use word::{Claim, GaveUp, Writing};
 
 use crate::address::Address;
 use crate::ambient;
@@ -200,6 +200,11 @@ where
     pub fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Deadline::At(deadline);
         self
+    }
+
+    /// Whom it calls.
+    pub(crate) fn callee(&self) -> Pid {
+        self.address.pid()
     }
 
     /// Waits for at most as long as this says.
@@ -419,12 +424,16 @@ impl<R: Send + 'static> Waiting<R> {
         }
         self.callee = match (address.cell(), &self.by) {
             (Some(cell), By::Word { process, .. }) => Callee::of(cell.header(), process.node()),
-            (Some(cell), _) => Callee::of(cell.header(), cell.header().node()),
+            (Some(cell), _) => turn::with_process(|running| {
+                running.map_or(Callee::NONE, |(_, here)| Callee::of(cell.header(), here.node()))
+            }),
             (None, _) => Callee::NONE,
         };
         // The clock of whoever waits: moments are those of one runtime.
         let (runtime, is_here) = match &self.by {
-            By::Word { process, .. } => (process.node().runtime(), process.is_running_here()),
+            By::Word { process, .. } => {
+                (process.node().runtime(), process.is_running_here() && process.home().is_none())
+            }
             _ => (address.node().runtime(), false),
         };
         let clock = runtime.clock();
@@ -477,7 +486,7 @@ impl<R: Send + 'static> Waiting<R> {
                         // As most do: sent just now, and awaited by the process itself.
                         self.looked = 1;
                         process.set_alarm(self.deadline);
-                        cycle::awaits(process, self.callee);
+                        cycle::awaits(process, self.callee, *claim);
                         return Poll::Pending;
                     }
                     match self.wait(cx) {
@@ -522,7 +531,7 @@ impl<R: Send + 'static> Waiting<R> {
         }
         let callee = self.callee;
         if process.is_running_here() {
-            cycle::awaits(process, callee);
+            cycle::awaits(process, callee, claim);
         }
         if process.is_woken_by(cx.waker()) {
             process.set_alarm(deadline);
@@ -818,7 +827,14 @@ const IN_A_CYCLE: u8 = 2;
 fn answer_with(process: &AnyRef, claim: Claim, write: impl FnOnce(&Extra) -> u8) -> bool {
     let extra = process.extra();
     let Some(writing) = extra.reply.begin_write(claim) else { return false };
-    let place = write(extra);
+    end_answer(process, claim, writing, write(extra));
+    true
+}
+
+/// The answer is where `place` says. Whoever waits is woken.
+#[inline]
+fn end_answer(process: &AnyRef, claim: Claim, writing: Writing, place: u8) {
+    let extra = process.extra();
     extra.answer.store(place, Ordering::Relaxed);
     extra.reply.end_write(claim);
     if writing.is_watched {
@@ -828,13 +844,13 @@ fn answer_with(process: &AnyRef, claim: Claim, write: impl FnOnce(&Extra) -> u8)
         }
     }
     process.note_wake();
-    true
 }
 
 impl<R> Drop for ReplyTo<R> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            panics::note_client(self.caller());
+            // A call that was not sent is nobody's.
+            panics::note_client(self.caller().filter(|caller| !ambient::is_current(*caller)));
         }
         let outcome = ManuallyDrop::new(Err(ambient::why_abandoned()));
         // SAFETY: taken once: this is the drop, and `complete` does not drop what it takes. The outcome is not used

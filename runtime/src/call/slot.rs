@@ -41,17 +41,20 @@ impl<R> Slot<R> {
 
     /// Keeps the first outcome; later ones are dropped.
     pub(super) fn complete(&self, outcome: Result<R, CallFailed>) {
+        if let Some(waker) = self.put(outcome) {
+            waker.wake();
+        }
+    }
+
+    /// As [`complete`](Self::complete); whoever waits is still to be woken.
+    fn put(&self, outcome: Result<R, CallFailed>) -> Option<Waker> {
         let mut state = self.state.lock();
-        match &*state {
-            State::Empty => *state = State::Done(outcome),
-            State::Waiting(_) => {
-                let waiting = std::mem::replace(&mut *state, State::Done(outcome));
-                drop(state);
-                if let State::Waiting(waker) = waiting {
-                    waker.wake();
-                }
-            }
-            State::Done(_) | State::Taken => {}
+        if matches!(*state, State::Done(_) | State::Taken) {
+            return None;
+        }
+        match std::mem::replace(&mut *state, State::Done(outcome)) {
+            State::Waiting(waker) => Some(waker),
+            _ => None,
         }
     }
 
@@ -77,7 +80,7 @@ impl<R: Send> Waits for Slot<R> {
         self.is_postponed.load(Ordering::Relaxed) == 0 && matches!(*self.state.lock(), State::Waiting(_))
     }
 
-    fn fail(&self, failed: CallFailed) {
-        self.complete(Err(failed));
+    fn fail(&self, failed: CallFailed) -> Option<Waker> {
+        self.put(Err(failed))
     }
 }

@@ -656,6 +656,8 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
         if unsafe { self.stop_if_asked() } {
             return None;
         }
+        // There is no future that a wake, as of an alarm that rings late, could be for.
+        self.header().state.take_woken();
         // SAFETY: as above.
         unsafe {
             if receive::has_more(self.header()) {
@@ -851,9 +853,10 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
         let owned = unsafe { header.owned() };
         if let Some(launching) = &mut owned.launching {
             let is_panic = matches!(error, StartError::Refused(ExitReason::Panic(_)));
+            let linked = launching.linked;
             launching.failed(error);
             owned.quiet = true;
-            header.unlink_if(|peer| !is_panic || header.is_trapped_by(peer));
+            header.unlink_if(|peer| Some(peer) == linked && (!is_panic || header.is_trapped_by(peer)));
         }
         Flow::end(reason)
     }

@@ -378,6 +378,14 @@ fn taken<T: 'static>(entry: Box<dyn Entry>) -> Option<T> {
     any.downcast().ok().map(|value| *value)
 }
 
+/// Whether the process whose code runs here is linked to `peer`, as far as it has heard.
+pub(crate) fn is_linked(peer: Pid) -> bool {
+    turn::with_process(|running| {
+        let extra = running.and_then(|(_, header)| header.extra_if_any());
+        extra.is_some_and(|extra| extra.control.lock().links.contains_key(&peer))
+    })
+}
+
 /// Runs `action` in this process if it handles nothing for `delay` from now.
 ///
 /// # Panics

@@ -77,7 +77,7 @@ pub(super) unsafe fn broken(header: &Header) {
     }
 }
 
-/// Runs `action` in the process if it handles nothing for `delay` from now. This takes the place of what was asked for before.
+/// Runs `action` in the process if it handles nothing for `delay` from now, and is not suspended by then. This takes the place of what was asked for before.
 ///
 /// # Safety
 /// The caller is the owner, in its turn.
@@ -85,10 +85,16 @@ pub(super) unsafe fn when_idle(header: &Header, delay: Duration, action: impl Fn
     let timer = visit_at(header, header.node().runtime().now_and(delay), move |header, timer| {
         // SAFETY: a visit is made by the owner.
         let silence = unsafe { silence(header) };
-        if silence.idle == Some(timer) {
-            silence.idle = None;
-            action();
+        if silence.idle != Some(timer) {
+            return;
         }
+        silence.idle = None;
+        if header.is_suspended() {
+            // It handles nothing because it may not: what waits comes first when it may.
+            // SAFETY: as above.
+            return unsafe { when_idle(header, delay, action) };
+        }
+        action();
     });
     // SAFETY: the caller's promise.
     let before = unsafe { silence(header) }.idle.replace(timer);

@@ -120,6 +120,7 @@ impl OwnThread {
             }
             turn.rest();
         });
+        workers.own_threads().forget(self);
     }
 }
 
@@ -130,11 +131,22 @@ pub(super) struct OwnThreads(Mutex<Vec<(Arc<OwnThread>, JoinHandle<()>)>>);
 impl OwnThreads {
     /// A thread for a process that is about to be made.
     pub(super) fn start(&self, workers: Arc<Workers>) -> std::io::Result<Home> {
+        // Under the lock: the thread ends only after it is known here.
         let mut threads = self.0.lock();
-        threads.retain(|(_, thread)| !thread.is_finished());
         let (own, thread) = OwnThread::start(workers)?;
         threads.push((own.clone(), thread));
         Ok(Home::Thread(own))
+    }
+
+    /// The thread is about to end.
+    fn forget(&self, thread: &OwnThread) {
+        let ended = {
+            let mut threads = self.0.lock();
+            let at = threads.iter().position(|(own, _)| std::ptr::eq(&**own, thread));
+            at.map(|at| threads.swap_remove(at))
+        };
+        // Not under the lock: its process may go with it.
+        drop(ended);
     }
 
     /// Ends them after their current turns. One that is in a handler is not waited for: it may be blocked.

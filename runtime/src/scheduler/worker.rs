@@ -285,6 +285,10 @@ impl Workers {
         self.own.start(self.me.upgrade().ok_or_else(closing)?)
     }
 
+    pub(super) fn own_threads(&self) -> &OwnThreads {
+        &self.own
+    }
+
     pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }

@@ -8,8 +8,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use biotope_runtime::{
-    Actor, Address, Call, CallCycle, CallFailed, Context, Handle, Lint, Process, ReplyTo, Requests, Runtime, node,
-    spawn, spawn_process, time,
+    Actor, Address, Call, CallCycle, CallFailed, Context, Handle, Lint, Node, Process, ReplyTo, Requests, Runtime,
+    node, spawn, spawn_process, time,
 };
 use biotope_testkit::{once, repetitions};
 use parking_lot::Mutex;
@@ -248,7 +248,101 @@ fn a_process_without_handlers_is_named_too() {
     });
 }
 
+/// However many they are, none goes on before all have their answer: the last one's call would be handled otherwise.
+#[test]
+fn all_of_a_long_cycle_are_told_before_one_goes_on() {
+    for length in [50, 300] {
+        for _ in 0..repetitions(10) {
+            let outcome = once(Runtime::builder().workers(2), async move {
+                let (log, friends) = (Log::default(), (0..length).map(|_| friend()).collect::<Vec<_>>());
+                let cycle = cycle_of(&ask(&friends[0], round(&log, &friends)).await?);
+                for friend in &friends {
+                    ask(friend, nothing()).await??;
+                }
+                let told = log.lock().clone();
+                assert_eq!(told.len(), length);
+                let others = told.iter().filter(|(_, outcome)| **outcome != Err(CallFailed::Cycle(cycle.clone())));
+                assert_eq!(others.collect::<Vec<_>>(), []);
+                Ok::<_, biotope_runtime::Error>(())
+            });
+            assert_eq!(outcome, Ok(()));
+        }
+    }
+}
+
 // ---- what is none
+
+/// P has called X, and been answered; its next call is on its way to Y, and not awaited yet, when X calls P.
+#[test]
+fn whom_a_process_called_before_is_no_part_of_a_cycle() {
+    everywhere("whom_a_process_called_before_is_no_part_of_a_cycle", || async {
+        let (log, [p, x, y]) = (Log::default(), [(); 3].map(|()| friend()));
+        let (begin, begun) = oneshot::channel();
+        let job: Job = {
+            let (log, p, x) = (log.clone(), p.clone(), x.clone());
+            Box::new(move || {
+                Box::pin(async move {
+                    assert_eq!(ask(&x, nothing()).await, Ok(Ok(())));
+                    let request = ask(&y, nothing()).send();
+                    let back = ask(&x, call(&log, 1, &p, nothing())).send();
+                    let _ = begin.send(back);
+                    for _ in 0..20 {
+                        time::yield_now().await;
+                    }
+                    request.await.and_then(|outcome| outcome)
+                })
+            })
+        };
+        let asked = ask(&p, job).send();
+        let back = begun.await?;
+        assert_eq!(asked.await?, Ok(()));
+        assert_eq!(back.await?, Ok(()));
+        Ok(())
+    });
+}
+
+/// A process of another node may have the number that one of this node has.
+#[test]
+fn a_callee_of_another_node_is_no_part_of_a_cycle() {
+    let runtime = Runtime::builder().seeded(0).build().expect("no threads");
+    runtime.block_on(async {
+        let node = |name| Node::builder(name).runtime(runtime.clone()).start();
+        let (here, there) = (node("here").await.expect("a node"), node("there").await.expect("a node"));
+        let friends = |node: &Node, count| {
+            let friend = |_| node.spawn(Friend { kept: Vec::new() }).address().clone();
+            (0..count).map(friend).collect::<Vec<_>>()
+        };
+        let (far, near) = (friends(&there, 20).pop().expect("twenty"), friends(&here, 40));
+        let (log, q, leaf) = (Log::default(), near[38].clone(), near[39].clone());
+        let job: Job = {
+            let (log, near, q) = (log.clone(), near.clone(), q.clone());
+            Box::new(move || {
+                Box::pin(async move {
+                    // All others call this process, while it waits for both.
+                    for (number, other) in near[..38].iter().enumerate() {
+                        drop(ask(other, call(&log, number, &q, nothing())).send());
+                    }
+                    let waits = || -> Job {
+                        Box::new(|| {
+                            Box::pin(async {
+                                time::sleep(Duration::from_secs(1)).await;
+                                Ok(())
+                            })
+                        })
+                    };
+                    let (near, far) = tokio::join!(ask(&leaf, waits()), ask(&far, waits()));
+                    assert_eq!(near, Ok(Ok(())));
+                    far.and_then(|outcome| outcome)
+                })
+            })
+        };
+        assert_eq!(ask(&q, job).await, Ok(Ok(())));
+        assert_eq!(ask(&q, nothing()).await, Ok(Ok(())));
+        runtime.sleep(Duration::from_secs(1)).await;
+        let failed = log.lock().values().filter(|outcome| outcome.is_err()).count();
+        assert_eq!((log.lock().len(), failed), (38, 0));
+    });
+}
 
 /// A waits for B, whose worker answers; B asks A meanwhile. Nobody waits for ever.
 #[test]

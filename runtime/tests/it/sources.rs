@@ -694,3 +694,102 @@ fn a_future_is_dropped_when_its_actor_ends_and_its_panic_ends_the_actor() {
         })
     });
 }
+
+/// What `init` has tied to itself, before the start fails, ends with it: somebody waits for the start, and it hears of nobody over
+/// a link, but they do.
+#[derive(Actor)]
+struct Picky {
+    tied: mpsc::UnboundedSender<[Pid; 2]>,
+    panics: bool,
+}
+
+#[handlers]
+impl Picky {
+    #[start]
+    fn new((tied, panics): (mpsc::UnboundedSender<[Pid; 2]>, bool)) -> Self {
+        Self { tied, panics }
+    }
+
+    #[init]
+    fn begin(&mut self, cx: &mut Context<Self>) -> Result<(), ExitReason> {
+        let source = cx.attach(stream::pending::<u32>(), |me, item| me.item(item));
+        let child = cx.spawn_link(process(async |mut me: Process<()>| Ok(me.receive().await?)));
+        let _ = self.tied.send([source.pid(), child.pid()]);
+        assert!(!self.panics, "told to");
+        Err(ExitReason::value("no"))
+    }
+
+    fn item(&mut self, _: u32) {}
+}
+
+#[test]
+fn what_a_start_has_tied_to_itself_ends_if_it_fails() {
+    everywhere("what_a_start_has_tied_to_itself_ends_if_it_fails", || {
+        observe(async move |mut me| {
+            for panics in [false, true] {
+                let (tell, mut tied) = mpsc::unbounded_channel();
+                let spec = Picky::spec_with(move || (tell.clone(), panics));
+                assert!(spec.start().await.is_err());
+                for pid in tied.recv().await.expect("it has begun") {
+                    let monitor = me.monitor(pid);
+                    down(&mut me, monitor).await?;
+                }
+            }
+            Ok(())
+        })
+    });
+}
+
+/// Feeds itself, or another, and lets go of what feeds it.
+#[derive(Actor, Default)]
+struct Fed;
+
+#[handlers]
+impl Fed {
+    fn unlinked(&mut self, cx: &mut Context<Self>) -> Pid {
+        let source = cx.attach(stream::repeat(1), |me, item| me.item(item));
+        cx.unlink(source.pid());
+        source.pid()
+    }
+
+    fn feed(&mut self, other: &'static ActorRef<Self>, cx: &mut Context<Self>) -> Pid {
+        cx.trap_exits(true);
+        cx.attach(stream::repeat(1), move |_, item| other.item(item)).pid()
+    }
+
+    async fn item(&mut self, _: u32) {
+        time::sleep(millis(1)).await;
+    }
+}
+
+#[test]
+fn a_source_that_was_unlinked_ends_after_its_actor() {
+    everywhere("a_source_that_was_unlinked_ends_after_its_actor", || {
+        observe(async move |mut me| {
+            let fed = spawn(Fed);
+            let source = fed.unlinked().await?;
+            let monitor = me.monitor(source);
+            fed.stop();
+            assert_eq!(down(&mut me, monitor).await?, ExitReason::Normal);
+            Ok(())
+        })
+    });
+}
+
+#[test]
+fn a_source_whose_items_go_to_the_dead_ends_although_its_actor_lives() {
+    everywhere("a_source_whose_items_go_to_the_dead_ends_although_its_actor_lives", || {
+        observe(async move |mut me| {
+            // For as long as the test program runs.
+            let gone: &'static ActorRef<Fed> = Box::leak(Box::new(spawn(Fed)));
+            gone.stop();
+            node().ended(gone).await;
+            let fed = spawn(Fed);
+            let source = fed.feed(gone).await?;
+            let monitor = me.monitor(source);
+            assert_eq!(down(&mut me, monitor).await?, ExitReason::NoProc);
+            assert!(node().is_alive(&fed));
+            Ok(())
+        })
+    });
+}

@@ -39,6 +39,10 @@ enum Ask {
     Hibernate(Duration, bool),
     /// An address for urgent messages.
     Urgent(ReplyTo<PriorityAlias<Ask>>),
+    /// It is to call this server, which takes a while to answer.
+    CallOther(ActorRef<Server>),
+    /// Is answered after a while.
+    Slow(ReplyTo<()>),
     /// It is to end, and not to go on.
     StopAndGoOn,
     /// Goes on, and panics.
@@ -97,6 +101,14 @@ impl Handle for Server {
                 }
             }
             Ask::Urgent(reply) => reply.send(cx.priority_alias()),
+            Ask::CallOther(other) => {
+                Call::new(other.address(), Ask::Slow).await.expect("it answers");
+                self.log.push("called".to_owned());
+            }
+            Ask::Slow(reply) => {
+                time::sleep(millis(50)).await;
+                reply.send(());
+            }
             Ask::StopAndGoOn => {
                 cx.then(|me| me.cast(Ask::Note("never")));
                 cx.stop(ExitReason::Normal);
@@ -287,6 +299,34 @@ fn gs_16_asked_again_the_last_counts_and_a_look_from_outside_is_no_message() {
     });
 }
 
+/// Whoever may not handle anything is not silent by its own choice: what waits comes first.
+#[test]
+fn gs_16_a_suspended_server_is_told_after_what_waits_if_at_all() {
+    under_seeds(SEEDS, async |_me: Process<()>| {
+        let log = Log::new();
+        let server = server(&log);
+        server.address().cast(Ask::Idle(millis(20)));
+        pass(Duration::ZERO).await;
+        node().suspend(&server);
+        pass(millis(5)).await;
+        server.address().cast(Ask::Note("waits"));
+        pass(millis(100)).await;
+        node().resume(&server);
+        pass(secs(3_600)).await;
+        assert_eq!(log.all(), ["idle", "waits"]);
+        // With nothing that waits it is told, some time after it goes on.
+        server.address().cast(Ask::Idle(millis(20)));
+        pass(Duration::ZERO).await;
+        node().suspend(&server);
+        pass(millis(105)).await;
+        assert_eq!(log.len(), 3);
+        node().resume(&server);
+        pass(millis(20)).await;
+        assert_eq!(log.all(), ["idle", "waits", "idle", "expired"]);
+        Ok(())
+    });
+}
+
 /// Exactly one of the two is told, whichever comes first.
 #[test]
 fn gs_16_a_message_and_the_end_of_a_silence_at_once() {
@@ -342,6 +382,23 @@ fn gs_21_a_server_that_has_something_to_do_does_not_hibernate() {
         pass(Duration::ZERO).await;
         assert!(!is_hibernating(&server));
         assert_eq!(log.all(), ["hibernate", "went on", "hibernate", "behind"]);
+        Ok(())
+    });
+}
+
+/// The alarm of a call rings after its reply, when nobody waits any more.
+#[test]
+fn gs_21_a_server_that_has_called_hibernates_too() {
+    under_seeds(SEEDS, async |_me: Process<()>| {
+        let (log, callee) = (Log::new(), server(&Log::new()));
+        let server = server(&log);
+        let called = callee.clone();
+        server.address().cast(Ask::CallOther(called));
+        pass(secs(8)).await;
+        server.address().cast(Ask::Hibernate(Duration::ZERO, false));
+        pass(Duration::ZERO).await;
+        assert!(is_hibernating(&server));
+        assert_eq!(log.all(), ["called", "hibernate"]);
         Ok(())
     });
 }

@@ -212,6 +212,35 @@ fn log_03_a_report_of_a_server_names_the_handler_the_client_and_the_state() {
     });
 }
 
+/// Another's reply, and a call that was not sent, are dropped by the panic before the reply of its handler.
+#[test]
+fn log_03_the_client_is_that_of_the_handler_whatever_else_it_holds() {
+    everywhere(async |me: Process<()>| {
+        let mut reports = node().crash_reports();
+        let holder = spawn_process(async |mut me: Process<ReplyTo<()>>| {
+            let kept = me.receive().await?;
+            let asked = me.receive().await?;
+            let myself = me.address();
+            let _unsent = Call::new(&myself, |reply| reply);
+            let _kept = kept;
+            let _asked = &asked;
+            panic!("holds much");
+        });
+        let kept = holder.clone();
+        let other = spawn_process(async move |_: Process<()>| {
+            let _ = Call::new(&kept, |reply| reply).await;
+            Ok(())
+        });
+        while node().process_info(&other).await.is_some_and(|info| info.status != Status::Awaiting) {
+            yield_now().await;
+        }
+        let failed = Call::new(&holder, |reply| reply).await;
+        assert!(matches!(failed, Err(CallFailed::Died(_))), "{failed:?}");
+        assert_eq!(next(&mut reports).await.client, Some(me.pid()));
+        Ok(())
+    });
+}
+
 /// A stop with a reason out of order is a crash as well, and nobody's call.
 #[test]
 fn log_03_a_handler_that_stops_its_server_is_named() {
