@@ -158,6 +158,11 @@ impl Calling {
         }
     }
 
+    /// Whether the call of this claim is awaited still: its handler is not over.
+    fn notes(&self, claim: Claim) -> bool {
+        self.of.load(Ordering::Acquire) == claim.number() && self.callee.load(Ordering::Relaxed) != 0
+    }
+
     /// The cycle that the call of the word is part of, as its answer says.
     pub(super) fn take_found(&self) -> CallFailed {
         self.more.lock().found.take().map_or(CallFailed::NoReply, CallFailed::Cycle)
@@ -286,7 +291,10 @@ impl Link {
     fn stands(&self) -> bool {
         match &self.call {
             Waiting::BySlot(slot) => slot.is_awaited(),
-            Waiting::ByWord(claim) => self.process.extra().reply.is_awaited(*claim),
+            Waiting::ByWord(claim) => {
+                let extra = self.process.extra();
+                extra.calling.notes(*claim) && extra.reply.is_awaited(*claim)
+            }
         }
     }
 
