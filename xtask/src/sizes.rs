@@ -56,6 +56,9 @@ fn measure() -> Result<Vec<(String, String)>, Failure> {
             }
         }
     }
+    for (source, place) in shared_files(&workspace.programs)? {
+        copy(&source, &copies.join("src/bin").join(place))?;
+    }
     let mut tests = cargo_in(&copies, ["test", "--quiet", "--bins", "--target-dir"]);
     tests.arg(&workspace.target).arg(TEST);
     output_of(tests)?;
@@ -123,6 +126,29 @@ fn files_of(program: &Path) -> Result<Vec<PathBuf>, Failure> {
         }
         None => Ok(vec![program.to_owned()]),
     }
+}
+
+/// The files of the modules that programs share, with where they lie beside the programs: folders without a program of their own.
+fn shared_files(programs: &[PathBuf]) -> Result<BTreeSet<(PathBuf, PathBuf)>, Failure> {
+    let places: BTreeSet<&Path> =
+        programs.iter().filter(|program| folder_of(program).is_none()).filter_map(|program| program.parent()).collect();
+    let mut shared = BTreeSet::new();
+    for place in places {
+        let mut files = Vec::new();
+        collect(place, &mut files)?;
+        for file in files {
+            let below = file.strip_prefix(place).unwrap_or(&file).to_owned();
+            let folder = below.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let is_shared = folder.and_then(|folder| folder.iter().next()).is_some_and(|first| {
+                let main = place.join(first).join("main.rs");
+                !main.exists() && file.extension().is_some_and(|extension| extension == "rs")
+            });
+            if is_shared {
+                shared.insert((file, below));
+            }
+        }
+    }
+    Ok(shared)
 }
 
 fn folder_of(program: &Path) -> Option<&Path> {
