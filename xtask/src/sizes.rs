@@ -135,18 +135,14 @@ fn shared_files(programs: &[PathBuf]) -> Result<BTreeSet<(PathBuf, PathBuf)>, Fa
     let mut shared = BTreeSet::new();
     for place in places {
         let mut files = Vec::new();
-        collect(place, &mut files)?;
-        for file in files {
-            let below = file.strip_prefix(place).unwrap_or(&file).to_owned();
-            let folder = below.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let is_shared = folder.and_then(|folder| folder.iter().next()).is_some_and(|first| {
-                let main = place.join(first).join("main.rs");
-                !main.exists() && file.extension().is_some_and(|extension| extension == "rs")
-            });
-            if is_shared {
-                shared.insert((file, below));
+        for entry in fs::read_dir(place).map_err(|error| format!("{}: {error}", place.display()))? {
+            let path = entry.map_err(|error| format!("{}: {error}", place.display()))?.path();
+            if path.is_dir() && !path.join("main.rs").exists() {
+                collect(&path, &mut files)?;
             }
         }
+        shared
+            .extend(files.into_iter().map(|file| (file.clone(), file.strip_prefix(place).unwrap_or(&file).to_owned())));
     }
     Ok(shared)
 }

@@ -88,7 +88,7 @@ impl fmt::Display for CycleMember {
 }
 
 /// A process of the caller's node, as a number; 0 is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Callee(u64);
 
 impl Callee {
@@ -158,9 +158,13 @@ impl Calling {
         }
     }
 
-    /// Whether the call of this claim is awaited still: its handler is not over.
-    fn notes(&self, claim: Claim) -> bool {
-        self.of.load(Ordering::Acquire) == claim.number() && self.callee.load(Ordering::Relaxed) != 0
+    /// Who is to answer the call of this claim, as long as its handler is not over; nobody, if that may come from elsewhere. If the
+    /// word has another claim afterwards, this says nothing.
+    fn callee_of(&self, claim: Claim) -> Option<Callee> {
+        let is_noted = self.of.load(Ordering::Acquire) == claim.number();
+        let callee = Callee(self.callee.load(Ordering::Acquire));
+        let is_postponed = self.postponed.load(Ordering::Relaxed) == claim.number();
+        Some(callee).filter(|callee| is_noted && !is_postponed && *callee != Callee::NONE)
     }
 
     /// The cycle that the call of the word is part of, as its answer says.
@@ -256,8 +260,8 @@ fn may_lead_to(process: &AnyRef, target: &Header) -> bool {
         if extra.calling.has_more.load(Ordering::Relaxed) != 0 {
             return true;
         }
-        let callee = Callee(extra.calling.callee.load(Ordering::Relaxed));
-        match extra.reply.awaited().and_then(|_| callee.on(at.node())) {
+        let callee = extra.reply.awaited().and_then(|claim| extra.calling.callee_of(claim));
+        match callee.and_then(|callee| callee.on(at.node())) {
             Some(callee) if callee.pid() == target.pid() => return true,
             Some(callee) => at = callee,
             None => return false,
@@ -293,7 +297,7 @@ impl Link {
             Waiting::BySlot(slot) => slot.is_awaited(),
             Waiting::ByWord(claim) => {
                 let extra = self.process.extra();
-                extra.calling.notes(*claim) && extra.reply.is_awaited(*claim)
+                extra.calling.callee_of(*claim).is_some() && extra.reply.is_awaited(*claim)
             }
         }
     }
@@ -336,12 +340,11 @@ fn calls_of(process: &Header) -> Vec<(AnyRef, Waiting)> {
     let (calling, node) = (&extra.calling, process.node());
     let mut calls = Vec::new();
     if let Some(claim) = extra.reply.awaited() {
-        let is_noted = calling.of.load(Ordering::Acquire) == claim.number();
-        let callee = Callee(calling.callee.load(Ordering::Acquire));
-        let is_postponed = calling.postponed.load(Ordering::Relaxed) == claim.number();
+        let callee = calling.callee_of(claim);
         // Of the same call: the word was not free meanwhile.
-        if is_noted && !is_postponed && extra.reply.awaited() == Some(claim) {
-            calls.extend(callee.on(node).map(|callee| (callee, Waiting::ByWord(claim))));
+        if extra.reply.awaited() == Some(claim) {
+            let callee = callee.and_then(|callee| callee.on(node));
+            calls.extend(callee.map(|callee| (callee, Waiting::ByWord(claim))));
         }
     }
     if calling.has_more.load(Ordering::Relaxed) != 0 {

@@ -262,7 +262,7 @@ impl Header {
 
     /// Sets its priority, from its next turn on; returns the one before.
     pub(crate) fn set_priority(&self, priority: Priority) -> Priority {
-        let priority = if self.home().is_some_and(Home::is_thread) { priority.max(Priority::High) } else { priority };
+        let priority = Home::priority(self.home(), priority);
         let change = |rank: u8| Some(rank & RANK_BITS | priority as u8);
         let before = self.rank.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
         Priority::from_number(before.unwrap_or_else(|rank| rank) & !RANK_BITS)

@@ -69,10 +69,7 @@ where
         let manner = Manner { trap_exit: manner.trap_exit || options.trap_exit, ..manner };
         let mut tied = Tied { extra: ptr::null_mut(), is_led: false, monitor: None, orphaned: false };
         let references = manner.references;
-        let mut priority = options.priority.unwrap_or_default();
-        if manner.home.as_ref().is_some_and(Home::is_thread) {
-            priority = priority.max(Priority::High);
-        }
+        let priority = Home::priority(manner.home.as_ref(), options.priority.unwrap_or_default());
         if manner.is_special() || is_led || limit.is_some() || options.is_special() {
             let bound = limit.map(|limit| Box::new(Bound::new::<M>(limit)));
             tied = tie(node, reserved.pid, options, manner, bound);

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::park::Parker;
 use super::worker::Workers;
+use crate::priority::Priority;
 use crate::process::turn::{After, Board, Turn};
 use crate::process::{AnyRef, Ready};
 use crate::sync::{AtomicU8, Ordering};
@@ -28,8 +29,13 @@ pub(crate) enum Home {
 }
 
 impl Home {
-    pub(crate) fn is_thread(&self) -> bool {
-        matches!(self, Self::Thread(_))
+    /// The priority of a process that has its turns there and asks for this one: strict on a thread of its own, so that no
+    /// worker picks it.
+    pub(crate) fn priority(home: Option<&Self>, asked: Priority) -> Priority {
+        match home {
+            Some(Self::Thread(_)) => asked.max(Priority::High),
+            _ => asked,
+        }
     }
 
     /// The process has a turn here, in a seeded run.
