@@ -9,7 +9,7 @@ pub use biotope_runtime as runtime;
 pub use biotope_runtime::*;
 pub use biotope_supervision as supervision;
 #[cfg(feature = "test")]
-pub use biotope_testkit as testkit;
+pub use biotope_testkit as test;
 
 pub mod prelude;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use biotope::prelude::*;
 use biotope::supervision::ecosystem::ATTEMPTS;
 use biotope::supervision::{Ecosystem, EcosystemError, EcosystemRef, Topology};
-use biotope::testkit::{TestOptions, test};
+use biotope::test::{on_threads, under_seeds};
 
 #[derive(Actor, Default)]
 struct Squarer;
@@ -71,13 +71,13 @@ async fn each_item_has_one_result() -> biotope::Result<()> {
 
 #[test]
 fn each_item_has_one_result_over_seeds() {
-    test(TestOptions { name: "each_item_has_one_result", seeds: Some(100), seed: None }, each_item_has_one_result);
+    under_seeds("each_item_has_one_result", 100, each_item_has_one_result);
 }
 
 #[test]
 fn each_item_has_one_result_on_threads() {
     for _ in 0..5 {
-        test(TestOptions { name: "each_item_has_one_result", seeds: None, seed: None }, each_item_has_one_result);
+        on_threads("each_item_has_one_result", each_item_has_one_result);
     }
 }
 
@@ -116,13 +116,13 @@ async fn deaths_lose_nothing() -> biotope::Result<()> {
 
 #[test]
 fn deaths_lose_nothing_over_seeds() {
-    test(TestOptions { name: "deaths_lose_nothing", seeds: Some(200), seed: None }, deaths_lose_nothing);
+    under_seeds("deaths_lose_nothing", 200, deaths_lose_nothing);
 }
 
 #[test]
 fn deaths_lose_nothing_on_threads() {
     for _ in 0..5 {
-        test(TestOptions { name: "deaths_lose_nothing", seeds: None, seed: None }, deaths_lose_nothing);
+        on_threads("deaths_lose_nothing", deaths_lose_nothing);
     }
 }
 

@@ -12,7 +12,7 @@ fn every_member_is_a_module_of_the_facade() {
     assert!(same::<biotope::prelude::Node, biotope::runtime::Node>());
     assert!(same::<biotope::prelude::Supervisor, biotope::supervision::Supervisor>());
     assert!(same::<biotope::distribution::Authority, biotope::distribution::Authority>());
-    assert!(same::<biotope::testkit::TestOptions, biotope::testkit::TestOptions>());
+    assert!(same::<biotope::test::Faults, biotope::test::Faults>());
 }
 
 mod user {

@@ -56,9 +56,16 @@ fn expand_main(options: TokenStream, function: TokenStream) -> Result<TokenStrea
 }
 
 fn expand_test(options: TokenStream, function: TokenStream) -> Result<TokenStream> {
+    if options.is_empty() && !is_async(&function) {
+        // `use biotope::test;` takes the place of the standard attribute, so that this is what it was meant to be.
+        return Ok(quote!(#[::core::prelude::v1::test] #function));
+    }
     let mut options = Options::parse("#[biotope::test]", options)?;
     let seeds: Option<LitInt> = options.value("seeds", "seeds = 200")?;
     let seed: Option<LitInt> = options.value("seed", "seed = 7")?;
+    let real: Option<LitInt> = options.value("real", "real = 10")?;
+    let allow_crashes = options.flag("allow_crashes")?.is_some();
+    let allow_leftovers = options.flag("allow_leftovers")?.is_some();
     let root = options.root()?;
     options.finish()?;
     if let (Some(_), Some(seed)) = (&seeds, &seed) {
@@ -69,7 +76,7 @@ fn expand_test(options: TokenStream, function: TokenStream) -> Result<TokenStrea
 
     let (attributes, visibility, name) = (&function.attributes, &function.visibility, &function.signature.ident);
     let title = format!("::{name}");
-    let (seeds, seed) = (some(seeds), some(seed));
+    let (seeds, seed, real) = (some(seeds), some(seed), some(real));
     Ok(quote! {
         #[::core::prelude::v1::test]
         #(#attributes)*
@@ -80,11 +87,19 @@ fn expand_test(options: TokenStream, function: TokenStream) -> Result<TokenStrea
                     name: ::core::concat!(::core::module_path!(), #title),
                     seeds: #seeds,
                     seed: #seed,
+                    real: #real,
+                    allow_crashes: #allow_crashes,
+                    allow_leftovers: #allow_leftovers,
                 },
                 #name,
             )
         }
     })
+}
+
+/// Whether the function is async, as far as it can be read.
+fn is_async(function: &TokenStream) -> bool {
+    syn::parse2::<Function>(function.clone()).is_ok_and(|function| function.signature.asyncness.is_some())
 }
 
 /// An async function without arguments, as `main` and tests are. Its body stays tokens.

@@ -188,13 +188,17 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
     entry::main(options.into(), function.into()).into()
 }
 
-/// Runs an `async fn` as a test.
+/// Runs an `async fn` as a test. Without options, a plain `fn` is a test like any other: so `use biotope::test;` may stand where
+/// the standard `#[test]` is used too.
 ///
 /// | option | meaning |
 /// |---|---|
 /// | none | on real threads and the real clock |
 /// | `seeds = 200` | in virtual time, under the schedules of seeds 0 to 199 |
 /// | `seed = 7` | in virtual time, under the schedule of this seed: a failure again |
+/// | `real = 10` | on real threads too, so often |
+/// | `allow_crashes` | a process may die by its own doing |
+/// | `allow_leftovers` | what the body starts may outlive it |
 ///
 /// Under seeds there is one thread, and no tokio: no sockets, and no timers but those of `biotope::time`. A test that needs a
 /// socket leaves `seeds` out.
@@ -206,7 +210,7 @@ pub fn main(options: TokenStream, function: TokenStream) -> TokenStream {
 /// #[test]
 /// fn it_adds() {
 ///     async fn it_adds() { .. }
-///     let options = TestOptions { name: concat!(module_path!(), "::it_adds"), seeds: Some(200), seed: None };
+///     let options = TestOptions { name: concat!(module_path!(), "::it_adds"), seeds: Some(200), .. };
 ///     biotope::__private::test(options, it_adds)
 /// }
 /// ```

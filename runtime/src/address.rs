@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "one pointer leads to a cell, or to the way to another node")]
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -23,7 +23,7 @@ use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::gateway::{Carrier, DecodeError, Incoming, Outgoing, Remote};
 use crate::mailbox::Notice;
-use crate::node::Node;
+use crate::node::{Ended, Node};
 use crate::pid::Pid;
 use crate::process::{CellRef, Excess, SendFailed, Spot};
 use crate::signal::{Request, Signal};
@@ -477,8 +477,8 @@ impl<A: Actor> ActorRef<A> {
     ///     Ok(())
     /// }
     /// ```
-    pub fn stop_and_wait(&self, reason: ExitReason) -> impl Future<Output = ExitReason> + Send + use<A> {
-        let ended = self.address().node().watch(self.pid());
+    pub fn stop_and_wait(&self, reason: ExitReason) -> Ended {
+        let ended = self.address().node().ended(self.pid());
         self.stop_with(reason);
         ended
     }

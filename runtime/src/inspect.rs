@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::clock::Moment;
 use crate::config::LONGEST_STATE;
+use crate::node::Node;
 use crate::pid::Pid;
 use crate::priority::Priority;
 use crate::process::{Activity, Awaited, Header};
@@ -45,6 +46,52 @@ impl Status {
             Self::Waiting | Self::Awaiting if header.is_hibernating() => Self::Hibernating,
             _ => self,
         }
+    }
+}
+
+/// A process, as hooks see it that run where it does something.
+#[derive(Clone, Copy)]
+pub struct Observed<'a>(&'a Header);
+
+impl<'a> Observed<'a> {
+    pub(crate) fn new(header: &'a Header) -> Self {
+        Self(header)
+    }
+
+    /// Its pid.
+    pub fn pid(self) -> Pid {
+        self.0.pid()
+    }
+
+    /// What it runs: the actor's name, or the function that straight-line code was written in.
+    pub fn actor(self) -> &'static str {
+        self.0.actor()
+    }
+
+    /// The name it is registered under.
+    pub fn name(self) -> Option<Arc<str>> {
+        self.0.extra_if_any()?.control.lock().name.clone()
+    }
+
+    /// What it calls itself.
+    pub fn label(self) -> Option<Arc<str>> {
+        self.0.extra_if_any()?.control.lock().rare()?.label.clone()
+    }
+
+    /// The process that spawned it.
+    pub fn parent(self) -> Option<Pid> {
+        self.0.parent()
+    }
+
+    /// The node that it lives on.
+    pub fn node(self) -> Node {
+        self.0.node().clone()
+    }
+}
+
+impl fmt::Debug for Observed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Observed({} {})", self.actor(), self.pid())
     }
 }
 
@@ -107,6 +154,8 @@ pub struct ProcessInfo {
     pub monitors: Vec<Target>,
     /// Who monitors it.
     pub monitored_by: Vec<Pid>,
+    /// How many timers are set for it: messages to come, and intervals.
+    pub timers: usize,
     /// The values of its own dictionary.
     pub dictionary: Vec<String>,
 }
@@ -144,6 +193,7 @@ impl ProcessInfo {
             links: Vec::new(),
             monitors: Vec::new(),
             monitored_by: Vec::new(),
+            timers: 0,
             dictionary: Vec::new(),
         };
         (info.activity, info.since) = match info.status {
@@ -161,6 +211,7 @@ impl ProcessInfo {
             if let Some(rare) = control.rare() {
                 info.label = rare.label.clone();
                 info.group_leader = rare.group_leader;
+                info.timers = rare.timers.len();
                 info.dictionary = rare.dictionary.values().map(|value| text_of(&**value)).collect();
             }
         }

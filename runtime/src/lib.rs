@@ -20,6 +20,7 @@
 //!   shown                       what a state says of itself
 //!   trace, visit                what one process does; a look at its state, between two handlers
 //!   observe                     hooks into what processes do, if they are compiled in
+//!   director                    whoever chooses who runs, and comes between a process and its messages: a test kit
 //!   stats                       what a runtime and a node have done, in numbers
 //!   ambient, spawn, entry       `spawn(…)` without a node in the hand; programs
 //!   memory, lease, sync         what all of it is made of; what processes allocate, counted
@@ -41,6 +42,7 @@ mod clock;
 mod config;
 mod context;
 mod dead_letters;
+mod director;
 mod entry;
 mod exit;
 mod gateway;
@@ -89,6 +91,7 @@ pub use child::{Restart, Shutdown};
 pub use config::DEFAULT_CALL_TIMEOUT;
 pub use context::Context;
 pub use dead_letters::{DeadLetter, DeadLetterEvent, DeadLetterEvents};
+pub use director::{Choices, Director, Meeting};
 #[doc(hidden)]
 pub use entry::{MainOptions, main};
 pub use entry::{run, run_on};
@@ -97,16 +100,16 @@ pub use gateway::{
     Carrier, DecodeError, FarFuture, FarReply, Gateway, Incoming, MethodId, Outgoing, PendingReply, Remote, StartFar,
     Wire,
 };
-pub use inspect::{MessageCounts, ProcessInfo, ProcessStatus, Status};
+pub use inspect::{MessageCounts, Observed, ProcessInfo, ProcessStatus, Status};
 pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use lints::{Lint, LintEvent, LintEvents};
 pub use message::{Accepts, Envelope, Message, Recipient, RecipientCall};
 pub use named::{LookupError, Named};
 pub use names::{NotRegistered, RegisterError};
-pub use node::{Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, Stalls, WeakNode};
+pub use node::{Ended, Extension, NoSuchName, Node, NodeBuilder, NodeError, SpawnOptions, Stalls, WeakNode};
 #[cfg(feature = "observe")]
-pub use observe::{Observed, Observer};
+pub use observe::Observer;
 pub use pid::{NodeId, Pid};
 pub use priority::Priority;
 #[doc(hidden)]

@@ -6,9 +6,9 @@
 //!
 //! For one process of a running system there is [`Node::trace`](crate::Node::trace), which needs no feature.
 
-pub(crate) use installed::{Chosen, exited, message_handled, message_sent, spawned, turn};
 #[cfg(feature = "observe")]
-pub use installed::{Observed, Observer};
+pub use installed::Observer;
+pub(crate) use installed::{Chosen, exited, message_handled, message_sent, spawned, turn};
 
 #[cfg(feature = "observe")]
 mod installed {
@@ -16,8 +16,7 @@ mod installed {
     use std::sync::Arc;
 
     use crate::exit::ExitReason;
-    use crate::node::Node;
-    use crate::pid::Pid;
+    use crate::inspect::Observed;
     use crate::process::{Header, turn as turns};
 
     /// Sees what the processes of a runtime do; given to
@@ -79,38 +78,6 @@ mod installed {
         }
     }
 
-    /// A process, as an [`Observer`] sees it.
-    #[derive(Clone, Copy)]
-    pub struct Observed<'a>(&'a Header);
-
-    impl Observed<'_> {
-        /// Its pid.
-        pub fn pid(self) -> Pid {
-            self.0.pid()
-        }
-
-        /// What it runs: the actor's name, or the function that straight-line code was written in.
-        pub fn actor(self) -> &'static str {
-            self.0.actor()
-        }
-
-        /// The process that spawned it.
-        pub fn parent(self) -> Option<Pid> {
-            self.0.parent()
-        }
-
-        /// The node that it lives on.
-        pub fn node(self) -> Node {
-            self.0.node().clone()
-        }
-    }
-
-    impl fmt::Debug for Observed<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "Observed({} {})", self.actor(), self.pid())
-        }
-    }
-
     /// The observer of a runtime, if it has one.
     #[derive(Clone, Default)]
     pub(crate) struct Chosen(pub(crate) Option<Arc<dyn Observer>>);
@@ -129,14 +96,14 @@ mod installed {
     #[inline]
     pub(crate) fn spawned(process: &Header) {
         if let Some(observer) = observer(process) {
-            observer.spawned(Observed(process));
+            observer.spawned(Observed::new(process));
         }
     }
 
     #[inline]
     pub(crate) fn exited(process: &Header, reason: &ExitReason) {
         if let Some(observer) = observer(process) {
-            observer.exited(Observed(process), reason);
+            observer.exited(Observed::new(process), reason);
         }
     }
 
@@ -144,7 +111,7 @@ mod installed {
     pub(crate) fn message_sent(to: &Header) {
         if let Some(observer) = observer(to) {
             turns::with_process(|running| {
-                observer.message_sent(running.map(|(_, process)| Observed(process)), Observed(to));
+                observer.message_sent(running.map(|(_, process)| Observed::new(process)), Observed::new(to));
             });
         }
     }
@@ -152,14 +119,14 @@ mod installed {
     #[inline]
     pub(crate) fn message_handled(process: &Header, handler: impl FnOnce() -> &'static str) {
         if let Some(observer) = observer(process) {
-            observer.message_handled(Observed(process), handler());
+            observer.message_handled(Observed::new(process), handler());
         }
     }
 
     #[inline]
     pub(crate) fn turn(process: &Header, worker: usize) {
         if let Some(observer) = observer(process) {
-            observer.turn(Observed(process), worker);
+            observer.turn(Observed::new(process), worker);
         }
     }
 }

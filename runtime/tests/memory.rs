@@ -6,7 +6,7 @@ use std::sync::Arc;
 use biotope::memory::Accounting;
 use biotope::prelude::*;
 use biotope::{Info, Spawn};
-use biotope_testkit::{TestOptions, repetitions, test};
+use biotope_testkit::{on_threads, repetitions, under_seeds};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -20,12 +20,12 @@ const MB: u64 = 1_024 * KB;
 fn everywhere<F: Future<Output = biotope::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
     under_seeds(name, body);
     for _ in 0..repetitions(10) {
-        test(TestOptions { name, seeds: None, seed: None }, body);
+        on_threads(name, body);
     }
 }
 
 fn under_seeds<F: Future<Output = biotope::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
-    test(TestOptions { name, seeds: Some(100), seed: None }, body);
+    under_seeds(name, 100, body);
 }
 
 /// Has what it is told to have.

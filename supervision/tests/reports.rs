@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex};
 
 use biotope_runtime::{ExitReason, Process, Result, node};
 use biotope_supervision::{Supervisor, Transient};
-use biotope_testkit::TestOptions;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
@@ -49,8 +48,7 @@ where
 {
     let events = Events::default();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(events.clone()), || {
-        let options = TestOptions { name: "reports", seeds: None, seed: Some(1) };
-        biotope_testkit::test(options, || async move {
+        biotope_testkit::under_seeds("reports", 1, || async move {
             let (sender, outcome) = tokio::sync::oneshot::channel();
             biotope_runtime::spawn_process(async move |me: Process<()>| {
                 me.trap_exits(true);

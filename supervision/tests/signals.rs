@@ -12,7 +12,6 @@ use std::process::Command;
 
 use biotope_runtime::{ExitReason, Process, node};
 use biotope_supervision::{App, Shutdown, Supervisor};
-use biotope_testkit::TestOptions;
 use support::*;
 
 fn send(signal: &str) {
@@ -22,8 +21,7 @@ fn send(signal: &str) {
 
 #[test]
 fn sigterm_stops_in_order_and_a_second_signal_kills() {
-    let options = TestOptions { name: "signals", seeds: None, seed: None };
-    biotope_testkit::test(options, || async {
+    biotope_testkit::on_threads("signals", || async {
         let stage = Stage::new();
         let run = |app: App| {
             let (sender, outcome) = tokio::sync::oneshot::channel();

@@ -1,62 +1,115 @@
-//! Lets tests drive time and scheduling. Users reach it as `biotope::test` (feature `test`).
+//! Lets tests drive time and scheduling, and sees what they leave. Users reach it as `biotope::test` (feature `test`).
 //!
-//! A test body is a process. On the real scheduler it runs on worker threads; with seeds, on one
-//! thread, in virtual time, in an order drawn from the seed: a delay of an hour passes at once, and a
-//! failure prints the seed that replays it.
+//! A test body is a process. Under seeds it runs on one thread, in virtual time, in an order drawn from the seed: a delay of
+//! an hour passes at once. On the real scheduler the same body runs on worker threads. Either way the kit directs the
+//! runtime ([`Director`](biotope_runtime::Director)), so that it sees what each process does:
+//!
+//! ```text
+//!   verdict    all runs of a test: which seeds, again, smaller; what is printed
+//!   run        one run: the body, what it leaves, what is wrong with it
+//!   kit        what one run knows: schedule, history, faults, deaths
+//!   cast       who is who, by names that are the same in every run
+//!   schedule   who has the next turn; how that is written and replayed      (pure)
+//!   shrink     the fewest choices that still fail                           (pure)
+//!   history    what has happened, in words and as numbers                   (pure)
+//!   outside    clocks, randomness, threads and sockets of the machine, kept out of seeded runs
+//!   faults     killed, panicked, lost, late: at the message that the test names
+//!   steps      one fault at each step in turn
+//!   probe, stand_in, tree    what a test body asks with
+//! ```
+//!
+//! # What fails a test
+//! - Its body: a panic, or an error.
+//! - A process that died by its own doing (a panic, an error, a stop out of order), if nobody asked for it: neither
+//!   [`expect_crash`], nor a fault, nor a probe that [saw its end](Probe::expect_down).
+//! - What outlives it: a process with its names, links, monitors and timers, on any node of its runtime; a name, link, monitor or
+//!   timer of the body's own.
+//! - A seeded run that waits for ever, or does not come to an end.
+//! - In a seeded run: a thread, a socket, a sleeping thread; and what makes two runs of one seed differ.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+mod cast;
+mod faults;
+mod history;
+mod kit;
+mod outside;
+mod probe;
+mod run;
+mod schedule;
+mod shrink;
+mod stand_in;
+mod steps;
+mod tree;
+mod verdict;
 
 use std::future::Future;
 
-use biotope_runtime::{Error, ExitReason, Runtime, RuntimeBuilder, run};
+use biotope_runtime::{ActorRef, Error, ExitReason, Pid, RunsOn, RuntimeBuilder, Spawn, Spec, Start, StartError, node};
 
-/// What `#[biotope::test]` was told.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TestOptions {
-    /// The test's path.
-    pub name: &'static str,
-    /// Run under the seeds from 0 to this one, exclusive, in virtual time.
-    pub seeds: Option<u64>,
-    /// Run under this seed only.
-    pub seed: Option<u64>,
-}
+pub use faults::{Faults, Victim};
+use kit::Kit;
+pub use probe::{Probe, probe};
+pub use stand_in::{StandIn, stand_in};
+pub use steps::{Steps, at_every_step};
+pub use tree::{Tree, tree};
+pub use verdict::{TestOptions, on_threads, repetitions, test, under_seeds};
 
-/// The body of `#[biotope::test]`.
-///
-/// The environment variable `BIOTOPE_SEED` replays one seed of a test that has seeds; `BIOTOPE_SEEDS` says
-/// how many seeds such a test has at most.
+/// Spawns a process that is stopped when the body is over, the last one first. It is linked to nobody.
 ///
 /// # Panics
-/// If the body fails, with its exit reason and the seed.
-pub fn test<B, F, O>(options: TestOptions, body: B)
+/// Outside of a test.
+pub fn spawn<S: Spawn>(what: S) -> S::Ref
 where
-    B: Fn() -> F,
-    F: Future<Output = O> + Send + 'static,
-    O: TestResult,
+    for<'a> Pid: From<&'a S::Ref>,
 {
-    let seeds = match (options.seed, options.seeds) {
-        (None, None) => return verdict(options.name, None, once(Runtime::builder(), body())),
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(seeds)) => match number_from("BIOTOPE_SEED") {
-            Some(seed) => seed..seed + 1,
-            None => 0..repetitions(seeds),
-        },
-    };
-    for seed in seeds {
-        verdict(options.name, Some(seed), once(Runtime::builder().seeded(seed), body()));
-    }
+    let spawned = biotope_runtime::spawn(what);
+    stop_at_end(&spawned);
+    spawned
 }
 
-/// How often a test repeats itself that usually does so `usual` times: `BIOTOPE_SEEDS`, if that is less.
-/// For where each run takes long, as under a sanitizer.
+/// Starts an actor that is stopped when the body is over, the last one first, and waits until its `init` is done. It is linked
+/// to nobody.
+///
+/// # Errors
+/// [`StartError`].
 ///
 /// # Panics
-/// If `BIOTOPE_SEEDS` is no number.
-pub fn repetitions(usual: u64) -> u64 {
-    number_from("BIOTOPE_SEEDS").map_or(usual, |most| most.min(usual))
+/// Outside of a test.
+pub async fn start<A: Start, K: RunsOn<A>>(spec: &Spec<A, K>) -> Result<ActorRef<A>, StartError> {
+    let started = node().start(spec).await?;
+    stop_at_end(&started);
+    Ok(started)
 }
 
-/// Runs `body` once on the runtime that `builder` makes, as a process of a node named `test`.
+/// Stops a process of the test's node, in order and with `Normal`, when the body is over; the last one first. So does
+/// [`start`] with what it starts.
+///
+/// # Panics
+/// Outside of a test.
+pub fn stop_at_end(process: impl Into<Pid>) {
+    let pid = process.into();
+    Kit::here().with(|state| state.to_stop.push(pid));
+}
+
+/// A process crashes, or has crashed, whose report says `text`: in its actor's name, its own, the handler or the reason. It
+/// fails the test if none does. Each call is for one crash.
+///
+/// # Panics
+/// Outside of a test.
+pub fn expect_crash(text: impl Into<String>) {
+    Kit::here().with(|state| state.deaths.expect(text.into()));
+}
+
+/// Faults for a process, or for whoever runs this actor or is registered under this name: see [`Faults`].
+///
+/// # Panics
+/// Outside of a test.
+pub fn faults(victim: impl Into<Victim>) -> Faults {
+    Faults::new(Kit::here(), victim.into())
+}
+
+/// Runs `body` once on the runtime that `builder` makes, as a process of a node named `test`. Nothing else is looked at.
 ///
 /// # Errors
 /// What the body ended with, if it is not `Normal`.
@@ -68,7 +121,7 @@ where
     F: Future<Output = O> + Send + 'static,
     O: TestResult,
 {
-    match run(builder, "test", async { body.await.into_result() }) {
+    match biotope_runtime::run(builder, "test", async { body.await.into_result() }) {
         Ok(outcome) => outcome,
         Err(error) => panic!("no runtime for the test: {error}"),
     }
@@ -92,25 +145,5 @@ impl TestResult for () {
 impl<E: Into<Error>> TestResult for Result<(), E> {
     fn into_result(self) -> Result<(), Error> {
         self.map_err(Into::into)
-    }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    let number = std::env::var(variable).ok()?;
-    match number.parse() {
-        Ok(number) => Some(number),
-        Err(_) => panic!("{variable} is `{number}`, which is no number"),
-    }
-}
-
-fn verdict(name: &str, seed: Option<u64>, outcome: Result<(), ExitReason>) {
-    let Err(reason) = outcome else { return };
-    match seed {
-        None => panic!("{name}: {reason}"),
-        Some(seed) => {
-            // The harness knows a test by its path within the crate.
-            let test = name.split_once("::").map_or(name, |(_, test)| test);
-            panic!("{name} under seed {seed}: {reason}\nreplay: BIOTOPE_SEED={seed} cargo test {test}")
-        }
     }
 }

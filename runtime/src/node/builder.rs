@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::{Inner, Node};
+use super::{DIRECTED, Inner, Node};
 use crate::dead_letters::DeadLetters;
 use crate::gateway::FarFuture;
 use crate::names::Names;
@@ -101,6 +101,7 @@ impl NodeBuilder {
         let id = NodeId::new(&self.name, incarnation(&runtime));
         let memory = runtime.memory().clone();
         let number = runtime.next_node_number();
+        let noting = if runtime.directed().is_some() { DIRECTED } else { 0 };
         let inner = Inner {
             name: self.name,
             id,
@@ -114,7 +115,7 @@ impl NodeBuilder {
             dead_letters: DeadLetters::default(),
             stalls: StallCounts::default(),
             crashed: AtomicU64::new(0),
-            counting: AtomicU8::new(0),
+            noting: AtomicU8::new(noting),
             traces: OnceLock::new(),
             lints: OnceLock::new(),
             reports: OnceLock::new(),

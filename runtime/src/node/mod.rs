@@ -21,7 +21,9 @@ mod timers;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context as TaskContext, Poll};
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
@@ -84,8 +86,8 @@ struct Inner {
     stalls: StallCounts,
     /// How many crashes were reported.
     crashed: AtomicU64,
-    /// 1 while the messages of all processes are counted.
-    counting: AtomicU8,
+    /// [`COUNTED`] while the messages of all processes are counted, and [`DIRECTED`] if somebody directs the runtime.
+    noting: AtomicU8,
     /// Where what traced processes tell goes, once somebody has asked for it.
     traces: OnceLock<Traces>,
     lints: OnceLock<Lints>,
@@ -96,6 +98,11 @@ struct Inner {
     /// what everybody reads.
     leases: CachePadded<AtomicUsize>,
 }
+
+/// In `noting`: the messages of all processes are counted.
+const COUNTED: u8 = 1;
+/// In `noting`: somebody directs the runtime.
+const DIRECTED: u8 = 2;
 
 /// How a process begins: whose child it is, and whom it is tied to from its first instruction.
 #[derive(Clone, Debug, Default)]
@@ -135,6 +142,20 @@ impl SpawnOptions {
     /// Whether it asks for more than a parent and a priority.
     pub(crate) fn is_special(&self) -> bool {
         self.link.is_some() || self.monitor.is_some() || self.label.is_some() || self.group_leader.is_some()
+    }
+}
+
+/// Waits for the end of a process, and gives its reason; made by [`Node::ended`].
+#[derive(Debug)]
+#[must_use = "it does nothing until it is awaited"]
+pub struct Ended(oneshot::Receiver<ExitReason>);
+
+impl Future for Ended {
+    type Output = ExitReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<ExitReason> {
+        // The watcher ends early only with its node.
+        Pin::new(&mut self.0).poll(cx).map(|ended| ended.unwrap_or(ExitReason::Shutdown))
     }
 }
 
@@ -245,12 +266,7 @@ impl Node {
     ///
     /// It is watched from this call on, and not from when the future is polled: whoever calls this first, and then lets the
     /// process end, learns the reason.
-    pub fn ended(&self, pid: impl Into<Pid>) -> impl Future<Output = ExitReason> + Send + 'static {
-        self.watch(pid.into())
-    }
-
-    /// As [`ended`](Self::ended).
-    pub(crate) fn watch(&self, pid: Pid) -> impl Future<Output = ExitReason> + Send + use<> {
+    pub fn ended(&self, pid: impl Into<Pid>) -> Ended {
         let (sender, ended) = oneshot::channel();
         let watcher = self.spawn_process(async move |mut me: Process<()>| {
             let down = me.receive_info(|info| match info {
@@ -261,10 +277,9 @@ impl Node {
             Ok(())
         });
         if let Some(watcher) = watcher.cell() {
-            process::monitor(watcher.header(), pid.into(), None);
+            process::monitor(watcher.header(), pid.into().into(), None);
         }
-        // The watcher ends early only with its node.
-        async { ended.await.unwrap_or(ExitReason::Shutdown) }
+        Ended(ended)
     }
 
     /// Asks `pid` to handle no messages until it is resumed. It comes to this request in its mailbox, behind the

@@ -1,6 +1,6 @@
 //! What can be seen of a node: its processes, what they do, what it counts, and what is amiss.
 
-use super::Node;
+use super::{COUNTED, DIRECTED, Node};
 use crate::ambient;
 use crate::call::{self, CallCycle};
 use crate::config::MOST_EVENTS_KEPT;
@@ -9,7 +9,7 @@ use crate::inspect::{ProcessInfo, ProcessStatus};
 use crate::lints::{LintEvent, LintEvents, Lints};
 use crate::mailbox::Notice;
 use crate::pid::Pid;
-use crate::process::{StallCounts, StallEvent};
+use crate::process::{Header, StallCounts, StallEvent};
 use crate::report::{CrashReport, CrashReports, Reports};
 use crate::signal::Request;
 use crate::stats::NodeStats;
@@ -145,7 +145,11 @@ impl Node {
     /// [`ProcessInfo::counts`]. A process that runs now counts what it sends from its next turn on. Each process that is
     /// counted takes about 500 bytes more until it ends, as one with a name, a link or a monitor does anyway.
     pub fn statistics(&self, on: bool) {
-        self.0.counting.store(on.into(), Ordering::SeqCst);
+        if on {
+            self.0.noting.fetch_or(COUNTED, Ordering::SeqCst);
+        } else {
+            self.0.noting.fetch_and(!COUNTED, Ordering::SeqCst);
+        }
         for process in self.0.table.all() {
             process.count_messages(on);
         }
@@ -327,15 +331,29 @@ impl Node {
         }
     }
 
-    /// Whether the messages of new processes are counted.
+    /// Whether something is to be noted of each new process.
     #[inline]
-    pub(crate) fn is_counting(&self) -> bool {
-        self.0.counting.load(Ordering::SeqCst) != 0
+    pub(crate) fn notes_processes(&self) -> bool {
+        self.0.noting.load(Ordering::SeqCst) != 0
+    }
+
+    /// Notes of a new process what is to be noted of each.
+    #[cold]
+    pub(crate) fn note_process(&self, process: &Header) {
+        let noting = self.0.noting.load(Ordering::SeqCst);
+        if noting & COUNTED != 0 {
+            process.count_messages(true);
+        }
+        if noting & DIRECTED != 0 {
+            process.direct();
+        }
     }
 
     pub(crate) fn report_crash(&self, report: CrashReport) {
         self.0.crashed.fetch_add(1, Ordering::Relaxed);
-        if tracing::dispatcher::has_been_set() {
+        let is_told = self.runtime().directed().is_some_and(|director| director.crashed(&report));
+        if is_told {
+        } else if tracing::dispatcher::has_been_set() {
             tracing::error!(node = self.name(), pid = %report.pid, name = report.name.as_deref(), "{report}");
         } else {
             // A program that has set no subscriber must still see its crashes, as it sees panics.

@@ -32,6 +32,7 @@ use super::state::Cause;
 use super::turn::{self, NO_HANDLER, Turn};
 use crate::actor::{Actor, Refused, Step};
 use crate::context::Context;
+use crate::director::Meeting;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::{ProcessStatus, Status, state_text};
 use crate::mailbox::{Next, Position, Special, Taken, Walked};
@@ -495,6 +496,11 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
         let header = self.header();
         // SAFETY: the caller's promise, here and below: there is a message, which is not moved out yet.
         let number = unsafe { A::handler_of(&*message) };
+        match header.meet(header.class().handler(number)) {
+            Meeting::Handle => {}
+            // SAFETY: as above.
+            meeting => return unsafe { self.meet(message, number, meeting) },
+        }
         header.note_taken(header.class().handler(number));
         // SAFETY: as above.
         let is_awaiting = unsafe { self.handle(message) };
@@ -502,6 +508,39 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
             header.trace(|| Traced::Handled(header.class().handler(number)));
         }
         is_awaiting
+    }
+
+    /// Something else becomes of the message at `message` than that it is handled now. Returns whether there is another
+    /// phase now.
+    #[cold]
+    unsafe fn meet(&self, message: *const A::Msg, handler: u32, meeting: Meeting) -> bool {
+        let header = self.header();
+        // SAFETY: the caller's promise, here and below: there is a message, which is moved out once.
+        unsafe {
+            header.note_left();
+            match meeting {
+                Meeting::Handle => self.handle(message),
+                Meeting::Delay(delay) => {
+                    receive::go_on_with(header, message.read());
+                    self.do_request(Request::Suspend);
+                    header.resume_after(delay);
+                    true
+                }
+                Meeting::Lose => {
+                    header.lose(Box::new(message.read()));
+                    false
+                }
+                Meeting::Panic(text) => {
+                    let _unread = Unread(message);
+                    self.turn.handle(handler);
+                    panic!("{text}")
+                }
+                Meeting::Kill => {
+                    let _unread = Unread(message);
+                    panics::unwind(Unwound::BySignal(ExitReason::Killed))
+                }
+            }
+        }
     }
 
     /// Handles the messages that go before all others. `None` when there are no more.

@@ -2,9 +2,11 @@
 //! from everywhere.
 #![expect(unsafe_code, reason = "references are counted by hand, and cells know their type by a class")]
 
+use std::any::Any;
 use std::mem::offset_of;
 use std::ptr::{self, NonNull};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use super::bound::{Bound, Excess, Spot, Stall};
 use super::cell::Class;
@@ -16,8 +18,9 @@ use super::state::{Cause, State};
 use super::turn::{self, Turn};
 use crate::clock::Stamp;
 use crate::config::LONG_MAILBOX;
+use crate::director::{Director, Meeting};
 use crate::exit::{Ending, ExitReason};
-use crate::inspect::MessageCounts;
+use crate::inspect::{MessageCounts, Observed};
 use crate::lease::Lease;
 use crate::lints::{Lint, LintEvent};
 use crate::mailbox::{Back, Before, Front, Held, Mailbox, Notice, Position};
@@ -693,10 +696,26 @@ impl Header {
     /// A message that counts was taken out of the mailbox, for this handler. That is to be noted.
     #[cold]
     pub(super) fn note_taken(&self, handler: &'static str) {
+        self.note_left();
+        self.message_noted(handler);
+    }
+
+    /// A message that counts where they are limited is in the mailbox no more. That is to be noted.
+    pub(super) fn note_left(&self) {
         if self.is_bounded() {
             self.message_left();
         }
-        self.message_noted(handler);
+    }
+
+    /// It is resumed after so long.
+    pub(super) fn resume_after(&self, delay: Duration) {
+        let runtime = self.node.runtime();
+        let (node, pid) = (self.node.downgrade(), self.pid());
+        runtime.timers().fire_at(runtime.now_and(delay), self, move |_| {
+            if let Some(node) = node.upgrade() {
+                node.resume(pid);
+            }
+        });
     }
 
     /// A message, whether it counts where they are limited or not, is about to be handled.
@@ -793,8 +812,32 @@ impl Header {
         let rare = control.rare_mut();
         let before = change(rare);
         // Under the lock: of two who change it, the last one knows.
-        self.set_rank(TRACED, self.is_traced() || rare.events.is_some());
+        self.set_rank(TRACED, self.is_traced() || rare.events.is_some() || self.director().is_some());
         before
+    }
+
+    /// Who directs it.
+    fn director(&self) -> Option<&dyn Director> {
+        self.node.runtime().directed()
+    }
+
+    /// It is directed from its first turn on.
+    pub(crate) fn direct(&self) {
+        self.set_rank(TRACED, true);
+    }
+
+    /// What becomes of the message that it is about to handle. For the owner.
+    pub(super) fn meet(&self, handler: &'static str) -> Meeting {
+        let director = if self.rank.load(Ordering::Relaxed) & TRACED != 0 { self.director() } else { None };
+        director.map_or(Meeting::Handle, |director| director.meet(Observed::new(self), handler))
+    }
+
+    /// It has lost `message`, as its director wanted.
+    pub(super) fn lose(&self, message: Box<dyn Any + Send>) {
+        match self.director() {
+            Some(director) => director.lost(message),
+            None => drop(message),
+        }
     }
 
     /// What it says of the things that it did last, if they are kept.
@@ -813,7 +856,11 @@ impl Header {
     #[cold]
     fn tell_trace(&self, what: Traced) {
         let event = TraceEvent { at: self.node.runtime().now(), pid: self.pid(), what };
-        if let Some(events) = self.extra().control.lock().rare_if_any().and_then(|rare| rare.events.as_mut()) {
+        if let Some(director) = self.director() {
+            turn::uncharged(|| director.seen(Observed::new(self), &event));
+        }
+        let Some(extra) = self.extra_if_any() else { return };
+        if let Some(events) = extra.control.lock().rare_if_any().and_then(|rare| rare.events.as_mut()) {
             // On nobody's account: the process has not asked for it.
             turn::uncharged(|| events.push(event.clone()));
         }

@@ -101,8 +101,8 @@ where
         }
         observe::spawned(cell.header());
         // After it was entered: whoever turns this on looks for those that are there afterwards.
-        if node.is_counting() {
-            cell.header().count_messages(true);
+        if node.notes_processes() {
+            node.note_process(cell.header());
         }
         if let Some(turn) = worker {
             turn.note_spawned(options, cell.header());

@@ -20,11 +20,12 @@ use super::reference::{CellRef, InTurn};
 use super::run::Flow;
 use super::turn::{self, Turn, Wants};
 use crate::address::Address;
+use crate::director::Meeting;
 use crate::exit::{Ending, Error, ExitReason};
 use crate::inspect::{ProcessInfo, ProcessStatus, Status};
 use crate::mailbox::{First, Held, Position, Taken, Walked};
 use crate::observe;
-use crate::panics::Unwound;
+use crate::panics::{self, Unwound};
 use crate::signal::{Down, Info, MonitorRef, Request, Target};
 use crate::time::{Sleep, sleep_on};
 
@@ -343,20 +344,22 @@ where
         if is_special || *position != Position::HEAD {
             return First::Other;
         }
-        // SAFETY: as above.
-        let first = unsafe {
-            self.process.cell.mailbox().take_first(
-                position,
-                turn.memory(),
-                || header.held(None),
-                |taken| (self.wants)(taken),
-            )
+        let first = loop {
+            // SAFETY: as above.
+            let first = unsafe {
+                self.process.cell.mailbox().take_first(
+                    position,
+                    turn.memory(),
+                    || header.held(None),
+                    |taken| (self.wants)(taken),
+                )
+            };
+            if !matches!(first, First::Taken(_)) || note_counted::<M>(turn, header) {
+                break first;
+            }
         };
         match &first {
-            First::Taken(_) => {
-                note_counted::<M>(turn, header);
-                turn.charge(1);
-            }
+            First::Taken(_) => turn.charge(1),
             First::Empty => {
                 self.is_new = false;
                 turn.want(Wants::More);
@@ -436,7 +439,9 @@ where
             match taken {
                 Ok((Ok(found), counts)) => {
                     if counts {
-                        note_counted::<M>(turn, header);
+                        if !note_counted::<M>(turn, header) {
+                            continue;
+                        }
                     } else if was_message {
                         note::<M>(turn, header);
                     }
@@ -479,13 +484,31 @@ where
     }
 }
 
-/// A message was taken that counts where they are limited.
+/// A message was taken that counts where they are limited. Returns whether the process has it: it may have been lost.
 #[inline]
-fn note_counted<M>(turn: &Turn<'_>, header: &Header) {
-    if turn.is_taking_noted() {
-        header.note_taken(std::any::type_name::<M>());
+fn note_counted<M>(turn: &Turn<'_>, header: &Header) -> bool {
+    if turn.is_taking_noted() && !note_met::<M>(header) {
+        return false;
     }
     observe::message_handled(header, std::any::type_name::<M>);
+    true
+}
+
+#[cold]
+fn note_met<M>(header: &Header) -> bool {
+    let handler = std::any::type_name::<M>();
+    match header.meet(handler) {
+        Meeting::Handle | Meeting::Delay(_) => header.note_taken(handler),
+        meeting => {
+            header.note_left();
+            match meeting {
+                Meeting::Panic(text) => panic!("{text}"),
+                Meeting::Kill => panics::unwind(Unwound::BySignal(ExitReason::Killed)),
+                _ => return false,
+            }
+        }
+    }
+    true
 }
 
 /// A message was taken that does not count where they are limited.

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::director::{Choices, Director};
 use crate::priority::Priority;
 use crate::process::Ready;
 use crate::process::turn::Board;
@@ -32,13 +33,14 @@ impl Seeded {
         Self { board: Board::default(), state: Mutex::new(state) }
     }
 
-    /// Takes the process whose turn it is.
-    pub(crate) fn pick(&self) -> Option<Ready> {
+    /// Takes the process whose turn it is, as the seed has drawn it, or as `director` says.
+    pub(crate) fn pick(&self, director: Option<&dyn Director>) -> Option<Ready> {
         let State { ready, choices, .. } = &mut *self.state.lock();
         for class in ready.iter_mut().rev() {
             while !class.is_empty() {
-                let chosen = choices.as_mut().map_or(0, |choices| choices.random_range(0..class.len()));
-                let ready = class.remove(chosen);
+                let drawn = choices.as_mut().map_or(0, |choices| choices.random_range(0..class.len()));
+                let chosen = director.map_or(drawn, |director| director.pick(&Choices::new(class, drawn)));
+                let ready = class.remove(if chosen < class.len() { chosen } else { 0 });
                 if ready.header().priority() == Priority::Low && ready.header().is_passed_over() {
                     class.push(ready);
                     continue;

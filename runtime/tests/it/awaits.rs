@@ -1,7 +1,7 @@
 //! What reaches an actor while its handler awaits something, and what waits.
 
 use biotope::prelude::*;
-use biotope_testkit::{TestOptions, once, repetitions, test};
+use biotope_testkit::{once, repetitions, under_seeds};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::everywhere;
@@ -99,7 +99,7 @@ fn an_exit_that_is_not_trapped_ends_a_handler_where_it_awaits() {
 
 #[test]
 fn a_handler_goes_on_whose_caller_has_given_up() {
-    test(TestOptions { name: "given up", seeds: Some(100), seed: None }, || async {
+    under_seeds("given up", 100, || async {
         let ((waiter, mut told), (open, gate)) = (waiter(), oneshot::channel());
         assert_eq!(waiter.until(gate).timeout(secs(1)).await, Err(CallFailed::Timeout));
         assert_eq!(told.recv().await, Some("waits"));

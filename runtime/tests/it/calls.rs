@@ -54,7 +54,7 @@ fn a_dropped_reply_is_told_to_the_caller() {
 /// The default deadline is 5 s, in virtual time, to the instant.
 #[test]
 fn a_call_without_an_answer_fails_at_its_deadline() {
-    biotope_testkit::test(biotope_testkit::TestOptions { name: "deadline", seeds: Some(50), seed: None }, || async {
+    biotope_testkit::under_seeds("deadline", 50, || async {
         let probe = spawn(Probe::new());
         let start = time::now();
         assert_eq!(Call::new(&probe, Msg::Hold).await, Err(CallFailed::Timeout));
@@ -86,7 +86,7 @@ impl Handle for Narrow {
 #[test]
 fn a_full_mailbox_refuses_and_counts() {
     // Seed 0 runs the caller first, so the mailbox fills before its owner has a turn.
-    biotope_testkit::test(biotope_testkit::TestOptions { name: "full", seed: Some(0), seeds: None }, || async {
+    biotope_testkit::under_seeds("full", 1, || async {
         let narrow = spawn(Narrow);
         let first = Call::new(&narrow, |reply| reply).send();
         let second = Call::new(&narrow, |reply| reply).send();

@@ -178,7 +178,7 @@ fn a_call_that_is_not_handled_has_run_no_handler() {
 /// It waits for room until its deadline, and is not handled when there is room later.
 #[test]
 fn a_call_for_which_there_was_no_room_in_time_has_run_no_handler() {
-    biotope_testkit::test(biotope_testkit::TestOptions { name: "no room", seeds: Some(200), seed: None }, || async {
+    biotope_testkit::under_seeds("no room", 200, || async {
         let server = Observed::bounded(1, Overflow::Suspend);
         let open = server.busy().await;
         let queued = server.count().send();
@@ -193,7 +193,7 @@ fn a_call_for_which_there_was_no_room_in_time_has_run_no_handler() {
 /// Each of these has happened with a message that was handled, and with one that was not: nobody can tell.
 #[test]
 fn a_call_that_may_have_been_handled_was_or_was_not() {
-    biotope_testkit::test(biotope_testkit::TestOptions { name: "maybe", seeds: Some(200), seed: None }, || async {
+    biotope_testkit::under_seeds("maybe", 200, || async {
         // Too late, and handled afterwards; and never, because the server is killed.
         for is_killed in [false, true] {
             let server = Observed::new();

@@ -23,12 +23,12 @@ mod waits;
 
 use std::future::Future;
 
-use biotope_testkit::{TestOptions, repetitions, test};
+use biotope_testkit::{on_threads, repetitions, under_seeds};
 
 /// Runs `body` under 200 seeds in virtual time, and twenty times on the real scheduler.
 fn everywhere<F: Future<Output = biotope_runtime::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
-    test(TestOptions { name, seeds: Some(200), seed: None }, body);
+    under_seeds(name, 200, body);
     for _ in 0..repetitions(20) {
-        test(TestOptions { name, seeds: None, seed: None }, body);
+        on_threads(name, body);
     }
 }

@@ -6,7 +6,6 @@ use biotope_runtime::{
     Call, CallFailed, ExitReason, LookupError, Process, RegisterError, Spec, StartError, node, spawn, spawn_process,
     time,
 };
-use biotope_testkit::TestOptions;
 use tokio::sync::mpsc;
 
 use crate::everywhere;
@@ -127,7 +126,7 @@ fn who_waits_for_a_name_gets_whoever_has_it_next() {
 
 #[test]
 fn who_waits_for_a_name_in_vain_learns_it_when_the_time_is_up() {
-    biotope_testkit::test(TestOptions { name: "named_in_vain", seeds: Some(200), seed: None }, || async {
+    biotope_testkit::under_seeds("named_in_vain", 200, || async {
         let (named, start) = (node().named::<Probe>("n"), time::now());
         let outcome = named.within(Duration::from_secs(2)).await;
         assert_eq!(outcome, Err(LookupError::NotRegistered("n".into())));

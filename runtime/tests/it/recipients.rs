@@ -6,7 +6,7 @@ use biotope_runtime::{
     Accepts, Actor, ActorRef, Address, Bounded, Call, CallFailed, Context, DeadLetter, Envelope, ExitReason, Handle,
     Message, Options, Overflow, Recipient, ReplyTo, node, options, spawn, time,
 };
-use biotope_testkit::{TestOptions, test};
+use biotope_testkit::under_seeds;
 use tokio::sync::oneshot;
 
 use crate::everywhere;
@@ -162,7 +162,7 @@ fn a_call_of_a_recipient_fails_as_any_call() {
 /// It waits for room while its deadline runs, as a call of an `ActorRef` does; and for its reply.
 #[test]
 fn a_call_of_a_recipient_has_a_deadline_and_waits_for_room() {
-    test(TestOptions { name: "recipients wait", seeds: Some(200), seed: None }, || async {
+    under_seeds("recipients wait", 200, || async {
         let (server, anybody) = adder(Some(Bounded::to(1)));
         let (open, start) = (busy(&server).await, time::now());
         assert_eq!(anybody.call(Add(1)).timeout(Duration::from_secs(1)).await, Err(CallFailed::Timeout));

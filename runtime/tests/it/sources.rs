@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll, ready};
 
 use biotope::prelude::*;
 use biotope::{Exited, Source};
-use biotope_testkit::{TestOptions, once, test};
+use biotope_testkit::{once, under_seeds};
 use futures_util::{Stream, stream};
 use tokio::sync::{mpsc, oneshot};
 
@@ -243,7 +243,7 @@ fn seeded<F>(name: &'static str, body: fn() -> F)
 where
     F: Future<Output = biotope::Result<()>> + Send + 'static,
 {
-    test(TestOptions { name, seeds: Some(100), seed: None }, body);
+    under_seeds(name, 100, body);
 }
 
 #[test]

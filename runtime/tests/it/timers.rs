@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use biotope_runtime::{Process, Runtime, spawn_process, time};
-use biotope_testkit::{TestOptions, test};
+use biotope_testkit::under_seeds;
 
 use crate::probe::observe;
 
 fn seeded<F: Future<Output = biotope_runtime::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
-    test(TestOptions { name, seeds: Some(100), seed: None }, body);
+    under_seeds(name, 100, body);
 }
 
 /// TIME-01: a delayed message comes at its instant, and a cancelled one never.

@@ -10,7 +10,6 @@ use biotope_runtime::{
     node, time,
 };
 use biotope_supervision::{Child, ChildStatus, IntoChild, SupervisorRef};
-use biotope_testkit::TestOptions;
 use tokio::sync::mpsc;
 
 pub(crate) fn secs(n: u64) -> Duration {
@@ -28,7 +27,7 @@ where
     Fut: Future<Output = Result<()>> + Send + 'static,
 {
     let name = std::any::type_name::<F>();
-    biotope_testkit::test(TestOptions { name, seeds: Some(100), seed: None }, || in_process(body.clone()));
+    biotope_testkit::under_seeds(name, 100, || in_process(body.clone()));
 }
 
 /// Like [`virtually`], and on the real scheduler as well.
@@ -40,7 +39,7 @@ where
     virtually(body.clone());
     let name = std::any::type_name::<F>();
     for _ in 0..20 {
-        biotope_testkit::test(TestOptions { name, seeds: None, seed: None }, || in_process(body.clone()));
+        biotope_testkit::on_threads(name, || in_process(body.clone()));
     }
 }
 

@@ -1,0 +1,259 @@
+//! One run of a test's body, and what is wrong with it.
+
+use std::any::Any;
+use std::fmt::Write;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use biotope_runtime::{ExitReason, Node, Pid, ProcessInfo, Runtime, node, run_on, this_pid, time};
+use futures_util::future::{Either, select};
+use tokio::sync::oneshot;
+
+use crate::TestResult;
+use crate::faults::Rules;
+use crate::kit::{Endless, Kit};
+use crate::outside;
+use crate::schedule::Plan;
+
+/// So long what a test has stopped may take to end: in virtual time under a seed.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
+/// So long, on the real clock, what a test leaves may take to end by itself.
+const SETTLES_WITHIN: Duration = Duration::from_secs(2);
+/// So many of the things that a test leaves are named.
+const NAMED: usize = 10;
+
+/// How a body is run.
+pub(crate) struct Setup {
+    /// In virtual time, under this seed; on real threads without one.
+    pub(crate) seed: Option<u64>,
+    pub(crate) plan: Plan,
+    pub(crate) faults: Rules,
+    pub(crate) checks: Checks,
+}
+
+/// What a run is checked for, beside what its body says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checks {
+    /// Crashes that nobody has asked for.
+    pub(crate) crashes: bool,
+    /// What the body leaves.
+    pub(crate) leftovers: bool,
+}
+
+/// A run that is over.
+pub(crate) struct Ran {
+    /// What was wrong with it.
+    pub(crate) failure: Option<String>,
+    pub(crate) kit: Arc<Kit>,
+}
+
+impl Setup {
+    /// Under this seed, as it has drawn it.
+    pub(crate) fn drawn(seed: u64, checks: Checks) -> Self {
+        Self { seed: Some(seed), plan: Plan::Drawn, faults: Rules::default(), checks }
+    }
+}
+
+/// Runs `body`.
+pub(crate) fn run<F, O>(setup: Setup, body: F) -> Ran
+where
+    F: Future<Output = O> + Send + 'static,
+    O: TestResult,
+{
+    if setup.seed.is_none() {
+        return play(setup, body);
+    }
+    // A thread of its own: what lies in thread-locals, as the keys of hash maps do, is new in each run.
+    let name = thread::current().name().unwrap_or("a test").to_owned();
+    thread::scope(|scope| {
+        let run = thread::Builder::new().name(name).spawn_scoped(scope, || play(setup, body));
+        match run.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(ran)) => ran,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(error) => panic!("no thread for the test: {error}"),
+        }
+    })
+}
+
+fn play<F, O>(setup: Setup, body: F) -> Ran
+where
+    F: Future<Output = O> + Send + 'static,
+    O: TestResult,
+{
+    let Setup { seed, plan, faults, checks } = setup;
+    let outside = seed.map(outside::shut);
+    let kit = Arc::new(Kit::new(plan, faults, checks));
+    let builder = Runtime::builder().director(kit.clone());
+    let builder = match seed {
+        Some(seed) => builder.seeded(seed),
+        None => builder,
+    };
+    let runtime = match builder.build() {
+        Ok(runtime) => runtime,
+        Err(error) => panic!("no runtime for the test: {error}"),
+    };
+    kit.begin(runtime.now());
+    if let Some(outside) = &outside {
+        outside.follow(&runtime);
+    }
+    let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(act(&runtime, &kit, body, checks))));
+    let mut wrong = outside.map(|outside| outside.open()).unwrap_or_default();
+    match played {
+        Ok(more) => wrong.extend(more),
+        Err(panic) => wrong.push(said(&*panic)),
+    }
+    kit.forget_lost();
+    Ran { failure: (!wrong.is_empty()).then(|| wrong.join("\n")), kit }
+}
+
+/// Runs the body on a node of its own. Returns what is wrong.
+async fn act<F, O>(runtime: &Runtime, kit: &Arc<Kit>, body: F, checks: Checks) -> Vec<String>
+where
+    F: Future<Output = O> + Send + 'static,
+    O: TestResult,
+{
+    let node = match Node::builder("test").runtime(runtime.clone()).start().await {
+        Ok(node) => node,
+        Err(error) => return vec![format!("no node for the test: {error}")],
+    };
+    let directed = kit.clone();
+    let (tell, mut told) = oneshot::channel();
+    let outcome = run_on(&node, async move {
+        directed.with(|state| {
+            state.deaths.test = Some(this_pid());
+            let id = state.cast.id(this_pid());
+            state.cast.name(id, || "test".into());
+        });
+        body.await.into_result()?;
+        let _ = tell.send(finish(&directed).await);
+        Ok(())
+    })
+    .await;
+
+    let mut wrong = Vec::new();
+    let has_failed = outcome.is_err();
+    if let Err(reason) = outcome {
+        wrong.push(reason.to_string());
+    }
+    settle(runtime).await;
+    kit.with(|state| {
+        if checks.crashes {
+            wrong.extend(state.deaths.unasked.iter().map(|report| format!("a crash that nobody asked for: {report}")));
+        }
+        if !has_failed {
+            wrong.extend(
+                state.deaths.missing().map(|text| format!("no process crashed with `{text}`, as was expected")),
+            );
+        }
+    });
+    if checks.leftovers && !has_failed {
+        wrong.extend(told.try_recv().unwrap_or_default());
+        wrong.extend(left(runtime).await);
+    }
+    for node in runtime.nodes() {
+        node.shutdown().await;
+    }
+    wrong
+}
+
+/// In the test's own process, when its body is over: stops what is to be stopped, and returns what is still tied to it.
+async fn finish(kit: &Kit) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for pid in kit.with(|state| std::mem::take(&mut state.to_stop)).into_iter().rev() {
+        let ended = node().ended(pid);
+        // Whoever it is linked to, as the test may be, does not share such an end.
+        node().stop(pid, ExitReason::Normal);
+        if time::timeout(ENDS_WITHIN, ended).await.is_err() {
+            wrong.push(format!("{pid} was told to stop at the end of the test, and did not within {ENDS_WITHIN:?}"));
+        }
+    }
+    let Some(info) = node().peek(this_pid()) else { return wrong };
+    if let Some(name) = info.name {
+        wrong.push(format!("the test is registered as `{name}` at its end"));
+    }
+    let is_alive = |pid: &Pid| pid.node() != node().id() || node().is_alive(*pid);
+    wrong.extend(
+        info.links.iter().filter(|pid| is_alive(pid)).map(|pid| format!("the test is linked to {pid} at its end")),
+    );
+    wrong.extend(info.monitors.iter().map(|target| format!("the test monitors {target:?} at its end")));
+    if info.timers > 0 {
+        wrong.push(format!("{} timers are set for the test at its end", info.timers));
+    }
+    wrong
+}
+
+/// Lets whatever can run do so. On the real clock, lets what is about to end come to its end.
+async fn settle(runtime: &Runtime) {
+    if runtime.is_seeded() {
+        // Time moves when nothing can run.
+        return runtime.sleep(Duration::from_nanos(1)).await;
+    }
+    let mut over = pin!(runtime.sleep(SETTLES_WITHIN));
+    for (node, info) in alive(runtime) {
+        let ended = pin!(node.ended(info.pid));
+        if let Either::Right(_) = select(ended, &mut over).await {
+            return;
+        }
+    }
+}
+
+/// What is left on the nodes of the runtime.
+async fn left(runtime: &Runtime) -> Vec<String> {
+    let mut left = alive(runtime);
+    let more = left.len().saturating_sub(NAMED);
+    left.truncate(NAMED);
+    let mut wrong: Vec<String> = left.into_iter().map(|(node, info)| outlives(&node, &info)).collect();
+    if more > 0 {
+        wrong.push(format!("and {more} more processes outlive the test"));
+    }
+    if let Some(first) = wrong.first_mut() {
+        first.push_str(
+            "\n  (stop it, or start it with `test::start`, which stops it at the end; `allow_leftovers` leaves it)",
+        );
+    }
+    wrong
+}
+
+/// The processes that there are, without those that the runtime has for itself.
+fn alive(runtime: &Runtime) -> Vec<(Node, ProcessInfo)> {
+    let of = |node: Node| {
+        let all = node.processes().into_iter().filter(|info| !info.actor.starts_with("biotope_runtime::"));
+        all.map(|info| (node.clone(), info)).collect::<Vec<_>>()
+    };
+    runtime.nodes().into_iter().flat_map(of).collect()
+}
+
+fn outlives(node: &Node, info: &ProcessInfo) -> String {
+    let name = info.name.as_deref().map(|name| format!(" \"{name}\"")).unwrap_or_default();
+    let mut text = format!("{}{name} {} outlives the test: {:?}", info.actor, info.pid, info.status);
+    if node.name() != "test" {
+        let _ = write!(text, ", on node {}", node.name());
+    }
+    if info.mailbox_len > 0 {
+        let _ = write!(text, ", {} messages in its mailbox", info.mailbox_len);
+    }
+    if info.timers > 0 {
+        let _ = write!(text, ", {} timers", info.timers);
+    }
+    if !info.links.is_empty() {
+        let _ = write!(text, ", linked to {:?}", info.links);
+    }
+    if !info.monitors.is_empty() {
+        let _ = write!(text, ", monitors {:?}", info.monitors);
+    }
+    text
+}
+
+/// What a run that was unwound says of it.
+fn said(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<Endless>(), panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(Endless(text)), ..) => text.clone(),
+        (_, Some(text), _) => (*text).to_owned(),
+        (.., Some(text)) => text.clone(),
+        _ => "a panic outside of processes".to_owned(),
+    }
+}
