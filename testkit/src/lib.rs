@@ -22,8 +22,9 @@
 //! - Its body: a panic, or an error.
 //! - A process that died by its own doing (a panic, an error, a stop out of order), if nobody asked for it: neither
 //!   [`expect_crash`], nor a fault, nor a probe that [saw its end](Probe::expect_down).
-//! - What outlives it: a process with its names, links, monitors and timers, on any node of its runtime; a name, link, monitor or
-//!   timer of the body's own.
+//! - What outlives it: a process with its names, links, monitors and timers, on any node of its runtime; a name, a monitor or a
+//!   timer of the body's own. Whoever is linked to the body ends with it, with `Shutdown`; what was started by [`spawn`] or
+//!   [`start`] is stopped before.
 //! - A seeded run that waits for ever, or does not come to an end.
 //! - In a seeded run: a thread, a socket, a sleeping thread; and what makes two runs of one seed differ.
 

@@ -42,8 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///     }
 /// }
 ///
-/// #[biotope::test(seeds = 10)]
-/// # fn in_a_test() {}
+/// // #[biotope::test(seeds = 10)]
 /// async fn it_counts() {
 ///     let mut probe = test::probe::<u32>();
 ///     let counter = test::spawn(Counter { told: probe.address() });
@@ -51,6 +50,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///     assert_eq!((probe.expect_msg().await, probe.expect_msg().await), (1, 2));
 ///     probe.expect_no_msg(secs(60)).await;
 /// }
+/// # test::test(test::TestOptions { seeds: Some(10), ..Default::default() }, it_counts);
 /// ```
 pub struct Probe<M> {
     address: Address<M>,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use biotope_runtime::{ExitReason, Node, Pid, ProcessInfo, Runtime, node, run_on, this_pid, time};
+use biotope_runtime::{Ended, ExitReason, Node, ProcessInfo, Runtime, exit_now, node, run_on, this_pid, time};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
@@ -130,14 +130,20 @@ where
         });
         body.await.into_result()?;
         let _ = tell.send(finish(&directed).await);
-        Ok(())
+        // Whoever is linked to it ends with it.
+        exit_now(ExitReason::Shutdown)
     })
     .await;
 
     let mut wrong = Vec::new();
-    let has_failed = outcome.is_err();
-    if let Err(reason) = outcome {
+    let finished = told.try_recv().ok();
+    if let (Err(reason), None) = (&outcome, &finished) {
         wrong.push(reason.to_string());
+    }
+    let has_failed = finished.is_none();
+    let Finished { linked, wrong: still } = finished.unwrap_or_default();
+    for end in linked {
+        let _ = select(end, pin!(runtime.sleep(ENDS_WITHIN))).await;
     }
     settle(runtime).await;
     kit.with(|state| {
@@ -151,7 +157,7 @@ where
         }
     });
     if checks.leftovers && !has_failed {
-        wrong.extend(told.try_recv().unwrap_or_default());
+        wrong.extend(still);
         wrong.extend(left(runtime).await);
     }
     for node in runtime.nodes() {
@@ -160,8 +166,17 @@ where
     wrong
 }
 
-/// In the test's own process, when its body is over: stops what is to be stopped, and returns what is still tied to it.
-async fn finish(kit: &Kit) -> Vec<String> {
+/// What is known when the body is over.
+#[derive(Default)]
+struct Finished {
+    /// The ends of those that are linked to the test.
+    linked: Vec<Ended>,
+    /// What is still tied to it, and should not be.
+    wrong: Vec<String>,
+}
+
+/// In the test's own process, when its body is over: stops what is to be stopped, and sees what is still tied to it.
+async fn finish(kit: &Kit) -> Finished {
     let mut wrong = Vec::new();
     for pid in kit.with(|state| std::mem::take(&mut state.to_stop)).into_iter().rev() {
         let ended = node().ended(pid);
@@ -171,19 +186,15 @@ async fn finish(kit: &Kit) -> Vec<String> {
             wrong.push(format!("{pid} was told to stop at the end of the test, and did not within {ENDS_WITHIN:?}"));
         }
     }
-    let Some(info) = node().peek(this_pid()) else { return wrong };
+    let Some(info) = node().peek(this_pid()) else { return Finished { linked: Vec::new(), wrong } };
     if let Some(name) = info.name {
         wrong.push(format!("the test is registered as `{name}` at its end"));
     }
-    let is_alive = |pid: &Pid| pid.node() != node().id() || node().is_alive(*pid);
-    wrong.extend(
-        info.links.iter().filter(|pid| is_alive(pid)).map(|pid| format!("the test is linked to {pid} at its end")),
-    );
     wrong.extend(info.monitors.iter().map(|target| format!("the test monitors {target:?} at its end")));
     if info.timers > 0 {
         wrong.push(format!("{} timers are set for the test at its end", info.timers));
     }
-    wrong
+    Finished { linked: info.links.into_iter().map(|pid| node().ended(pid)).collect(), wrong }
 }
 
 /// Lets whatever can run do so. On the real clock, lets what is about to end come to its end.
@@ -212,7 +223,7 @@ async fn left(runtime: &Runtime) -> Vec<String> {
     }
     if let Some(first) = wrong.first_mut() {
         first.push_str(
-            "\n  (stop it, or start it with `test::start`, which stops it at the end; `allow_leftovers` leaves it)",
+            "\n  (stop it, or start it with `test::spawn` or `test::start`, which stops it at the end, or link to it; `allow_leftovers` leaves it)",
         );
     }
     wrong

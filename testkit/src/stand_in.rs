@@ -41,8 +41,7 @@ use crate::probe::{Probe, probe};
 ///     }
 /// }
 ///
-/// #[biotope::test(seeds = 10)]
-/// # fn in_a_test() {}
+/// // #[biotope::test(seeds = 10)]
 /// async fn a_till_asks_for_each_price() -> biotope::Result<()> {
 ///     let mut prices = test::stand_in::<Prices>();
 ///     let till = test::spawn(Till { prices: prices.actor() });
@@ -54,6 +53,7 @@ use crate::probe::{Probe, probe};
 ///     assert_eq!(sum.await?, 7);
 ///     Ok(())
 /// }
+/// # test::test(test::TestOptions { seeds: Some(10), ..Default::default() }, a_till_asks_for_each_price);
 /// ```
 pub struct StandIn<A: Actor> {
     probe: Probe<A::Msg>,

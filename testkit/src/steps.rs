@@ -28,8 +28,7 @@ use crate::verdict::{number_from, repetitions};
 /// }
 ///
 /// /// Whenever the worker is killed, it is there again, and whoever calls it tries again.
-/// #[test]
-/// # fn in_a_test() {}
+/// // #[test]
 /// fn a_killed_worker_is_replaced() {
 ///     let steps = test::at_every_step("Worker").seeds(3).kill(|| async {
 ///         let supervisor = Supervisor::one_for_one().child(Worker::spec().named("worker")).start_link().await?;
@@ -44,6 +43,7 @@ use crate::verdict::{number_from, repetitions};
 ///     });
 ///     assert_eq!(steps, 3);
 /// }
+/// # a_killed_worker_is_replaced();
 /// ```
 #[derive(Debug)]
 #[must_use = "it does nothing until it is told what is to happen"]

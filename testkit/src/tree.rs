@@ -37,8 +37,7 @@ pub struct Tree {
 /// #[handlers]
 /// impl Till {}
 ///
-/// #[biotope::test(seeds = 10)]
-/// # fn in_a_test() {}
+/// // #[biotope::test(seeds = 10)]
 /// async fn the_shop_has_two_tills() -> biotope::Result<()> {
 ///     let tills = Supervisor::one_for_one().child(Till::spec().id("till 1")).child(Till::spec().id("till 2"));
 ///     let shop = Supervisor::rest_for_one().child(tills.id("tills")).start_link().await?;
@@ -46,6 +45,7 @@ pub struct Tree {
 ///     assert_eq!(test::tree(&shop).await?.to_string(), "tills (supervisor)\n  till 1\n  till 2\n");
 ///     Ok(())
 /// }
+/// # test::test(test::TestOptions { seeds: Some(10), ..Default::default() }, the_shop_has_two_tills);
 /// ```
 pub async fn tree(supervisor: &SupervisorRef) -> Result<Tree, CallFailed> {
     below(supervisor.clone()).await

@@ -154,11 +154,43 @@ fn names_links_monitors_and_timers_of_the_test_itself_are_seen() {
     assert!(text.contains("the test is registered as `the test`"), "{text}");
 
     let text = failure(seeded(1), || async {
-        let other = spawn_link(Fragile);
         biotope::spawn_monitor(Fragile::spec());
-        drop(other);
     });
-    assert!(text.contains("the test is linked to") && text.contains("the test monitors"), "{text}");
+    assert!(text.contains("the test monitors"), "{text}");
+}
+
+/// Also if that takes a while, as it does for a tree whose children are slow to stop.
+#[test]
+fn whoever_is_linked_to_the_test_ends_with_it() {
+    #[derive(Actor, Default)]
+    struct Slow;
+
+    #[handlers]
+    impl Slow {
+        #[terminate]
+        async fn bye(&mut self) {
+            time::sleep(millis(100)).await;
+        }
+    }
+
+    for options in [seeded(20), real()] {
+        test::test(options, || async {
+            spawn_link(Fragile);
+            Supervisor::one_for_one().child(Slow::spec()).child(Fragile::spec()).start_link().await?;
+            Ok::<_, biotope::Error>(())
+        });
+    }
+    // Who traps exits need not.
+    let text = failure(seeded(1), || async {
+        let options =
+            biotope::SpawnOptions { trap_exit: true, ..biotope::SpawnOptions::linked_to(biotope::this_pid()) };
+        let stubborn = node().spawn_process_with(options, async |mut me: Process<()>| {
+            me.receive().await?;
+            Ok(())
+        });
+        node().process_info(&stubborn).await;
+    });
+    assert!(text.contains("outlives the test"), "{text}");
 }
 
 /// What `start` has started is stopped at the end, the last one first.
