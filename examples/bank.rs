@@ -246,7 +246,7 @@ async fn in_all() -> biotope::Result<String> {
 mod tests {
     use super::*;
 
-    #[biotope::test(seeds = 50)]
+    #[biotope::test(seeds = 50, allow_crashes)]
     async fn it_prints_what_its_header_promises() -> biotope::Result<()> {
         let mut printed = Vec::new();
         business(|line| printed.push(line)).await?;
@@ -260,7 +260,7 @@ mod tests {
 
     /// All owners pay the others in turn, all at once. Of three payments of each, two crash, and whoever has an account may
     /// be killed at any turn.
-    #[biotope::test(seeds = 100)]
+    #[biotope::test(seeds = 100, allow_crashes)]
     async fn each_payment_is_made_once_whatever_crashes() -> biotope::Result<()> {
         let _bank = open_bank(&OWNERS.map(|owner| (owner, 1_000))).await?;
         let killer = spawn_process(async |_: Process<()>| {
@@ -312,7 +312,7 @@ mod tests {
 
     #[biotope::test(seeds = 20)]
     async fn a_payment_that_is_written_twice_is_one() -> biotope::Result<()> {
-        let ledger = spawn(Ledger::default());
+        let ledger = biotope::test::spawn(Ledger::default());
         let payment = Payment { number: 1, from: "ann", to: "ben", amount: 30 };
         ledger.write(payment.clone()).await?;
         ledger.write(payment.clone()).await?;
@@ -321,7 +321,7 @@ mod tests {
     }
 
     /// Goal: no account goes on with what it had read when the ledger is gone; nor does whoever opened the bank.
-    #[biotope::test(seeds = 20)]
+    #[biotope::test(seeds = 20, allow_crashes)]
     async fn a_bank_without_its_ledger_is_closed() -> biotope::Result<()> {
         let owner = spawn_process(async |mut me: Process<()>| {
             let _bank = open_bank(&[("ann", 100)]).await?;

@@ -134,7 +134,7 @@ async fn count(mut print: impl FnMut(String) + Send) -> biotope::Result<()> {
 mod tests {
     use super::*;
 
-    #[biotope::test(seeds = 50)]
+    #[biotope::test(seeds = 50, allow_leftovers)]
     async fn it_prints_what_its_header_promises() -> biotope::Result<()> {
         let mut printed = Vec::new();
         count(|line| printed.push(line)).await?;

@@ -178,7 +178,7 @@ fn list(what: impl IntoIterator<Item = (&'static str, impl ToString)>) -> String
 mod tests {
     use super::*;
 
-    #[biotope::test(seeds = 50)]
+    #[biotope::test(seeds = 50, allow_leftovers)]
     async fn it_prints_what_its_header_promises() -> biotope::Result<()> {
         let mut printed = Vec::new();
         shopping(|line| printed.push(line)).await?;
@@ -186,7 +186,7 @@ mod tests {
         Ok(())
     }
 
-    #[biotope::test(seeds = 10)]
+    #[biotope::test(seeds = 10, allow_leftovers)]
     async fn one_deadline_is_that_of_all() {
         let shops: Vec<Listed> = (1..=1_000).map(|n| open("stall", n, 0, millis(u64::from(n)))).collect();
         let start = time::now();
@@ -199,7 +199,7 @@ mod tests {
         assert!(gathered.failed.iter().all(|(_, failed)| *failed == CallFailed::Timeout));
     }
 
-    #[biotope::test(seeds = 10)]
+    #[biotope::test(seeds = 10, allow_leftovers)]
     async fn all_are_asked_at_once() {
         let shops: Vec<Listed> = (0..1_000).map(|n| open("stall", n, 0, secs(1))).collect();
         let start = time::now();
@@ -216,7 +216,7 @@ mod tests {
         (outcome, time::now() - start)
     }
 
-    #[biotope::test(seeds = 50)]
+    #[biotope::test(seeds = 50, allow_leftovers)]
     async fn the_next_is_asked_when_patience_ends_and_the_first_answer_counts() {
         assert_eq!(hedged(&[9, 1, 1]).await, (Ok(("first", 1)), millis(9)));
         assert_eq!(hedged(&[30, 5, 1]).await, (Ok(("second", 1)), millis(15)));
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(hedged(&[70, 61, 70]).await, (Ok(("first", 1)), millis(70)));
     }
 
-    #[biotope::test(seeds = 50)]
+    #[biotope::test(seeds = 50, allow_leftovers)]
     async fn a_hedge_ends_at_its_deadline_and_goes_on_at_once_after_a_failure() {
         assert_eq!(hedged(&[5_000, 5_000]).await, (Err(CallFailed::Timeout), secs(1)));
         let (closed, market) = (open("closed", 0, 0, Duration::ZERO), open("market", 9, 0, millis(3)));

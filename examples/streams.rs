@@ -153,7 +153,7 @@ mod tests {
     /// A line takes 25 ms, and the clock ticks every 20.
     #[biotope::test(seeds = 50)]
     async fn one_line_at_a_time_is_handled_and_the_clock_is_heard_meanwhile() {
-        let meter = spawn(Meter::default());
+        let meter = biotope::test::spawn(Meter::default());
         let _ = meter.attach(numbered(100)).await;
         assert_eq!(meter.until(10).await, Ok(10));
         assert!((6..=8).contains(&meter.lines().await.unwrap()));
@@ -161,6 +161,7 @@ mod tests {
 
     #[biotope::test(seeds = 50)]
     async fn a_line_that_is_no_number_ends_the_meter() {
+        biotope::test::expect_crash("invalid digit");
         let meter = spawn(Meter::default());
         let waits = meter.until(u64::MAX).send();
         let _ = meter.attach(iter([Ok("0".to_owned()), Ok("one".to_owned())]).boxed()).await;

@@ -127,7 +127,7 @@ fn deaths_lose_nothing_on_threads() {
 }
 
 /// A job that ends every worker it meets is given up, and its caller hears of it; the others are done.
-#[biotope::test(seeds = 100)]
+#[biotope::test(seeds = 100, allow_crashes)]
 async fn a_poison_job_is_given_up_after_its_attempts() -> biotope::Result<()> {
     let ecosystem = spawned(Topology::Mesh, 2).await?;
     let mut work = ecosystem.coordinate_work(0..10_u64, |worker, n| worker.poisoned(n));

@@ -76,7 +76,7 @@ mod user {
 
     #[biotope::test]
     async fn the_same_program_runs_on_threads() -> biotope::Result<()> {
-        let cart = spawn(Cart::default());
+        let cart = biotope::test::spawn(Cart::default());
         assert_eq!(cart.add("tea").await?, 1);
         Ok(())
     }

@@ -191,10 +191,10 @@ mod tests {
             // Until the client has gone.
             Ok(stream.read_exact(&mut heard).await.map(drop)?)
         }));
-        let boss = spawn_process(async |mut me: Process<Told>| {
+        let boss = biotope::test::spawn(process(async |mut me: Process<Told>| {
             me.receive().await?;
             Ok(())
-        });
+        }));
         let load = Load { connections: 1, rounds: 1, size: 8, at_once: 1 };
         let failed = run(address, load, boss).await.expect_err("the echo is wrong");
         assert_eq!(failed.to_string(), "client 0 heard other things");

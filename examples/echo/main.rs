@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     /// Other figures than the header's, but the same words. The load is in this OS process.
-    #[biotope::test]
+    #[biotope::test(allow_leftovers)]
     async fn it_prints_what_its_header_promises() -> biotope::Result<()> {
         let load = Load { connections: 200, rounds: 5, size: 64, at_once: 20 };
         let (printer, printed) = mpsc::channel();

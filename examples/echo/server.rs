@@ -247,7 +247,7 @@ mod tests {
         .await
     }
 
-    #[biotope::test]
+    #[biotope::test(allow_crashes)]
     async fn the_connections_end_with_the_acceptor_and_it_ends_with_its_listener() -> biotope::Result<()> {
         soon(async {
             let owner = spawn_process(async |mut me: Process<ReplyTo<(ActorRef<Acceptor>, SocketAddr)>>| {
@@ -277,7 +277,7 @@ mod tests {
         (client, spawn_process(async move |_: Process<()>| echo(server, PATIENCE).await), time::now())
     }
 
-    #[biotope::test(seeds = 20)]
+    #[biotope::test(seeds = 20, allow_crashes)]
     async fn who_says_nothing_or_reads_nothing_for_too_long_is_cut_off() -> biotope::Result<()> {
         let (client, silent, start) = served();
         node().ended(&silent).await;

@@ -125,7 +125,7 @@ fn item(price: u32) -> Item {
     Item { name: format!("for {price}"), price }
 }
 
-#[biotope::test(seeds = 3)]
+#[biotope::test(seeds = 3, allow_leftovers)]
 async fn every_form_of_handler_works_from_afar() {
     let (store, _) = behind_text();
 
@@ -137,7 +137,7 @@ async fn every_form_of_handler_works_from_afar() {
     assert!(store.names().await.unwrap().is_empty());
 }
 
-#[biotope::test(seeds = 3)]
+#[biotope::test(seeds = 3, allow_leftovers)]
 async fn arguments_that_lie_in_a_box_travel_like_others() {
     let (store, text) = behind_text();
 
@@ -150,7 +150,7 @@ async fn arguments_that_lie_in_a_box_travel_like_others() {
     assert_eq!(*text.carried.lock().unwrap(), names.map(|name| MethodId::of(name, 1)));
 }
 
-#[biotope::test(seeds = 3)]
+#[biotope::test(seeds = 3, allow_leftovers)]
 async fn a_free_standing_message_is_cast_and_called_under_ids_of_its_own() {
     let (store, text) = behind_text();
     let anybody: Recipient<Count> = store.clone().into();
@@ -163,7 +163,7 @@ async fn a_free_standing_message_is_cast_and_called_under_ids_of_its_own() {
     assert_eq!(*text.carried.lock().unwrap(), expected);
 }
 
-#[biotope::test(seeds = 3)]
+#[biotope::test(seeds = 3, allow_leftovers)]
 async fn the_wire_attribute_says_what_a_method_is_called_between_nodes() {
     let (store, text) = behind_text();
 

@@ -118,7 +118,7 @@ fn what_has_a_box_takes_no_room_in_the_process_either() {
     }
 }
 
-#[biotope::test(seeds = 3)]
+#[biotope::test(seeds = 3, allow_leftovers)]
 async fn boxed_arguments_arrive_whole_and_in_order() {
     let gallery = spawn(Gallery::default());
     let other = Picture([[2; 8]; 8]);
@@ -143,7 +143,7 @@ async fn boxed_arguments_arrive_whole_and_in_order() {
     assert_eq!(next.count_later(PICTURE).await.unwrap(), 1);
 }
 
-#[biotope::test(seeds = 3)]
+#[biotope::test(seeds = 3, allow_crashes, allow_leftovers)]
 async fn an_error_of_a_boxed_handler_ends_the_process() {
     let gallery = spawn(Gallery::default());
     gallery.hang_later(PICTURE, "forged");
@@ -153,7 +153,7 @@ async fn an_error_of_a_boxed_handler_ends_the_process() {
 
 /// Goal: what was in a box is dropped with its message, and with a process that ends in the middle of it.
 /// Method: an `Arc` in large arguments, once in a future that is not done and once in a message behind it.
-#[biotope::test(seeds = 3)]
+#[biotope::test(seeds = 3, allow_leftovers)]
 async fn what_is_in_a_box_is_dropped_with_it() {
     let shared = Arc::new(());
     let holder = spawn(Holder);
@@ -209,7 +209,7 @@ impl<T: Send + Clone + 'static> Shelf<T> {
     }
 }
 
-#[biotope::test(seeds = 3)]
+#[biotope::test(seeds = 3, allow_leftovers)]
 async fn type_parameters_have_a_box_if_the_handler_says_so() {
     let shelf = spawn(Shelf(Vec::new()));
     shelf.put([7_u8; 150]);

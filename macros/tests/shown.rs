@@ -56,7 +56,7 @@ async fn shown(pid: impl Into<Pid>) -> Option<String> {
     node().process_status(pid).await.expect("it lives").state
 }
 
-#[biotope::test]
+#[biotope::test(allow_leftovers)]
 async fn a_state_is_shown_by_its_debug_if_it_has_one() -> biotope::Result<()> {
     let open = spawn(Open::default());
     assert_eq!(open.add(3).await?, 3);

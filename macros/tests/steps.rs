@@ -81,7 +81,7 @@ impl Mixed {
     }
 }
 
-#[biotope::test(seed = 0)]
+#[biotope::test(seed = 0, allow_leftovers)]
 async fn a_plain_handler_makes_no_future() {
     let mixed = spawn(Mixed::default());
 
@@ -89,7 +89,7 @@ async fn a_plain_handler_makes_no_future() {
     assert_eq!(mixed.steps_of_infos().await.unwrap(), [false, true]);
 }
 
-#[biotope::test(seed = 0)]
+#[biotope::test(seed = 0, allow_crashes, allow_leftovers)]
 async fn an_error_ends_the_process_after_a_step_as_well() {
     let mixed = spawn(Mixed::default());
 
@@ -137,7 +137,7 @@ impl<T: Send + 'static, U: Send + 'static> Shelf<T, U> {
     }
 }
 
-#[biotope::test(seed = 0)]
+#[biotope::test(seed = 0, allow_leftovers)]
 async fn generic_actors_have_steps_and_numbers_too() {
     let shelf = spawn(Shelf::<String, u8>::default());
     shelf.put("a".to_owned());

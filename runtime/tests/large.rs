@@ -340,9 +340,13 @@ impl Scales {
 /// Goal: what lies in a box costs the box, and what does not costs nothing.
 /// Method: casts of both sorts under a seed, so on this thread, each handled before the next is sent. The runtime has made
 /// what it needs before.
-#[biotope::test(seed = 0)]
+#[test]
 #[cfg_attr(biotope_malloc, ignore = "the blocks of mailboxes are allocations too")]
-async fn a_cast_costs_one_allocation_if_its_arguments_have_no_room_and_else_none() {
+fn a_cast_costs_one_allocation_if_its_arguments_have_no_room_and_else_none() {
+    biotope::test::under_seeds("a_cast_costs_one_allocation", 1, casts_in_boxes);
+}
+
+async fn casts_in_boxes() {
     assert_eq!(biotope::sizes::<Scales>().message, 104, "\n{}", biotope::sizes::<Scales>());
     let scales = spawn(Scales { sum: 0 });
     let rounds = async |cast: fn(&ActorRef<Scales>)| {

@@ -171,7 +171,9 @@ impl Deaths {
     fn on_crash(&mut self, report: &CrashReport) {
         // Whoever ends by a signal was told to by somebody, or shares the end of one that has its own report.
         let is_own_doing = report.status == Status::Running || matches!(report.reason, ExitReason::MemoryLimit { .. });
-        if !is_own_doing || self.test == Some(report.pid) || self.asked.contains(&report.pid) {
+        // The runtime's own processes end with those for whom they work.
+        let is_ours = report.actor.starts_with("biotope_runtime::");
+        if !is_own_doing || is_ours || self.test == Some(report.pid) || self.asked.contains(&report.pid) {
             return;
         }
         let said = said_of(report);
