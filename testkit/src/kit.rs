@@ -46,6 +46,8 @@ pub(crate) struct Deaths {
     pub(crate) test: Option<Pid>,
     /// Crashes that nobody has asked for.
     pub(crate) unasked: Vec<Arc<CrashReport>>,
+    /// Why those died who died by their own doing.
+    reasons: Vec<String>,
     expected: Vec<Expected>,
     /// Those for whose end the kit has seen to, or the test.
     asked: Vec<Pid>,
@@ -171,11 +173,15 @@ impl Deaths {
     fn on_crash(&mut self, report: &CrashReport) {
         // Whoever ends by a signal was told to by somebody, or shares the end of one that has its own report.
         let is_own_doing = report.status == Status::Running || matches!(report.reason, ExitReason::MemoryLimit { .. });
-        // The runtime's own processes end with those for whom they work.
-        let is_ours = report.actor.starts_with("biotope_runtime::");
-        if !is_own_doing || is_ours || self.test == Some(report.pid) || self.asked.contains(&report.pid) {
+        if !is_own_doing || self.test == Some(report.pid) || self.asked.contains(&report.pid) {
             return;
         }
+        // The runtime's own processes hand on why those ended for whom they work: that is told once.
+        let reason = report.reason.to_string();
+        if report.actor.starts_with("biotope_runtime::") && self.reasons.contains(&reason) {
+            return;
+        }
+        self.reasons.push(reason);
         let said = said_of(report);
         let expected = self.expected.iter_mut().find(|one| !one.has_come && said.contains(&one.text));
         match expected {
