@@ -46,6 +46,17 @@ pub trait Director: Any + Send + Sync {
         choices.drawn()
     }
 
+    /// In a seeded run: after how much work the turn is over of the one that was picked; a handled message counts 1. It has
+    /// its budget as elsewhere, if this is `None`.
+    fn budget(&self) -> Option<u32> {
+        None
+    }
+
+    /// A process begins; it has had no turn yet.
+    fn spawned(&self, process: Observed<'_>) {
+        let _ = process;
+    }
+
     /// A process has done something.
     fn seen(&self, process: Observed<'_>, event: &TraceEvent) {
         let _ = (process, event);

@@ -448,6 +448,9 @@ impl Runtime {
                 }
                 let (slot, generation) = ready.header().place();
                 let node = ready.header().node().number();
+                if let Some(director) = self.directed() {
+                    turn.set_budget(director.budget());
+                }
                 let before = seeded.board.handled();
                 // SAFETY: it was picked from the queue, where it was once.
                 if unsafe { ready.run(turn) } == After::Again {

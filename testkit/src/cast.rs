@@ -21,8 +21,9 @@ pub(crate) struct Path(Arc<[u32]>);
 #[derive(Default)]
 pub(crate) struct Cast {
     known: BTreeMap<Pid, Id>,
+    found: BTreeMap<Path, Pid>,
     members: Vec<Member>,
-    /// How many nobody spawned that is known.
+    /// How many nobody spawned.
     roots: u32,
 }
 
@@ -30,36 +31,48 @@ struct Member {
     path: Path,
     /// What people call it.
     label: Arc<str>,
-    is_named: bool,
     children: u32,
     turns: u64,
 }
 
 impl Cast {
-    /// The process of this pid; one that is not known is a root.
+    /// A process begins, which people call so.
+    pub(crate) fn enter(&mut self, pid: Pid, parent: Option<Pid>, label: Arc<str>) -> Id {
+        let parent = parent.and_then(|parent| self.known.get(&parent).copied());
+        let path: Arc<[u32]> = match parent {
+            Some(parent) => {
+                let parent = &mut self.members[parent.0];
+                parent.children += 1;
+                parent.path.0.iter().copied().chain([parent.children]).collect()
+            }
+            None => {
+                self.roots += 1;
+                Arc::new([self.roots])
+            }
+        };
+        self.members.push(Member { path: Path(path.clone()), label, children: 0, turns: 0 });
+        let id = Id(self.members.len() - 1);
+        self.known.insert(pid, id);
+        self.found.insert(Path(path), pid);
+        id
+    }
+
+    /// The process of this pid; one whose begin was not seen is a root.
     pub(crate) fn id(&mut self, pid: Pid) -> Id {
-        let Self { known, members, roots } = self;
-        *known.entry(pid).or_insert_with(|| {
-            *roots += 1;
-            enter(members, Path(Arc::new([*roots])))
-        })
-    }
-
-    /// `parent` has spawned `child`.
-    pub(crate) fn spawned(&mut self, parent: Id, child: Pid) {
-        let above = &mut self.members[parent.0];
-        above.children += 1;
-        let path = above.path.0.iter().copied().chain([above.children]).collect();
-        let id = enter(&mut self.members, Path(path));
-        self.known.insert(child, id);
-    }
-
-    /// The first that is said counts: a process is called so from now on.
-    pub(crate) fn name(&mut self, id: Id, label: impl FnOnce() -> Arc<str>) {
-        let member = &mut self.members[id.0];
-        if !member.is_named {
-            (member.label, member.is_named) = (label(), true);
+        match self.known.get(&pid) {
+            Some(id) => *id,
+            None => self.enter(pid, None, "process".into()),
         }
+    }
+
+    /// The process at this path, if there was one.
+    pub(crate) fn pid_at(&self, path: &Path) -> Option<Pid> {
+        self.found.get(path).copied()
+    }
+
+    /// It is called otherwise from now on.
+    pub(crate) fn rename(&mut self, id: Id, label: &str) {
+        self.members[id.0].label = label.into();
     }
 
     /// It has one more turn, of which this returns the number: the first is 1.
@@ -87,11 +100,6 @@ impl Cast {
         let member = &self.members[id.0];
         format!("{} {}", member.label, member.path)
     }
-}
-
-fn enter(members: &mut Vec<Member>, path: Path) -> Id {
-    members.push(Member { path, label: "process".into(), is_named: false, children: 0, turns: 0 });
-    Id(members.len() - 1)
 }
 
 impl Path {

@@ -6,9 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
-use biotope_runtime::{
-    Choices, CrashReport, Director, ExitReason, Meeting, Observed, Pid, Status, TraceEvent, Traced, node,
-};
+use biotope_runtime::{Choices, CrashReport, Director, ExitReason, Meeting, Observed, Pid, Status, TraceEvent, node};
 use parking_lot::Mutex;
 
 use crate::cast::Cast;
@@ -115,23 +113,28 @@ impl Director for Kit {
         })
     }
 
+    fn budget(&self) -> Option<u32> {
+        self.with(|state| state.schedule.is_cut()).then_some(1)
+    }
+
     fn stuck(&self, who: &str) {
         let text = format!("nothing can run and no timer is set: it would wait for ever{who}");
         resume_unwind(Box::new(Endless(text)));
+    }
+
+    fn spawned(&self, process: Observed<'_>) {
+        let label = process.label().unwrap_or_else(|| short(process.actor()).into());
+        self.with(|state| state.cast.enter(process.pid(), process.parent(), label));
     }
 
     fn seen(&self, process: Observed<'_>, event: &TraceEvent) {
         self.with(|state| {
             let State { cast, history, deaths, .. } = state;
             let who = cast.id(event.pid);
-            if let Traced::Spawned(child) = event.what {
-                cast.spawned(who, child);
-            }
             // Of those with which the runtime waits for an end nobody wants to read; the first of all is the kit's.
             let is_ours = process.actor().starts_with("biotope_runtime::")
                 || (cast.is_first(who) && deaths.test != Some(event.pid));
             if !is_ours {
-                cast.name(who, || process.label().unwrap_or_else(|| short(process.actor()).into()));
                 history.see(event, who, cast);
             }
         });

@@ -12,6 +12,7 @@
 //!   schedule   who has the next turn; how that is written and replayed      (pure)
 //!   shrink     the fewest choices that still fail                           (pure)
 //!   history    what has happened, in words and as numbers                   (pure)
+//!   random     numbers that are drawn from a seed                           (pure)
 //!   outside    clocks, randomness, threads and sockets of the machine, kept out of seeded runs
 //!   faults     killed, panicked, lost, late: at the message that the test names
 //!   steps      one fault at each step in turn
@@ -36,6 +37,7 @@ mod history;
 mod kit;
 mod outside;
 mod probe;
+mod random;
 mod run;
 mod schedule;
 mod shrink;
@@ -54,7 +56,7 @@ pub use probe::{Probe, probe};
 pub use stand_in::{StandIn, stand_in};
 pub use steps::{Steps, at_every_step};
 pub use tree::{Tree, tree};
-pub use verdict::{TestOptions, on_threads, repetitions, test, under_seeds};
+pub use verdict::{Failed, TestOptions, check, on_threads, repetitions, test, under_seeds};
 
 /// Spawns a process that is stopped when the body is over, the last one first. It is linked to nobody.
 ///

@@ -59,6 +59,8 @@ mod stand_ins {
 
     use biotope_runtime::Runtime;
 
+    use crate::random::Random;
+
     thread_local! {
         // Without a destructor, so that it can be asked at any time of a thread's life.
         static RUN: Cell<*const Run> = const { Cell::new(ptr::null()) };
@@ -68,7 +70,7 @@ mod stand_ins {
     struct Run {
         /// The clocks stand for the machine's until there is one.
         clock: OnceCell<Clock>,
-        random: Cell<u64>,
+        random: RefCell<Random>,
         noted: RefCell<Vec<String>>,
     }
 
@@ -94,7 +96,11 @@ mod stand_ins {
     /// Keeps what this thread does to itself from now on: it is a run of this seed. Before anything else is made, so that
     /// the first hash map draws its keys from the seed.
     pub(crate) fn shut(seed: u64) -> Outside {
-        let run = Box::new(Run { clock: OnceCell::new(), random: Cell::new(seed), noted: RefCell::default() });
+        let run = Box::new(Run {
+            clock: OnceCell::new(),
+            random: RefCell::new(Random::new(seed)),
+            noted: RefCell::default(),
+        });
         RUN.set(&raw const *run);
         Outside { run, _here: PhantomData }
     }
@@ -154,15 +160,6 @@ mod stand_ins {
             if let Ok(mut noted) = self.noted.try_borrow_mut() {
                 noted.push(format!("{what}, {place}"));
             }
-        }
-
-        /// SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014).
-        fn random(&self) -> u64 {
-            let next = self.random.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-            self.random.set(next);
-            let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            mixed ^ (mixed >> 31)
         }
     }
 
@@ -266,9 +263,10 @@ mod stand_ins {
     unsafe extern "C" fn getrandom(buffer: *mut c_void, length: usize, flags: c_uint) -> isize {
         static REAL: Real = Real::new(c"getrandom");
         let filled = in_run(|run| {
+            let mut random = run.random.borrow_mut();
             for place in 0..length {
                 // SAFETY: the caller gives room for so many.
-                unsafe { buffer.cast::<u8>().add(place).write(run.random() as u8) };
+                unsafe { buffer.cast::<u8>().add(place).write(random.next() as u8) };
             }
             length as isize
         });

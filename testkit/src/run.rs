@@ -54,7 +54,7 @@ pub(crate) struct Ran {
 impl Setup {
     /// Under this seed, as it has drawn it.
     pub(crate) fn drawn(seed: u64, checks: Checks) -> Self {
-        Self { seed: Some(seed), plan: Plan::Drawn, faults: Rules::default(), checks }
+        Self { seed: Some(seed), plan: Plan::Drawn(seed), faults: Rules::default(), checks }
     }
 }
 
@@ -126,7 +126,7 @@ where
         directed.with(|state| {
             state.deaths.test = Some(this_pid());
             let id = state.cast.id(this_pid());
-            state.cast.name(id, || "test".into());
+            state.cast.rename(id, "test");
         });
         body.await.into_result()?;
         let _ = tell.send(finish(&directed).await);
@@ -266,5 +266,67 @@ fn said(panic: &(dyn Any + Send)) -> String {
         (_, Some(text), _) => (*text).to_owned(),
         (.., Some(text)) => text.clone(),
         _ => "a panic outside of processes".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use biotope_runtime::{Address, Process, spawn_process, yield_now};
+
+    use super::*;
+    use crate::history::first_difference;
+
+    /// Processes that spawn others, send, wait, and are cut short.
+    async fn a_crowd() {
+        let sink = spawn_process(async |mut me: Process<u32>| {
+            for _ in 0..30 {
+                me.receive().await?;
+            }
+            Ok(())
+        });
+        let end = node().ended(&sink);
+        for number in 0..5 {
+            let sink = sink.clone();
+            spawn_process(async move |_: Process<()>| {
+                for _ in 0..3 {
+                    sink.cast(number);
+                    yield_now().await;
+                }
+                let child = spawn_process(async move |mut me: Process<Address<u32>>| {
+                    for _ in 0..3 {
+                        me.receive().await?.cast(number);
+                    }
+                    Ok(())
+                });
+                (0..3).for_each(|_| child.cast(sink.clone()));
+                time::sleep(Duration::from_millis(number.into())).await;
+                Ok(())
+            });
+        }
+        end.await;
+        time::sleep(Duration::from_secs(1)).await;
+    }
+
+    /// Goal: what is written down of a run is enough to have it again.
+    #[test]
+    fn all_choices_of_a_run_are_that_run() {
+        let checks = Checks { crashes: true, leftovers: true };
+        let marks = |ran: &Ran| ran.kit.with(|state| state.history.take_marks());
+        let mut fifo = Vec::new();
+        for seed in 0..100 {
+            let drawn = run(Setup::drawn(seed, checks), a_crowd());
+            assert_eq!(drawn.failure, None);
+            let steps = drawn.kit.with(|state| state.schedule.take_steps()).expect("they are few");
+            let replayed = run(Setup { plan: Plan::Steps(steps), ..Setup::drawn(seed, checks) }, a_crowd());
+            let (drawn, replayed) = (marks(&drawn), marks(&replayed));
+            assert_eq!(first_difference(&drawn, &replayed), None, "seed {seed}");
+            match seed {
+                0 => fifo = drawn,
+                _ => assert_ne!(first_difference(&drawn, &fifo), None, "seed {seed} has an order of its own"),
+            }
+        }
+        // Without any choice it is seed 0, whose turns are in order.
+        let none = run(Setup { plan: Plan::Steps(Vec::new()), ..Setup::drawn(7, checks) }, a_crowd());
+        assert_eq!(first_difference(&marks(&none), &fifo), None);
     }
 }

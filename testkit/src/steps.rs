@@ -114,7 +114,7 @@ impl Steps {
         F: Future<Output = O> + Send + 'static,
         O: TestResult,
     {
-        run(Setup { seed: Some(seed), plan: Plan::Drawn, faults, checks: self.checks }, body)
+        run(Setup { seed: Some(seed), plan: Plan::Drawn(seed), faults, checks: self.checks }, body)
     }
 
     fn judge(&self, seed: u64, step: Option<u64>, ran: &Ran) {

@@ -15,6 +15,8 @@ use crate::{TestResult, once};
 const EVENTS_PRINTED: usize = 30;
 /// So many runs may go into making a failing one smaller.
 const SHRINKING_RUNS: usize = 400;
+/// An order of more choices is not printed.
+const LONGEST_ORDER: usize = 40;
 /// Of so many seeds in a row, one is run twice.
 const TWICE_EVERY: u64 = 64;
 
@@ -35,7 +37,22 @@ pub struct TestOptions {
     pub allow_leftovers: bool,
 }
 
-/// The body of `#[biotope::test]`.
+/// The body of `#[biotope::test]`: [`check`] for a test harness.
+///
+/// # Panics
+/// If the test fails, with what [`Failed`] says.
+pub fn test<B, F, O>(options: TestOptions, body: B)
+where
+    B: Fn() -> F,
+    F: Future<Output = O> + Send + 'static,
+    O: TestResult,
+{
+    if let Err(failed) = check(options, body) {
+        panic!("{failed}");
+    }
+}
+
+/// Runs a test as its options say: on the real scheduler, under seeds, or both.
 ///
 /// | environment | |
 /// |---|---|
@@ -44,9 +61,12 @@ pub struct TestOptions {
 /// | `BIOTOPE_SEEDS=10` | runs so many seeds at most |
 /// | `BIOTOPE_SHRINK=0` | does not make a failing run smaller |
 ///
+/// # Errors
+/// [`Failed`], with the first run that fails: see the [crate](crate) for what fails a test.
+///
 /// # Panics
-/// If the test fails: see the [crate](crate). The text has what was wrong, the line that replays it, and the last events.
-pub fn test<B, F, O>(options: TestOptions, body: B)
+/// If a variable of the environment is not what the table says.
+pub fn check<B, F, O>(options: TestOptions, body: B) -> Result<(), Failed>
 where
     B: Fn() -> F,
     F: Future<Output = O> + Send + 'static,
@@ -69,9 +89,22 @@ where
         _ => 0,
     };
     for _ in 0..real {
-        trial.on_threads();
+        trial.on_threads()?;
     }
-    trial.under(seeds);
+    trial.under(seeds)
+}
+
+/// A test has failed. As text it says what was wrong, how that is replayed, and what had happened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+#[non_exhaustive]
+pub struct Failed {
+    /// All of it.
+    pub text: String,
+    /// The seed that it failed under; none, if that was on the real scheduler.
+    pub seed: Option<u64>,
+    /// How many choices led to it, and how many of them are needed, as far as that was tried.
+    pub choices: Option<(usize, usize)>,
 }
 
 /// Runs `body` under the seeds from 0 to `seeds`, exclusive, in virtual time, and looks at nothing but what it ends with. Nobody
@@ -140,31 +173,37 @@ where
     F: Future<Output = O> + Send + 'static,
     O: TestResult,
 {
-    fn on_threads(&self) {
-        let setup = Setup { seed: None, plan: Plan::Drawn, faults: Default::default(), checks: self.checks };
+    fn on_threads(&self) -> Result<(), Failed> {
+        let setup =
+            Setup { seed: None, plan: Plan::Steps(Vec::new()), faults: Default::default(), checks: self.checks };
         let ran = run(setup, (self.body)());
-        if let Some(failure) = &ran.failure {
-            panic!("{}: {failure}{}", self.name, ran.events());
+        match &ran.failure {
+            None => Ok(()),
+            Some(failure) => {
+                let text = format!("{}: {failure}{}", self.name, ran.events());
+                Err(Failed { text, seed: None, choices: None })
+            }
         }
     }
 
-    fn under(&self, seeds: Range<u64>) {
+    fn under(&self, seeds: Range<u64>) -> Result<(), Failed> {
         let first = seeds.start;
         let order = std::env::var("BIOTOPE_ORDER").ok().map(|order| match schedule::read(&order) {
             Ok(steps) => steps,
             Err(error) => panic!("BIOTOPE_ORDER: {error}"),
         });
         for seed in seeds {
-            let plan = order.clone().map_or(Plan::Drawn, Plan::Steps);
+            let plan = order.clone().map_or(Plan::Drawn(seed), Plan::Steps);
             let ran = self.once(seed, plan.clone());
             if (seed - first).is_multiple_of(TWICE_EVERY) {
-                self.compare(seed, &ran, &self.once(seed, plan));
+                self.compare(seed, &ran, &self.once(seed, plan))?;
             }
             if let Some(failure) = &ran.failure {
                 let is_drawn = order.is_none() && number_from("BIOTOPE_SHRINK") != Some(0);
-                self.fail(seed, &ran, failure, is_drawn);
+                return Err(self.fail(seed, &ran, failure, is_drawn));
             }
         }
+        Ok(())
     }
 
     fn once(&self, seed: u64, plan: Plan) -> Ran {
@@ -172,10 +211,10 @@ where
     }
 
     /// The two runs of one seed must be the same.
-    fn compare(&self, seed: u64, one: &Ran, other: &Ran) {
-        let Some(place) = one.first_difference(other) else { return };
+    fn compare(&self, seed: u64, one: &Ran, other: &Ran) -> Result<(), Failed> {
+        let Some(place) = one.first_difference(other) else { return Ok(()) };
         let around = |ran: &Ran| ran.kit.with(|state| state.history.around(place, 4, &state.cast));
-        panic!(
+        let text = format!(
             "{}: two runs of seed {seed} differ at event {place}, so that no failure could be replayed: something in it is \
              decided by neither the seed nor virtual time (an address, a static, an atomic that others change)\n\
              the first run:{}\nthe second run:{}",
@@ -183,24 +222,28 @@ where
             around(one),
             around(other)
         );
+        Err(Failed { text, seed: Some(seed), choices: None })
     }
 
-    fn fail(&self, seed: u64, ran: &Ran, failure: &str, shrinks: bool) -> ! {
+    fn fail(&self, seed: u64, ran: &Ran, failure: &str, shrinks: bool) -> Failed {
         // The harness knows a test by its path within the crate.
         let test = self.name.split_once("::").map_or(self.name, |(_, test)| test);
         let head = format!("{} under seed {seed}: {failure}\nreplay: BIOTOPE_SEED={seed} cargo test {test}", self.name);
         let steps = ran.kit.with(|state| state.schedule.take_steps());
         let smaller = steps.filter(|_| shrinks).map(|steps| self.shrink(seed, failure, steps));
-        let Some((from, steps, small)) = smaller else { panic!("{head}{}", ran.events()) };
+        let Some((from, steps, small)) = smaller else {
+            return Failed { text: head + &ran.events(), seed: Some(seed), choices: None };
+        };
         // With all its choices a run is what it was.
         let events = small.as_ref().map_or_else(|| ran.events(), Ran::events);
         let order = schedule::written(&steps);
-        let command = if steps.len() <= 40 {
+        let command = if steps.len() <= LONGEST_ORDER {
             format!(": BIOTOPE_SEED={seed} BIOTOPE_ORDER={order} cargo test {test}")
         } else {
             String::new()
         };
-        panic!("{head}\nshrunk from {from} choices to {}{command}{events}", steps.len())
+        let text = format!("{head}\nshrunk from {from} choices to {}{command}{events}", steps.len());
+        Failed { text, seed: Some(seed), choices: Some((from, steps.len())) }
     }
 
     /// The fewest of these choices with which it fails in the same way; how many there were, and a run of those.

@@ -824,6 +824,9 @@ impl Header {
     /// It is directed from its first turn on.
     pub(crate) fn direct(&self) {
         self.set_rank(TRACED, true);
+        if let Some(director) = self.director() {
+            turn::uncharged(|| director.spawned(Observed::new(self)));
+        }
     }
 
     /// What becomes of the message that it is about to handle. For the owner.

@@ -171,6 +171,8 @@ pub(crate) struct Turn<'a> {
     /// How much of `handled` is on the account of the process.
     accounted: Cell<u64>,
     allotment: RefCell<Option<Allotment>>,
+    /// How much work is a turn.
+    budget: Cell<u32>,
     /// The position that a straight-line process holds in its mailbox.
     position: Cell<*mut Position>,
     /// Why the process that runs is to end after its handler, by way of `terminate`.
@@ -200,6 +202,7 @@ impl<'a> Turn<'a> {
             is_unpolled: Cell::new(true),
             accounted: Cell::new(handled),
             allotment: RefCell::default(),
+            budget: Cell::new(REDUCTIONS_PER_TURN),
             position: Cell::new(ptr::null_mut()),
             stopping: Cell::new(None),
             wants: Cell::new(Wants::Nothing),
@@ -260,6 +263,11 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// How much work the turns are that begin from now on; as ever, if this is `None`.
+    pub(crate) fn set_budget(&self, reductions: Option<u32>) {
+        self.budget.set(reductions.unwrap_or(REDUCTIONS_PER_TURN));
+    }
+
     /// The worker's number.
     pub(crate) fn number(&self) -> usize {
         self.number.get()
@@ -315,7 +323,7 @@ impl<'a> Turn<'a> {
         self.begun.set(handled);
         self.is_unpolled.set(true);
         self.accounted.set(handled);
-        self.board.limit.store(handled + u64::from(REDUCTIONS_PER_TURN), Ordering::Relaxed);
+        self.board.limit.store(handled + u64::from(self.budget.get()), Ordering::Relaxed);
     }
 
     /// No process runs any more.
