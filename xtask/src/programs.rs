@@ -15,7 +15,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 11] = [
+const PROGRAMS: [Program; 12] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -61,6 +61,17 @@ const PROGRAMS: [Program; 11] = [
             "storeroom <…> in `fetch`",
             "the storeroom is closed, and the order fails: the process ended before it replied: killed",
             "without the question: soup is served",
+        ],
+    },
+    Program {
+        arguments: &["test_your_actor"],
+        promised: &[
+            "one after the other, on threads: right",
+            "as it was: wrong under seed …, and again: … choices, of which … are needed",
+            "replay: BIOTOPE_SEED=… cargo test tests::readers_and_a_writer",
+            "what happens then:",
+            "test … ended: panicked: assertion `left == right` failed: the cache differs from its store…",
+            "repaired: right under 1000 seeds, … of them in a second",
         ],
     },
     Program {

@@ -41,9 +41,11 @@ impl Sanitizer {
     /// Makes `command`, which is cargo's, build for this sanitizer.
     pub(crate) fn build_with(self, command: &mut Command) {
         let name = self.name();
+        // `biotope_sanitized`: the sanitizer has functions of its own in the places of the C library's.
         // `biotope_malloc`: every cell and every block is a piece that the sanitizer knows.
         let flags = format!(
-            "-Zsanitizer={name} -Cunsafe-allow-abi-mismatch=sanitizer --cfg biotope_malloc -Cforce-frame-pointers=yes"
+            "-Zsanitizer={name} -Cunsafe-allow-abi-mismatch=sanitizer --cfg biotope_malloc --cfg biotope_sanitized \
+             -Cforce-frame-pointers=yes"
         );
         command.args(["--target", TARGET]).env("RUSTC_BOOTSTRAP", "1");
         command.env_remove("RUSTFLAGS").env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS", flags);
