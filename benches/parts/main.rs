@@ -15,6 +15,7 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use biotope::prelude::*;
+use biotope::test::{self, TestOptions};
 use biotope::{Bounded, options};
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::sync::oneshot;
@@ -256,6 +257,33 @@ async fn lists(me: Process<u64>, n: u64) -> biotope::Result<Duration> {
     Ok(lasted)
 }
 
+/// The body of a small test: three processes, ten calls, and a delay.
+async fn small_test() -> biotope::Result<()> {
+    let counters = [test::spawn(Counter::default()), test::spawn(Counter::default())];
+    for n in 0..5 {
+        for counter in &counters {
+            counter.add(n);
+            counter.count().await?;
+        }
+    }
+    biotope::time::sleep(secs(1)).await;
+    Ok(())
+}
+
+/// Seeds of a test, one after the other, as the kit runs them: one of 64 twice.
+fn seeds(c: &mut Criterion) {
+    c.bench_function("a seed of a small test", |bencher| {
+        bencher.iter_custom(|n| {
+            let options = TestOptions { name: "small", seeds: Some(n), ..TestOptions::default() };
+            let start = Instant::now();
+            if let Err(failed) = test::check(options, small_test) {
+                panic!("{failed}");
+            }
+            start.elapsed()
+        });
+    });
+}
+
 fn messages(c: &mut Criterion) {
     part(c, "a cast to an actor, handled", casts);
     part(c, "a cast to an actor by hand, handled", casts_by_hand);
@@ -279,5 +307,5 @@ fn services(c: &mut Criterion) {
     part(c, "a key: registered, found, given up", keys);
 }
 
-criterion_group!(parts, messages, processes, services);
+criterion_group!(parts, messages, processes, services, seeds);
 criterion_main!(parts);
