@@ -6,7 +6,7 @@ use std::sync::Arc;
 use biotope::memory::Accounting;
 use biotope::prelude::*;
 use biotope::{Info, Spawn};
-use biotope_testkit::{on_threads, repetitions, under_seeds};
+use biotope_testkit::{on_threads, repetitions};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -25,7 +25,7 @@ fn everywhere<F: Future<Output = biotope::Result<()>> + Send + 'static>(name: &'
 }
 
 fn under_seeds<F: Future<Output = biotope::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
-    under_seeds(name, 100, body);
+    biotope_testkit::under_seeds(name, 100, body);
 }
 
 /// Has what it is told to have.
