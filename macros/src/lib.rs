@@ -85,7 +85,7 @@ pub fn derive_message(input: TokenStream) -> TokenStream {
 /// | nothing | a call: the caller awaits the reply | `&mut self` or `&self`, arguments | the reply |
 /// | `#[cast]` | a cast: no reply | the same, and `try_` which hands the message back | nothing, or `Result<(), E>` whose error ends the process |
 /// | `#[message]` | a handler of a free-standing `Message` | the same, one argument | its `Reply` |
-/// | `#[info]` | what the runtime tells | `Down`, `Exit`, `NodeEvent`, or `Info` for all others | as a cast |
+/// | `#[info]` | what the runtime tells | `Down`, `Exit`, `NodeEvent`, `GroupEvent`, or `Info` for all others | as a cast |
 /// | `#[start]` | how it is made, also after a crash | no `self`, at most one argument | `Self` or `Result<Self, E>` |
 /// | `#[init]` | the first thing it does | `&mut self` | nothing, or `Result<(), E>` |
 /// | `#[terminate]` | the last thing it does | `&mut self`, `&ExitReason` | nothing |

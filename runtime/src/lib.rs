@@ -6,6 +6,7 @@
 //!   child                       how it is to be supervised
 //!   address, call, message      references, calls, free-standing messages
 //!   source                      a stream, a socket, the result of a future, as messages
+//!   topic                       what is published, and heard by all who are subscribed
 //!   room                        what of a message lies in a box
 //!   signal, exit, pid           what processes send each other; why they end; what they are called
 //!   process/                    one process: cell, turn, body, end
@@ -13,6 +14,7 @@
 //!   scheduler/                  who runs next: threads, or one order drawn from a seed
 //!   node, names, registry       a name, a process table, local names, what peers may reach
 //!   keys                        what processes register under keys, with values
+//!   groups                      who is a member of which process group, told as it changes
 //!   gateway                     the one door to other nodes
 //!   iolist                      bytes in pieces, on their way to a socket
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
@@ -46,6 +48,7 @@ mod director;
 mod entry;
 mod exit;
 mod gateway;
+mod groups;
 mod inspect;
 mod iolist;
 mod keys;
@@ -78,6 +81,7 @@ mod stats;
 mod sync;
 pub mod time;
 mod timer;
+mod topic;
 mod trace;
 mod visit;
 
@@ -100,6 +104,7 @@ pub use gateway::{
     Carrier, DecodeError, FarFuture, FarReply, Gateway, Incoming, MethodId, Outgoing, PendingReply, Remote, StartFar,
     Wire,
 };
+pub use groups::{Group, GroupChange, GroupEvent, Groups, LeaveError, NotLocal};
 pub use inspect::{MessageCounts, Observed, ProcessInfo, ProcessStatus, Status};
 pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
@@ -132,5 +137,6 @@ pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};
 pub use stats::{NodeStats, RuntimeStats, WorkerStats};
 pub use time::{reduce, yield_now};
 pub use timer::TimerRef;
+pub use topic::{Heard, Lag, PublishError, Subscription, Topic, TopicStats};
 pub use trace::{TraceEvent, TraceFeed, Traced, TracesLost};
 pub use visit::VisitError;

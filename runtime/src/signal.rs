@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ReplyTo;
 use crate::exit::ExitReason;
+use crate::groups::GroupEvent;
 use crate::inspect::ProcessStatus;
 use crate::pid::{NodeId, Pid};
 use crate::visit::Visit;
@@ -114,6 +115,8 @@ pub enum Info {
     Exit(Exit),
     /// A node came or went; see [`Node::monitor_nodes`](crate::Node::monitor_nodes).
     Node(NodeEvent),
+    /// Processes joined or left a group; see [`Groups::monitor`](crate::Groups::monitor).
+    Group(GroupEvent),
 }
 
 /// A monitored process has ended. There is exactly one for each monitor.

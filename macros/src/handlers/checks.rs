@@ -104,6 +104,7 @@ fn check_pair(earlier: &Handler, handler: &Handler) -> Result<()> {
                 Kind::Down => "Down",
                 Kind::Exit => "Exit",
                 Kind::Node => "NodeEvent",
+                Kind::Group => "GroupEvent",
                 Kind::Others => "Info",
             };
             refuse(format!("`{}` takes every `{kind}` already: remove one of the two", earlier.name))

@@ -58,6 +58,7 @@ pub(super) enum Kind {
     Down,
     Exit,
     Node,
+    Group,
     /// All that have no handler of their own.
     Others,
 }
@@ -232,7 +233,7 @@ impl Handler {
 impl Kind {
     /// The kind that the handler's argument says, by its type.
     fn of(arguments: &[Argument], signature: &Signature) -> Result<Self> {
-        let message = "`#[info]` takes one `Down`, `Exit`, `NodeEvent`, or `Info` for all others: write \
+        let message = "`#[info]` takes one `Down`, `Exit`, `NodeEvent`, `GroupEvent`, or `Info` for all others: write \
                        `fn on_down(&mut self, down: Down)`";
         let mut values = arguments.iter().filter_map(|argument| match argument {
             Argument::Value(value) => Some(value),
@@ -241,7 +242,13 @@ impl Kind {
         let (Some(value), None) = (values.next(), values.next()) else {
             return Err(Error::new(signature.ident.span(), message));
         };
-        let kinds = [("Down", Self::Down), ("Exit", Self::Exit), ("NodeEvent", Self::Node), ("Info", Self::Others)];
+        let kinds = [
+            ("Down", Self::Down),
+            ("Exit", Self::Exit),
+            ("NodeEvent", Self::Node),
+            ("GroupEvent", Self::Group),
+            ("Info", Self::Others),
+        ];
         let kind = kinds.iter().find(|(name, _)| types::is_named(&value.ty, name));
         kind.map(|(_, kind)| *kind).ok_or_else(|| Error::new_spanned(&value.ty, message))
     }

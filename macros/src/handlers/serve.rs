@@ -213,6 +213,7 @@ fn info(model: &Model) -> Option<TokenStream> {
             Kind::Down => quote!(#root::Info::Down(#fields)),
             Kind::Exit => quote!(#root::Info::Exit(#fields)),
             Kind::Node => quote!(#root::Info::Node(#fields)),
+            Kind::Group => quote!(#root::Info::Group(#fields)),
             Kind::Others => fields,
         };
         let call = until_failure(model, outcome, handler.invoke(model));

@@ -30,6 +30,7 @@ use queue::{Kind, Look, Queue, Visit};
 pub(crate) use shelf::{Shelf, Shelved};
 
 use crate::ReplyTo;
+use crate::groups::GroupEvent;
 use crate::inspect::ProcessInfo;
 use crate::memory::{Memory, relocate};
 use crate::signal::{Info, Request, Signal};
@@ -97,6 +98,8 @@ pub(crate) enum Notice {
     Signal(Signal),
     /// A question that is answered when it is received.
     Inspect(ReplyTo<ProcessInfo>),
+    /// A change of a group, told if its monitor still stands when it is received.
+    Group(GroupEvent),
     /// Waits for its turn, and is then handled.
     Info(Info),
     /// Waits for its turn, and is then done by the engine.
@@ -106,7 +109,7 @@ pub(crate) enum Notice {
 impl Notice {
     fn kind(&self) -> Kind {
         match self {
-            Self::Signal(_) | Self::Inspect(_) => Kind::URGENT,
+            Self::Signal(_) | Self::Inspect(_) | Self::Group(_) => Kind::URGENT,
             Self::Info(_) | Self::Request(_) => Kind::SYSTEM,
         }
     }

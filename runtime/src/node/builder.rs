@@ -119,6 +119,7 @@ impl NodeBuilder {
             traces: OnceLock::new(),
             lints: OnceLock::new(),
             reports: OnceLock::new(),
+            scopes: Mutex::default(),
             node_monitors: Mutex::default(),
             leases: CachePadded::default(),
         };

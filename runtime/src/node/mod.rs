@@ -38,6 +38,7 @@ use crate::config::SHUTDOWN_GRACE;
 use crate::dead_letters::DeadLetters;
 use crate::exit::{Error, ExitReason};
 use crate::gateway::{Gateway, Remote, StartFar, Wire};
+use crate::groups::Scopes;
 use crate::lease;
 use crate::lints::Lints;
 use crate::mailbox::Notice;
@@ -92,6 +93,8 @@ struct Inner {
     traces: OnceLock<Traces>,
     lints: OnceLock<Lints>,
     reports: OnceLock<Reports>,
+    /// The scopes of process groups.
+    scopes: Mutex<Scopes>,
     /// Who is told of nodes that come and go.
     node_monitors: Mutex<BTreeSet<Pid>>,
     /// How many references of cells there are, which are counted apart ([`Lease`](crate::lease::Lease)), and lie apart from
@@ -373,6 +376,11 @@ impl Node {
 
     pub(crate) fn names(&self) -> &Names {
         &self.0.names
+    }
+
+    /// The scopes of its process groups.
+    pub(crate) fn scopes(&self) -> &Mutex<Scopes> {
+        &self.0.scopes
     }
 
     /// Its number in the runtime's list of nodes.

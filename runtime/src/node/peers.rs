@@ -132,7 +132,8 @@ impl Node {
         self.tell_node_monitors(&NodeEvent::Up(name.clone()));
     }
 
-    /// Ends what ties processes of this node to those of `id`: links and monitors tell `NoConnection`.
+    /// Ends what ties processes of this node to those of `id`: links and monitors tell `NoConnection`, and these leave all
+    /// groups.
     /// Then tells who asked for it that the node went.
     pub fn node_down(&self, id: NodeId, name: &Arc<str>) {
         for process in self.0.table.all() {
@@ -154,6 +155,9 @@ impl Node {
                 // A process that has just ended needs no telling.
                 let _ = process.push_notice(Notice::Signal(signal));
             }
+        }
+        for scope in self.group_scopes() {
+            self.groups(scope).far_lost(id);
         }
         self.tell_node_monitors(&NodeEvent::Down(name.clone()));
     }

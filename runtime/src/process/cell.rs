@@ -213,7 +213,7 @@ impl<M: Send + 'static, B: Body<M> + 'static> Cell<M, B> {
             len: |header| unsafe { header.mailbox::<M>() }.len(),
             // SAFETY: the class is that of the cell, and the cell takes messages of this type.
             mailbox_bytes: |header| unsafe { header.mailbox::<M>() }.bytes(),
-            flush: flush_down::<M>,
+            flush: flush::<M>,
             free: Self::free,
         }
     }
@@ -280,17 +280,28 @@ unsafe fn push_notice<M: Send + 'static>(header: &Header, notice: Notice) -> Res
     }
 }
 
+/// Something that a monitor has told.
+enum Told {
+    /// It is the only one.
+    Once,
+    /// There may be more.
+    MayBeAgain,
+}
+
 /// # Safety
 /// The cell takes messages of type `M`, and the caller is the owner.
-unsafe fn flush_down<M: Send + 'static>(header: &Header, reference: MonitorRef, turn: &Turn<'_>) {
+unsafe fn flush<M: Send + 'static>(header: &Header, reference: MonitorRef, turn: &Turn<'_>) {
     // SAFETY: the caller's promise.
     let mailbox = unsafe { header.mailbox::<M>() };
     let wants = |taken| match taken {
-        Taken::Info(Info::Down(down)) if down.reference == reference => Ok(()),
+        Taken::Info(Info::Down(down)) if down.reference == reference => Ok(Told::Once),
+        Taken::Info(Info::Group(event)) if event.reference == reference => Ok(Told::MayBeAgain),
         other => Err(other),
     };
-    // SAFETY: as above; the position is new. A `Down` that was not received yet finds no monitor.
-    let _ = unsafe { mailbox.take(&mut { Position::HEAD }, turn.memory(), wants) };
+    let mut from = Position::HEAD;
+    // SAFETY: as above; the position is new, and nothing but walks comes between two of them. What was not received
+    // yet finds no monitor.
+    while let Ok((Told::MayBeAgain, _)) = unsafe { mailbox.take(&mut from, turn.memory(), wants) } {}
 }
 
 /// # Safety

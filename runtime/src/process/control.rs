@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use super::alias::AliasEnd;
 use super::ties::Ties;
 use crate::exit::ExitReason;
+use crate::groups::GroupEvent;
 use crate::pid::{NodeId, Pid};
 use crate::signal::{Down, Exit, Info, MonitorRef, Signal, Target};
 use crate::timer::TimerRef;
@@ -40,6 +41,8 @@ pub(crate) struct Rare {
     pub(crate) timers: BTreeSet<TimerRef>,
     /// The process's own values, one for each type.
     pub(crate) dictionary: BTreeMap<TypeId, Box<dyn Entry>>,
+    /// Its monitors of groups that stand, by number.
+    pub(crate) watching: BTreeSet<u64>,
     /// Where else its name stands, to be struck out when it ends.
     pub(crate) held: Vec<Weak<dyn Holds>>,
     /// The last things that it did, if they are kept.
@@ -236,6 +239,14 @@ impl Control {
             }
             Signal::Exit { from, reason, link } => self.receive_exit(from, reason, link),
             Signal::Stop { reason } => Effect::Stop(reason),
+        }
+    }
+
+    /// Receives what one of its monitors of groups tells. One that was taken back meanwhile tells nothing.
+    pub(crate) fn receive_group(&self, event: GroupEvent) -> Effect {
+        match self.rare() {
+            Some(rare) if rare.watching.contains(&event.reference.number) => Effect::Tell(Info::Group(event)),
+            _ => Effect::Nothing,
         }
     }
 

@@ -531,8 +531,8 @@ impl Header {
         turn::with_process(|running| running.is_some_and(|(_, process)| ptr::eq(process, self)))
     }
 
-    /// Takes the `Down` of `reference` out of the mailbox, if it is there.
-    pub(crate) fn flush_down(&self, reference: MonitorRef) {
+    /// Takes what the monitor `reference` has told out of the mailbox.
+    pub(crate) fn flush(&self, reference: MonitorRef) {
         turn::with_process(|running| {
             if let Some((turn, header)) = running
                 && ptr::eq(header, self)

@@ -194,7 +194,7 @@ impl Me {
     pub fn demonitor_flush(&self, reference: MonitorRef) {
         self.demonitor(reference);
         self.assert_here("a process takes from its mailbox in its own code only");
-        self.header().flush_down(reference);
+        self.header().flush(reference);
     }
 
     /// Sends `to` an exit signal. [`ExitReason::Kill`] cannot be trapped.
@@ -343,13 +343,7 @@ impl Me {
     /// Has the end of this process release what it holds in `holds`. Returns false if it has ended.
     #[must_use = "a process that has ended can hold nothing any more"]
     pub(crate) fn attach(&self, holds: Weak<dyn Holds>) -> bool {
-        let mut control = self.header().extra().control.lock();
-        // Under the lock: the end of the process takes it after it has said so.
-        let lives = !self.header().has_ended();
-        if lives {
-            control.attach(holds);
-        }
-        lives
+        attach(self.header(), holds)
     }
 
     /// Gives back what is not needed while nothing happens, and hibernates until what this returns is dropped.
@@ -376,6 +370,39 @@ impl Drop for Resting {
 fn taken<T: 'static>(entry: Box<dyn Entry>) -> Option<T> {
     let any: Box<dyn std::any::Any> = entry;
     any.downcast().ok().map(|value| *value)
+}
+
+/// Has the end of the process at `header` release what it holds in `holds`. Returns false if it has ended.
+#[must_use = "a process that has ended can hold nothing any more"]
+pub(crate) fn attach(header: &Header, holds: Weak<dyn Holds>) -> bool {
+    let mut control = header.extra().control.lock();
+    // Under the lock: the end of the process takes it after it has said so.
+    let lives = !header.has_ended();
+    if lives {
+        control.attach(holds);
+    }
+    lives
+}
+
+/// Sets a monitor of groups, of the process at `header`.
+pub(crate) fn watch(header: &Header) -> MonitorRef {
+    let mut control = header.extra().control.lock();
+    let number = control.next_number();
+    control.rare_mut().watching.insert(number);
+    MonitorRef { owner: header.pid(), number }
+}
+
+/// Takes a monitor of groups back, and what it has told out of the mailbox.
+///
+/// # Panics
+/// Outside the process's own code.
+#[track_caller]
+pub(crate) fn unwatch(me: &Me, reference: MonitorRef) {
+    me.assert_here("a process takes from its mailbox in its own code only");
+    if let Some(rare) = me.header().extra().control.lock().rare_if_any() {
+        rare.watching.remove(&reference.number);
+    }
+    me.header().flush(reference);
 }
 
 /// Whether the process whose code runs here is linked to `peer`, as far as it has heard.

@@ -51,7 +51,9 @@ pub(crate) use control::Holds;
 pub(crate) use extra::Extra;
 pub(crate) use header::{Activity, Header};
 pub use me::Me;
-pub(crate) use me::{alias, hibernate, is_linked, me_at, monitor, monitor_as, unalias, when_idle};
+pub(crate) use me::{
+    alias, attach, hibernate, is_linked, me_at, monitor, monitor_as, unalias, unwatch, watch, when_idle,
+};
 pub(crate) use reference::{AnyRef, CellRef, Ready};
 pub use sizes::{HandlerSizes, Sizes, any, sizes};
 pub(crate) use spawn::{launch_actor, launch_own_thread, launch_spec, launch_straight};

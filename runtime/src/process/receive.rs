@@ -29,7 +29,14 @@ pub(super) unsafe fn receive<M: Send + 'static, B: Body<M>>(
     // SAFETY: the caller's promise. A copy: the mailbox is walked with it while others look at the rest.
     let mut from = unsafe { header.owned() }.received;
     let receive = |special| match special {
-        Special::Notice(Notice::Signal(signal)) => receive_signal(header, signal),
+        Special::Notice(Notice::Signal(signal)) => {
+            let effect = header.extra().control.lock().receive(header.pid(), signal);
+            act(header, effect)
+        }
+        Special::Notice(Notice::Group(event)) => {
+            let effect = header.extra().control.lock().receive_group(event);
+            act(header, effect)
+        }
         Special::Notice(Notice::Inspect(reply)) => {
             // SAFETY: the caller's promise.
             reply.answer(unsafe { inspect::<M, B>(local, turn) });
@@ -48,8 +55,8 @@ pub(super) unsafe fn receive<M: Send + 'static, B: Body<M>>(
     walked
 }
 
-fn receive_signal<M: Send + 'static>(header: &Header, signal: Signal) -> Result<Becomes<M>, ExitReason> {
-    let effect = header.extra().control.lock().receive(header.pid(), signal);
+/// Does what was received. `Control` is not locked.
+fn act<M: Send + 'static>(header: &Header, effect: Effect) -> Result<Becomes<M>, ExitReason> {
     Ok(match effect {
         Effect::Nothing => Becomes::Nothing,
         Effect::Answer(to, answer) => {
