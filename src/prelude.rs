@@ -12,8 +12,8 @@ pub use crate::{
 
 pub use crate::distribution::{Distribute, Distributed};
 pub use crate::supervision::{
-    App, AppRef, Child, HostEcosystems, IntoChild, Permanent, Restart, Shutdown, Supervisor, SupervisorRef, Temporary,
-    Transient,
+    App, AppRef, Child, EventManager, HostEcosystems, IntoChild, Permanent, Restart, Shutdown, Supervisor,
+    SupervisorRef, Temporary, Transient,
 };
 
 /// `n` seconds.

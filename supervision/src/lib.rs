@@ -28,6 +28,7 @@
 //!   report                 one `tracing` event for each thing worth knowing
 //!   application, signals   the top of the tree: start, stop, SIGTERM
 //!   shutdown               the end of a whole tree by force
+//!   events/                an event manager, whose handlers come and go and crash alone
 //!   ecosystem/             a coordinator and its workers, wired as a mesh, ring, tree or star
 //! ```
 //!
@@ -47,6 +48,7 @@ mod config;
 mod core;
 mod driver;
 pub mod ecosystem;
+mod events;
 mod intensity;
 mod report;
 mod shutdown;
@@ -64,6 +66,10 @@ pub use client::{
 };
 pub use config::{DEFAULT_CHILD_CALL_TIMEOUT, DEFAULT_INTENSITY, DEFAULT_PERIOD, DEFAULT_SHUTDOWN};
 pub use ecosystem::{Ecosystem, EcosystemError, EcosystemRef, EcosystemReport, HostEcosystems, Topology, Wiring};
+pub use events::{
+    AddHandlerCall, DeleteHandlerCall, DeleteHandlerError, Event, EventClient, EventManager, HandlerInfo,
+    SwapHandlerCall, SwapHandlerError,
+};
 pub use signals::StopSignals;
 pub use strategy::Strategy;
 pub use supervisor::{Supervisor, SupervisorRef, SupervisorStartError};
