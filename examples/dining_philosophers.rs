@@ -4,10 +4,10 @@
 //! cargo run --example dining_philosophers
 //! ```
 //!
-//! A philosopher eats with two forks, and each lies between two philosophers. A fork is a process, which is busy for as long as it is
-//! held. If all take the left fork first, each may hold one and wait for the next: it takes many dinners to see that by chance, or
-//! a seed under which it happens, and happens again. The runtime finds the circle, and each call in it fails. If all take
-//! the fork with the lower number first, there is no circle, under whatever seed. Prints:
+//! A philosopher eats with two forks, and each lies between two philosophers. A fork is a process, which is busy for as long as
+//! it is held. If all take the left fork first, each may hold one and wait for the next. By chance that takes many dinners to
+//! be seen; under a seed for which it happens, it happens each time. The runtime finds the circle, and each call in it fails.
+//! If all take the fork with the lower number first, there is no circle, whatever the seed. Prints:
 //!
 //! ```text
 //! the left fork first, under seed …: each holds a fork and waits for the next

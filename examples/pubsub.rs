@@ -4,9 +4,9 @@
 //! cargo run --example pubsub
 //! ```
 //!
-//! An exchange publishes prices, and does not know who hears them. The ledger must not miss one: it has the exchange wait for it. The
-//! chart draws slowly, and wants the newest: the oldest are dropped, and it is told how many. The mirror would have to have all, and
-//! is too slow: it is cut off, so that nobody waits for it, and says so. None of them is in the way of another. Prints:
+//! An exchange publishes prices, and does not know who hears them. The ledger must not miss one: it has the exchange wait for
+//! it. The chart draws slowly, and wants the newest: the oldest are dropped, and it is told how many. The mirror would have to
+//! have all, and is too slow: it is cut off, so that nobody waits for it, and is told so. Prints:
 //!
 //! ```text
 //! the ledger has booked 50 prices, in order, and missed none

@@ -383,7 +383,7 @@ async fn with_the_manager_its_handlers_end() -> biotope::Result<()> {
 /// Goal: it stands in a supervisor and has a name; a new one begins without handlers.
 #[biotope::test(seeds = 50)]
 async fn a_manager_is_supervised_and_named_as_others_are() -> biotope::Result<()> {
-    let _shop = Supervisor::one_for_one().child(EventManager::<Tick>::spec().named("ticks")).start_link().await?;
+    let shop = Supervisor::one_for_one().child(EventManager::<Tick>::spec().named("ticks")).start_link().await?;
     let ticks = node().named::<EventManager<Tick>>("ticks");
     let first = ticks.now()?;
     let handler = first.add_handler(Steady::spec()).await?;
@@ -393,8 +393,11 @@ async fn a_manager_is_supervised_and_named_as_others_are() -> biotope::Result<()
     assert_eq!(handler_ended.await, ExitReason::Killed);
     let second = ticks.within(secs(1)).await?;
     assert_eq!(second.which_handlers().await?, []);
-    second.add_handler(Steady::spec()).await?;
+    let handler = second.add_handler(Steady::spec()).await?;
     second.sync_notify(Tick(1)).await?;
+    let handler_ended = node().ended(&handler);
+    shop.terminate_child("ticks").await?;
+    assert_eq!((handler_ended.await, node().is_alive(&second)), (ExitReason::Shutdown, false));
     Ok(())
 }
 

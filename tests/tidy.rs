@@ -106,20 +106,23 @@ fn only_the_driver_of_connections_uses_quinn() {
 }
 
 /// Files that decide and do nothing: time comes in as an argument, actions go out as values.
-const PURE: [&str; 15] = [
+const PURE: [&str; 18] = [
     "distribution/src/connection/association.rs",
     "distribution/src/connection/core.rs",
     "distribution/src/connection/targets.rs",
     "distribution/src/wire/frame.rs",
     "distribution/src/wire/handshake.rs",
     "distribution/src/wire/process.rs",
+    "runtime/src/groups/core.rs",
     "runtime/src/process/control.rs",
     "runtime/src/timer/wheel.rs",
+    "runtime/src/topic/core.rs",
     "supervision/src/core/mod.rs",
     "supervision/src/core/requests.rs",
     "supervision/src/ecosystem/dispatch.rs",
     "supervision/src/ecosystem/relay.rs",
     "supervision/src/ecosystem/topology.rs",
+    "supervision/src/events/roster.rs",
     "supervision/src/intensity.rs",
     "supervision/src/strategy.rs",
 ];

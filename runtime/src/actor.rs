@@ -275,7 +275,7 @@ pub trait Handle: Actor + Movable {
         Step::Async(self.handle(message, cx))
     }
 
-    /// Handles a `Down`, an `Exit` or a node's coming and going. What is not expected is logged.
+    /// Handles a `Down`, an `Exit`, a node's coming and going, or a change of a group. What is not expected is logged.
     fn info(&mut self, info: Info, cx: &mut Context<Self>) -> impl Future<Output = ()> + Send {
         cx.log_unexpected(&info);
         async {}

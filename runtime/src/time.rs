@@ -113,6 +113,14 @@ pub async fn reduce(n: u32) {
     }
 }
 
+/// As [`reduce`], and outside a process nothing: for what works there as well.
+pub(crate) async fn reduce_if_process(n: u32) {
+    let is_process = turn::with_current(|turn| turn.is_some_and(|turn| turn.process().is_some()));
+    if is_process {
+        reduce(n).await;
+    }
+}
+
 /// A future that is done at an instant.
 #[must_use = "a sleep does nothing until it is awaited"]
 pub struct Sleep {

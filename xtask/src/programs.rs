@@ -15,7 +15,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 14] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -72,6 +72,29 @@ const PROGRAMS: [Program; 12] = [
             "what happens then:",
             "test … ended: panicked: assertion `left == right` failed: the cache differs from its store…",
             "repaired: right under 1000 seeds, … of them in a second",
+        ],
+    },
+    Program {
+        arguments: &["pubsub"],
+        promised: &[
+            "the ledger has booked 50 prices, in order, and missed none",
+            "the chart has drawn … prices, the last one too, and missed …",
+            "the mirror was cut off after … prices, in order",
+            "the exchange has published 50 prices and waited for the ledger: … were dropped, 1 subscriber was cut off",
+        ],
+    },
+    Program {
+        arguments: &["dining_philosophers"],
+        promised: &[
+            "the left fork first, under seed …: each holds a fork and waits for the next",
+            "fork 0 <…> in `hold`",
+            "fork 1 <…> in `hold`",
+            "fork 2 <…> in `hold`",
+            "fork 3 <…> in `hold`",
+            "fork 4 <…> in `hold`",
+            "until then Anscombe ate … times, Beauvoir … times, Cassirer … times, Diotima … times, Epicurus … times",
+            "the lower fork first, under the same seed: nobody waits for ever",
+            "in 1 s Anscombe ate … times, Beauvoir … times, Cassirer … times, Diotima … times, Epicurus … times",
         ],
     },
     Program {

@@ -152,7 +152,7 @@ impl<M: Send + 'static> Process<M> {
         })
     }
 
-    /// Receives the first `Down`, `Exit` or node event that `wants` turns into something.
+    /// Receives the first info, a `Down`, an `Exit` or another, that `wants` turns into something.
     pub fn receive_info<T, F>(
         &mut self,
         mut wants: F,

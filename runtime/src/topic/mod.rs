@@ -47,6 +47,7 @@ use crate::pid::Pid;
 use crate::process::turn::with_process;
 use crate::process::{Holds, Me};
 use crate::source::{NotHandled, Source};
+use crate::time;
 
 /// Where events of type `T` are published, on one node. Cloning gives another handle to the same.
 ///
@@ -192,7 +193,8 @@ impl<T: Send + Sync + 'static> Topic<T> {
     /// Publishes `event`, as soon as all who [suspend](Lag::Suspend) publishers have room; those who waited before come first.
     /// Returns how many subscribers it is for. There is no deadline: [`time::timeout`](crate::time::timeout) sets one.
     ///
-    /// In a handler, it is awaited as everything is: the process handles nothing else meanwhile.
+    /// In a handler, it is awaited as everything is: the process handles nothing else meanwhile. It costs a reduction, and one for
+    /// each subscriber.
     ///
     /// # Errors
     /// [`PublishError::SelfWait`], with the event, of an actor that is subscribed itself and lets publishers wait.
@@ -201,6 +203,8 @@ impl<T: Send + Sync + 'static> Topic<T> {
     /// Dropped before it is done, it has published nothing. One that has begun to wait, and is kept without being awaited, keeps
     /// those behind it waiting.
     pub async fn publish(&self, event: T) -> Result<usize, PublishError<T>> {
+        // Whoever publishes all the time has room all the time, as a rule, and would not let others run.
+        time::reduce_if_process(1).await;
         let mut wait = Wait { shared: self.shared(), place: None };
         let mut event = Some(event);
         poll_fn(|cx| wait.poll(&mut event, cx.waker())).await
@@ -228,8 +232,8 @@ impl<T: Send + Sync + 'static> Topic<T> {
         self.subscribe_for(lag, None)
     }
 
-    /// As [`subscribe`](Self::subscribe), for the process `me`: the subscription is over, at the latest, with the end of that, before
-    /// anybody is told of it. It is what [`Context::subscribe`] takes from.
+    /// As [`subscribe`](Self::subscribe), for the process `me`: the subscription is over with the end of that, at the latest,
+    /// before anybody is told of it. It is what [`Context::subscribe`] takes from.
     ///
     /// # Panics
     /// If `lag` lets no event wait.

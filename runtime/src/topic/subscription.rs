@@ -10,6 +10,7 @@ use futures_util::Stream;
 
 use super::Shared;
 use super::core::LaneId;
+use crate::time;
 
 /// What a subscriber hears.
 #[derive(PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub enum Heard<T> {
     CutOff,
 }
 
-/// A subscription to a topic, until it is dropped: a stream of what is heard. Made by [`Topic::subscribe`](super::Topic::subscribe).
+/// A subscription to a topic, until it is dropped: a stream of what is heard. Made by
+/// [`Topic::subscribe`](super::Topic::subscribe).
 ///
 /// It ends when it was cut off, and when the last handle to the topic is dropped; after what waits in both cases.
 pub struct Subscription<T> {
@@ -40,6 +42,8 @@ impl<T> Subscription<T> {
     /// # Cancel safety
     /// Dropped before it is done, it has taken nothing.
     pub async fn next(&mut self) -> Option<Heard<T>> {
+        // There may always be a next.
+        time::reduce_if_process(1).await;
         poll_fn(|cx| self.poll(cx)).await
     }
 

@@ -97,12 +97,15 @@ fn publisher(topic: &Topic<Event>, from: usize, events: u64) -> Address<()> {
     })
 }
 
-/// Lets others run until `condition` holds.
+/// Lets others run until `condition` holds. In virtual time it must hold within a second.
 async fn until(condition: impl Fn() -> bool) {
+    let begin = time::now();
     while !condition() {
-        match node().runtime().is_seeded() {
-            true => time::sleep(millis(1)).await,
-            false => time::yield_now().await,
+        if node().runtime().is_seeded() {
+            assert!(time::now() - begin < secs(1), "what was promised has not happened");
+            time::sleep(millis(1)).await;
+        } else {
+            time::yield_now().await;
         }
     }
 }
@@ -485,6 +488,36 @@ fn subscribers_come_and_go_while_much_is_published() {
         }
         assert_eq!(topic.stats().subscribers, 1);
         end(&keeper).await;
+        Ok(())
+    });
+}
+
+/// Goal: to publish, and to hear, is work: whoever does it all the time lets others run.
+#[test]
+fn who_publishes_and_hears_all_the_time_lets_others_run() {
+    everywhere("fair", |_| async {
+        let topic = Topic::new();
+        let (begun, ran) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (busy, counts) = (topic.clone(), begun.clone());
+        let busy = spawn_process(async move |_: Process<()>| {
+            let mut subscription = busy.subscribe(Lag::Suspend(4));
+            for number in 0..20_000 {
+                counts.fetch_add(1, SeqCst);
+                busy.publish(Event { from: 0, number }).await?;
+                assert_eq!(next(&mut subscription).await, number);
+            }
+            Ok(())
+        });
+        let ended = node().ended(&busy);
+        let (sees, runs) = (begun.clone(), ran.clone());
+        let other = spawn_process(async move |_: Process<()>| {
+            runs.store(1 + sees.load(SeqCst), SeqCst);
+            Ok(())
+        });
+        let other = node().ended(&other);
+        other.await;
+        ended.await;
+        assert!((1..20_000).contains(&ran.load(SeqCst)), "it ran before the other had done all");
         Ok(())
     });
 }
