@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use biotope::prelude::*;
 use biotope::supervision::{DeleteHandlerError, SwapHandlerError};
-use biotope::{Refused, StartError, VisitError};
+use biotope::{StartError, VisitError};
 use tokio::sync::mpsc;
 
 /// An event.
@@ -38,10 +38,10 @@ struct Log {
 #[handlers]
 impl Log {
     #[biotope::start]
-    async fn start((name, ticks, tells, takes): (&'static str, Vec<u32>, Tells, Duration)) -> Result<Self, Refused> {
+    async fn start((name, ticks, tells, takes): (&'static str, Vec<u32>, Tells, Duration)) -> biotope::Result<Self> {
         match name {
             "slow" => time::sleep(secs(1)).await,
-            "broken" => return Err(Refused::Error(ExitReason::value("it is broken"))),
+            "broken" => return Err(ExitReason::value("it is broken").into()),
             _ => {}
         }
         Ok(Self { name, ticks, tells, takes })
@@ -252,8 +252,7 @@ async fn a_swap_that_fails_says_why_and_leaves_no_handler() -> biotope::Result<(
         manager.add_handler(quiet("third")).await?,
     );
     let failed = manager.swap_handler(&first, |_| quiet("broken")).await;
-    let broken = StartError::Refused(ExitReason::value("it is broken"));
-    assert!(matches!(&failed, Err(CallError::Reply(SwapHandlerError::NotStarted(StartError::Refused(_))))), "{broken}");
+    assert!(matches!(failed, Err(CallError::Reply(SwapHandlerError::NotStarted(StartError::Refused(_))))));
     let failed = manager.swap_handler(&first, |_| quiet("next")).await;
     assert_eq!(failed.err(), Some(CallError::Reply(SwapHandlerError::NotAHandler)));
     let failed = manager.swap_handler(&second, |_| -> Spec<Log> { panic!("it cannot be taken") }).await;
