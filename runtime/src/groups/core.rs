@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_what_is_over() {
-        let (mut core, [g, h]) = (Core::default(), ["g", "h"].map(Arc::from));
+        let (mut core, [g, h]) = (Core::default(), ["g", "h"].map(Arc::<str>::from));
         let (p, far) = (pid("here", 1), pid("there", 1));
         core.on_monitor(watcher(1), Some(g.clone()));
         core.on_monitor(watcher(2), None);
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_lost_node_is_one_change_for_each_group() {
-        let (mut core, [g, h]) = (Core::default(), ["g", "h"].map(Arc::from));
+        let (mut core, [g, h]) = (Core::default(), ["g", "h"].map(Arc::<str>::from));
         let (here, one, other) = (pid("here", 1), pid("there", 1), pid("there", 2));
         core.on_monitor(watcher(1), Some(g.clone()));
         core.on_monitor(watcher(2), None);
