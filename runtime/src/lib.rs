@@ -4,6 +4,7 @@
 //!   actor, context, spec        what a user's type is; what its handlers may do; how to start it
 //!   runs_on                     where its processes run: on the workers, or on threads of their own
 //!   child                       how it is to be supervised
+//!   machine/                    actors whose handlers depend on a state
 //!   address, call, message      references, calls, free-standing messages
 //!   source                      a stream, a socket, the result of a future, as messages
 //!   topic                       what is published, and heard by all who are subscribed
@@ -55,6 +56,7 @@ mod keys;
 
 mod lease;
 mod lints;
+mod machine;
 mod mailbox;
 pub mod memory;
 mod message;
@@ -109,6 +111,7 @@ pub use inspect::{MessageCounts, Observed, ProcessInfo, ProcessStatus, Status};
 pub use iolist::IoList;
 pub use keys::{AlreadyRegistered, Keys};
 pub use lints::{Lint, LintEvent, LintEvents};
+pub use machine::{Entering, Event, Rule, State, StateMachine, Treatment, When};
 pub use message::{Accepts, Envelope, Message, Recipient, RecipientCall};
 pub use named::{LookupError, Named};
 pub use names::{NotRegistered, RegisterError};

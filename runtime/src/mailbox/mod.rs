@@ -32,6 +32,7 @@ pub(crate) use shelf::{Shelf, Shelved};
 use crate::ReplyTo;
 use crate::groups::GroupEvent;
 use crate::inspect::ProcessInfo;
+use crate::machine::Timeout;
 use crate::memory::{Memory, relocate};
 use crate::signal::{Info, Request, Signal};
 
@@ -72,6 +73,7 @@ impl<M> Special<M> {
         Some(match self {
             Self::Notice(Notice::Info(info)) => Taken::Info(info),
             Self::Notice(Notice::Request(request)) => Taken::Request(request),
+            Self::Notice(Notice::Timeout(timeout)) => Taken::Timeout(timeout),
             Self::Apart(message) => Taken::Message(message),
             Self::Ticket(shelf) => Taken::Message(shelf.take()?),
             Self::Notice(_) | Self::ByAlias { .. } => unreachable!("what is received is not taken"),
@@ -104,13 +106,15 @@ pub(crate) enum Notice {
     Info(Info),
     /// Waits for its turn, and is then done by the engine.
     Request(Request),
+    /// Waits for its turn, and is then done by the process's state machine.
+    Timeout(Timeout),
 }
 
 impl Notice {
     fn kind(&self) -> Kind {
         match self {
             Self::Signal(_) | Self::Inspect(_) | Self::Group(_) => Kind::URGENT,
-            Self::Info(_) | Self::Request(_) => Kind::SYSTEM,
+            Self::Info(_) | Self::Request(_) | Self::Timeout(_) => Kind::SYSTEM,
         }
     }
 }
@@ -123,6 +127,8 @@ pub enum Taken<M> {
     Info(Info),
     /// Something that the engine does.
     Request(Request),
+    /// What a timer says to a state machine.
+    Timeout(Timeout),
 }
 
 /// What is next for the owner.
@@ -478,6 +484,7 @@ fn put<M, A: Memory>(value: Taken<M>, emptied: Option<Emptied<'_, M, A>>, place:
         (Taken::Message(message), Some(_)) => Special::Apart(message),
         (Taken::Info(info), _) => Special::Notice(Notice::Info(info)),
         (Taken::Request(request), _) => Special::Notice(Notice::Request(request)),
+        (Taken::Timeout(timeout), _) => Special::Notice(Notice::Timeout(timeout)),
     };
     let Some(emptied) = emptied else { unreachable!("what is handed back is what was given") };
     let kind = special.kind();

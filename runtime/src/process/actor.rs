@@ -23,6 +23,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use super::cell::{Awaited, Body};
 use super::header::Header;
+use super::machinery;
 use super::placed::Placed;
 use super::receive;
 use super::reference::InTurn;
@@ -35,6 +36,7 @@ use crate::context::Context;
 use crate::director::Meeting;
 use crate::exit::{Ending, ExitReason};
 use crate::inspect::{ProcessStatus, Status, state_text};
+use crate::machine::Event;
 use crate::mailbox::{Next, Position, Special, Taken, Walked};
 use crate::memory::{Memory, Stock};
 use crate::observe;
@@ -346,8 +348,15 @@ impl<A: Actor, F: Futures<A>> Body<A::Msg> for ActorBody<A, F> {
         match header.phase() {
             phase::UNBORN | phase::IDLE | phase::SUSPENDED | phase::TERMINATED => {
                 // SAFETY: the caller is the owner; in this phase there is an actor, and no future that borrows it.
-                let actor = unsafe { (*body.as_ptr()).actor.assume_init_ref() };
-                state_text(|| F::show_state(actor))
+                let (actor, owned) = unsafe { ((*body.as_ptr()).actor.assume_init_ref(), header.owned_if_any()) };
+                let machine = owned.and_then(|owned| owned.machine.as_ref());
+                state_text(|| {
+                    let state = F::show_state(actor);
+                    match machine {
+                        Some(machine) => Some(machine.show(state)),
+                        None => state,
+                    }
+                })
             }
             _ => None,
         }
@@ -543,14 +552,18 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
         }
     }
 
-    /// Handles the messages that go before all others. `None` when there are no more.
+    /// Handles what goes before all that is in the mailbox. `None` when there is no more.
     #[cold]
     unsafe fn handle_ahead(&self) -> Option<()> {
         // SAFETY: the caller's promise, here and below.
         unsafe {
             while !self.turn.is_over() {
-                let Some(message) = receive::take_ahead::<A::Msg>(self.header()) else { break };
-                if self.handle_apart(message) {
+                let is_awaiting = match receive::take_ahead::<A::Msg>(self.header()) {
+                    Some(Event::Message(message)) => self.handle_apart(message),
+                    Some(Event::Info(info)) => self.be_told(info),
+                    None => break,
+                };
+                if is_awaiting {
                     return None;
                 }
             }
@@ -609,6 +622,11 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
                     true
                 }
                 Some(Taken::Message(message)) => self.handle_apart(message),
+                Some(Taken::Timeout(timeout)) => {
+                    machinery::timed_out(self.header(), &timeout);
+                    // What it is to do lies ahead of the mailbox.
+                    true
+                }
                 None => false,
             }
         }

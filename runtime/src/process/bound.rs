@@ -112,6 +112,10 @@ impl Bound {
         }
     }
 
+    pub(crate) fn limit(&self) -> u64 {
+        self.quota.limit()
+    }
+
     pub(crate) fn overflow(&self) -> Overflow {
         self.overflow
     }

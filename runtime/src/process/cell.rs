@@ -44,6 +44,7 @@ use crate::call::CallFailed;
 use crate::clock::Moment;
 use crate::dead_letters::DeadLetter;
 use crate::inspect::Status;
+use crate::machine::Event;
 use crate::mailbox::{Mailbox, Notice, Position, Pushed, Shelf, Shelved, Special, Taken};
 use crate::memory::{Memory, prefetch_for_writing};
 use crate::observe;
@@ -356,7 +357,7 @@ impl<M: Send + 'static> Local<M> {
             return unsafe { self.push(message, Excess::AsMuchAgain) };
         }
         // SAFETY: as above; the process's own code is run by its owner.
-        unsafe { receive::go_on_with(self.header(), message.read()) };
+        unsafe { receive::go_on_with(self.header(), Event::Message(message.read())) };
         turn::end_here();
         Ok(())
     }

@@ -17,6 +17,7 @@ use super::turn;
 use crate::call::{Calling, ReplyWord};
 use crate::clock::AtomicMoment;
 use crate::exit::Ending;
+use crate::machine::Machinery;
 use crate::mailbox::Position;
 use crate::memory::Memory;
 use crate::node::Node;
@@ -89,6 +90,8 @@ pub(crate) struct Owned {
     pub(crate) received: Position,
     /// Messages that are read before all others.
     pub(crate) ahead: Option<Box<dyn Any + Send>>,
+    /// What it has beside its state, if it is a state machine.
+    pub(super) machine: Option<Box<dyn Machinery>>,
     /// What it does when nothing comes, if that was asked for.
     pub(super) silence: Option<Box<Silence>>,
     /// What its code logs is logged within, once somebody listens.

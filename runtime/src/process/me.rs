@@ -56,7 +56,7 @@ impl Me {
     }
 
     /// Whether this is the process whose code runs here.
-    fn is_here(&self) -> bool {
+    pub(super) fn is_here(&self) -> bool {
         turn::with_process(|running| running.is_some_and(|(_, header)| ptr::eq(header, self.header())))
     }
 

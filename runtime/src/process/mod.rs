@@ -28,6 +28,7 @@ mod cell;
 mod control;
 mod extra;
 mod header;
+mod machinery;
 mod me;
 mod placed;
 mod quota;
@@ -50,6 +51,10 @@ pub(crate) use cell::{Awaited, Class, SendFailed};
 pub(crate) use control::Holds;
 pub(crate) use extra::Extra;
 pub(crate) use header::{Activity, Header};
+pub(crate) use machinery::{
+    begin_machine, insert, is_stopping, machine, machine_mut, mailbox_limit, put_first, time_out, visit_machine,
+    waiting_ahead,
+};
 pub use me::Me;
 pub(crate) use me::{
     alias, attach, hibernate, is_linked, me_at, monitor, monitor_as, unalias, unwatch, watch, when_idle,

@@ -13,6 +13,7 @@ use super::turn::Turn;
 use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
 use crate::inspect::{ProcessInfo, activity_of};
+use crate::machine::{self, Event};
 use crate::mailbox::{Becomes, Notice, Position, Special, Taken, Walked};
 use crate::signal::{MonitorRef, Request, Signal};
 
@@ -44,6 +45,7 @@ pub(super) unsafe fn receive<M: Send + 'static, B: Body<M>>(
         }
         Special::Notice(Notice::Info(info)) => Ok(Becomes::Taken(Taken::Info(info))),
         Special::Notice(Notice::Request(request)) => Ok(Becomes::Taken(Taken::Request(request))),
+        Special::Notice(Notice::Timeout(timeout)) => Ok(Becomes::Taken(Taken::Timeout(timeout))),
         // SAFETY: the caller's promise.
         Special::ByAlias { number, message, urgent } => Ok(unsafe { by_alias(header, number, message, urgent) }),
         Special::Apart(_) | Special::Ticket(_) => unreachable!("what is taken is not received"),
@@ -102,10 +104,10 @@ pub(super) fn demonitor(header: &Header, number: u64) {
     }
 }
 
-/// The messages that are read before all others.
+/// What is read before all that is in the mailbox.
 struct Ahead<M> {
     /// What an actor goes on with; before what is urgent.
-    continued: VecDeque<M>,
+    continued: VecDeque<Event<M>>,
     /// What came with priority.
     urgent: VecDeque<M>,
 }
@@ -116,10 +118,10 @@ impl<M> Ahead<M> {
     }
 }
 
-/// The messages that are read before all others.
+/// What is read before all that is in the mailbox.
 ///
 /// # Safety
-/// The caller is the owner, and holds no other reference to them.
+/// The caller is the owner, and holds no other reference to it.
 #[expect(clippy::mut_from_ref, reason = "the owner is alone; see Safety")]
 unsafe fn ahead<M: Send + 'static>(header: &Header) -> &mut Ahead<M> {
     let none = || Box::new(Ahead::<M> { continued: VecDeque::new(), urgent: VecDeque::new() });
@@ -132,13 +134,32 @@ unsafe fn ahead<M: Send + 'static>(header: &Header) -> &mut Ahead<M> {
     }
 }
 
-/// The process goes on with `message`, after what it goes on with already.
+/// The process goes on with `event`, after what it goes on with already.
 ///
 /// # Safety
 /// The caller is the owner, of a process that takes such messages.
-pub(super) unsafe fn go_on_with<M: Send + 'static>(header: &Header, message: M) {
+pub(super) unsafe fn go_on_with<M: Send + 'static>(header: &Header, event: Event<M>) {
     // SAFETY: the caller's promise.
-    unsafe { ahead::<M>(header) }.continued.push_back(message);
+    unsafe { ahead::<M>(header) }.continued.push_back(event);
+}
+
+/// How much there is that the process goes on with.
+///
+/// # Safety
+/// The caller is the owner, of a process that takes such messages, and holds no reference to it.
+#[inline]
+pub(super) unsafe fn waiting_ahead<M: Send + 'static>(header: &Header) -> usize {
+    // SAFETY: the caller's promise, here and below.
+    unsafe { if has_ahead(header) { ahead::<M>(header).continued.len() } else { 0 } }
+}
+
+/// Puts what the process goes on with since so much was `waiting`, and then what is `retried`, before that.
+///
+/// # Safety
+/// As for [`waiting_ahead`].
+pub(super) unsafe fn put_first<M: Send + 'static>(header: &Header, waiting: usize, retried: VecDeque<Event<M>>) {
+    // SAFETY: the caller's promise.
+    machine::put_first(unsafe { &mut ahead::<M>(header).continued }, waiting, retried);
 }
 
 /// Messages of which some were looked at; those are put back, also if `wants` panics.
@@ -164,7 +185,7 @@ pub(super) unsafe fn has_more(header: &Header) -> bool {
     header.mailbox_len() > 0 || header.state.has_notes() || unsafe { has_ahead(header) }
 }
 
-/// Whether there are messages that are read before all others.
+/// Whether there is something that is read before all that is in the mailbox.
 ///
 /// # Safety
 /// The caller is the owner.
@@ -174,22 +195,22 @@ pub(super) unsafe fn has_ahead(header: &Header) -> bool {
     unsafe { header.owned_if_any() }.is_some_and(|owned| owned.ahead.is_some())
 }
 
-/// Takes the first of the messages that are read before all others.
+/// Takes the first of what is read before all that is in the mailbox.
 ///
 /// # Safety
 /// The caller is the owner.
-pub(super) unsafe fn take_ahead<M: Send + 'static>(header: &Header) -> Option<M> {
+pub(super) unsafe fn take_ahead<M: Send + 'static>(header: &Header) -> Option<Event<M>> {
     // SAFETY: the caller's promise, here and below.
     unsafe {
         header.owned_if_any()?.ahead.as_ref()?;
         let ahead = ahead::<M>(header);
-        let first = ahead.continued.pop_front().or_else(|| ahead.urgent.pop_front());
+        let first = ahead.continued.pop_front().or_else(|| ahead.urgent.pop_front().map(Event::Message));
         forget_ahead::<M>(header);
         first
     }
 }
 
-/// Keeps no place for messages that there are not.
+/// Keeps no place for what there is not.
 ///
 /// # Safety
 /// The caller is the owner.
@@ -260,7 +281,11 @@ pub(super) unsafe fn see_messages<M: Send + 'static>(local: InTurn<M>, mut see: 
     unsafe {
         if has_ahead(header) {
             let ahead = ahead::<M>(header);
-            ahead.continued.iter().chain(&ahead.urgent).for_each(&mut see);
+            let continued = ahead.continued.iter().filter_map(|event| match event {
+                Event::Message(message) => Some(message),
+                Event::Info(_) => None,
+            });
+            continued.chain(&ahead.urgent).for_each(&mut see);
         }
         local.mailbox().look(&mut see);
     }

@@ -20,6 +20,7 @@ use crate::ambient;
 use crate::config::NAMED_IN_REPORT;
 use crate::dead_letters::DeadLetter;
 use crate::exit::ExitReason;
+use crate::machine::Event;
 use crate::mailbox::{Notice, Special};
 use crate::node::Node;
 use crate::observe;
@@ -284,11 +285,18 @@ unsafe fn close<M: Send + 'static>(local: InTurn<M>, turn: &Turn<'_>, unreceived
     // SAFETY: the caller's promise.
     unsafe {
         if header.extra_if_any().is_some() {
-            while let Some(message) = receive::take_ahead::<M>(header) {
-                left(Ok(message));
+            while let Some(event) = receive::take_ahead::<M>(header) {
+                match event {
+                    Event::Message(message) => left(Ok(message)),
+                    Event::Info(info) => drop_quietly(info),
+                }
             }
         }
         local.mailbox().close(turn.memory(), left);
+        if let Some(machine) = header.owned_if_any().and_then(|owned| owned.machine.take()) {
+            undelivered += machine.postponed();
+            drop_quietly(machine);
+        }
     }
     // Asked again: what was dropped may have made it.
     if header.extra_if_any().is_some() {

@@ -440,6 +440,14 @@ impl<'a> Turn<'a> {
         self.end();
     }
 
+    /// Whether the process that runs is to end after its handler.
+    pub(crate) fn is_stopping(&self) -> bool {
+        let stopping = self.stopping.take();
+        let is_stopping = stopping.is_some();
+        self.stopping.set(stopping);
+        is_stopping
+    }
+
     /// Why the process that runs is to end after its handler.
     #[inline]
     pub(crate) fn take_stopping(&self) -> Option<Ending> {
