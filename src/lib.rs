@@ -4,7 +4,10 @@
 pub use biotope_distribution as distribution;
 #[cfg(feature = "test")]
 pub use biotope_macros::test;
-pub use biotope_macros::{Actor, Message, boxed, cast, handlers, info, init, main, message, start, terminate, wire};
+pub use biotope_macros::{
+    Actor, Message, State, boxed, cast, enter, handlers, info, init, machine, main, message, on, postpone, start,
+    terminate, wire,
+};
 pub use biotope_runtime as runtime;
 pub use biotope_runtime::*;
 pub use biotope_supervision as supervision;

@@ -3,11 +3,11 @@
 pub use std::time::Duration;
 
 pub use crate::{
-    Actor, ActorRef, Address, Call, CallError, CallFailed, Client, Context, Down, Exit, ExitReason, Fate, Group,
-    GroupChange, GroupEvent, Groups, Handle, HandleOwnThread, Heard, Info, IoList, Keys, Lag, Message, MonitorRef,
-    Named, Node, NodeEvent, Pid, Priority, Process, Received, Recipient, ReplyTo, Requests, Runtime, Spec, Start,
-    Target, Topic, blocking, exit_now, handlers, node, options, process, spawn, spawn_link, spawn_monitor,
-    spawn_process, this_pid, time,
+    Actor, ActorRef, Address, Call, CallError, CallFailed, Client, Context, Down, Entering, Exit, ExitReason, Fate,
+    Group, GroupChange, GroupEvent, Groups, Handle, HandleOwnThread, Heard, Info, IoList, Keys, Lag, Message,
+    MonitorRef, Named, Node, NodeEvent, Pid, Priority, Process, Received, Recipient, ReplyTo, Requests, Runtime, Spec,
+    Start, State, StateMachine, Target, Topic, blocking, exit_now, handlers, machine, node, options, process, spawn,
+    spawn_link, spawn_monitor, spawn_process, this_pid, time,
 };
 
 pub use crate::distribution::{Distribute, Distributed};

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   actor      #[derive(Actor)]: name and options of an actor
-//!   handlers/  #[handlers]: methods become messages, a client, and the traits under them
+//!   handlers/  #[handlers], #[machine]: methods become messages, a client, and the traits under them
 //!   message    #[derive(Message)]: a free-standing message
+//!   state      #[derive(State)]: the states of a machine
 //!   entry      #[main], #[test]: an async body inside a runtime
 //!   options    how `name = value` lists are read, for all of them
 //!   path       where the expansions find biotope
@@ -23,6 +24,7 @@ mod handlers;
 mod message;
 mod options;
 mod path;
+mod state;
 
 use proc_macro::TokenStream;
 use quote::quote;
@@ -166,6 +168,97 @@ pub fn handlers(options: TokenStream, block: TokenStream) -> TokenStream {
     handlers::expand(options.into(), block.into()).into()
 }
 
+/// Makes every method of an inherent `impl` block an event of a state machine, which is OTP's `gen_statem`.
+///
+/// All that [`macro@handlers`] says holds here too: what a call, a cast, an info are, their arguments, replies and client, and
+/// what else a method may be. A machine is an actor. Beside that it has a state, one of an enum with `#[derive(State)]`, which
+/// handlers see by `cx.state()` and go over from by `cx.goto(…)`; timeouts are casts that `cx.state_timeout(…)` and its siblings
+/// make. What follows a transition is said at `StateMachine`.
+///
+/// | option | meaning |
+/// |---|---|
+/// | `state = Phase` | the enum of the states |
+/// | `initial = Idle` | the state to begin in; else the enum's default |
+/// | `otherwise = crash` | what becomes of an event in a state that its `#[on(…)]` do not name: the machine panics; or `ignore`, or `postpone`. Without it all states must be named, which the compiler checks |
+/// | `remote` | as for `#[handlers(remote)]` |
+///
+/// | written on a method | meaning |
+/// |---|---|
+/// | `#[on(Idle \| Open => Moving)]` | it is handled in these states, and may lead to that one, or to others behind a `\|` |
+/// | `#[on(Moving)]` | it is handled there, and leads nowhere |
+/// | `#[postpone(Moving)]` | there it is put aside until the state changes |
+/// | `#[postpone(Down => Connecting { tries: 0 })]` | the same, and the state is that one: where it is handled as soon as that is entered |
+/// | `#[ignore(Moving)]` | there it is dropped; a caller is told that there is no reply |
+/// | `#[enter(Open)]` | no event: runs when the state is entered, with `old: &Phase` and `cx: &mut Entering<Self>`, if it takes them |
+///
+/// States are named by their variants alone; `_` is all states that the method does not name. A rule may have a condition of the
+/// data: `#[postpone(Busy if self.jobs.len() > 3)]`. Without `#[on(…)]` an event is handled in all states that its other rules do
+/// not name, and leads nowhere. `#[init]` may have `#[on(Idle => Moving)]`.
+///
+/// # Diagram
+/// `Elevator::diagram()` draws what is written here, as a `stateDiagram-v2` of Mermaid. It is true: a transition that is not written is a
+/// panic, which names state, event and target.
+///
+/// # Expansion
+/// As that of [`macro@handlers`], with `StateMachine` in place of `Handle`:
+/// ```text
+/// #[machine(state = Door, initial = Closed, otherwise = ignore)]
+/// impl Gate {
+///     #[on(Closed => Open)]
+///     pub fn open(&mut self, cx: &mut Context<Self>) { .. }
+///     #[enter(Open)]
+///     fn opened(&mut self, cx: &mut Entering<Self>) { .. }
+/// }
+///
+/// impl StateMachine for Gate {
+///     type State = Door;
+///     const RULES: &'static [Rule] = &[Rule::on("open", "Closed").to(&["Open"]), Rule::ignore_any("open")];
+///     fn initial() -> Door { Door::Closed }
+///     fn treat(&self, event: &Event<GateMsg>, state: &Door) -> Treatment<Door> {
+///         match event {
+///             Event::Message(GateMsg::Open(..)) => match state {
+///                 Door::Closed { .. } => Treatment::Handle,
+///                 _ => Treatment::Ignore,
+///             },
+///             _ => Treatment::Handle,
+///         }
+///     }
+///     fn handle_at_once(&mut self, message: GateMsg, cx: &mut Context<Self>) -> Option<GateMsg> {
+///         match message { GateMsg::Open(reply) => reply.send(Self::open(self, cx)) }
+///         None
+///     }
+///     async fn handle(&mut self, message: GateMsg, cx: &mut Context<Self>) { .. by handle_at_once .. }
+///     async fn enter(&mut self, old: &Door, cx: &mut Entering<Self>) {
+///         match cx.state() { Door::Open { .. } => Self::opened(self, cx), _ => {} }
+///     }
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn machine(options: TokenStream, block: TokenStream) -> TokenStream {
+    handlers::expand_machine(options.into(), block.into()).into()
+}
+
+/// Names the states of a machine by the variants of an enum; see [`macro@machine`].
+///
+/// `#[state(crate = path)]` says where biotope is, if not at `::biotope`.
+///
+/// # Expansion
+/// ```text
+/// #[derive(State, Clone, Debug, PartialEq)]
+/// enum Door { Closed, Open }
+///
+/// impl State for Door {
+///     const NAMES: &'static [&'static str] = &["Closed", "Open"];
+///     fn name(&self) -> &'static str {
+///         match self { Self::Closed { .. } => "Closed", Self::Open { .. } => "Open" }
+///     }
+/// }
+/// ```
+#[proc_macro_derive(State, attributes(state))]
+pub fn derive_state(input: TokenStream) -> TokenStream {
+    state::expand(input.into()).into()
+}
+
 /// Runs an `async fn main` as a process of a fresh node.
 ///
 /// It returns nothing, or a `Result<(), E>` whose error is printed and becomes exit code 1.
@@ -219,21 +312,21 @@ pub fn test(options: TokenStream, function: TokenStream) -> TokenStream {
     entry::test(options.into(), function.into()).into()
 }
 
-/// The attributes that [`macro@handlers`] reads on methods. It takes them away, so one that gets as far as
+/// The attributes that [`macro@handlers`] and [`macro@machine`] read on methods. It takes them away, so one that gets as far as
 /// here stands outside of such a block, and says so.
 macro_rules! forgotten {
-    ($($name:ident: $meaning:literal;)*) => {$(
-        #[doc = concat!("Inside a `#[handlers]` block: ", $meaning, ". See [`macro@handlers`].")]
+    ($block:ident: $($name:ident: $meaning:literal;)*) => {$(
+        #[doc = concat!("Inside a `#[", stringify!($block), "]` block: ", $meaning, ". See [`macro@", stringify!($block), "`].")]
         #[proc_macro_attribute]
         pub fn $name(_: TokenStream, item: TokenStream) -> TokenStream {
-            let error = handlers::forgotten(stringify!($name));
+            let error = handlers::forgotten(stringify!($name), concat!("#[", stringify!($block), "]"));
             let item = proc_macro2::TokenStream::from(item);
             quote!(#item #error).into()
         }
     )*};
 }
 
-forgotten! {
+forgotten! { handlers:
     boxed: "its arguments, and its future if it is async, lie in a box";
     cast: "a message without a reply";
     info: "takes what the runtime tells, like a `Down`";
@@ -242,4 +335,10 @@ forgotten! {
     start: "makes the actor from its arguments";
     terminate: "the last thing the process does";
     wire: "what the handler is called between nodes";
+}
+
+forgotten! { machine:
+    enter: "runs when a state is entered";
+    on: "the states that the event is handled in, and where it may lead";
+    postpone: "the states that the event is put aside in";
 }

@@ -5,9 +5,9 @@
 //! may write as well stands at the root itself; what only expansions use stands in `__private`:
 //!
 //! ```text
-//!   biotope::{Accepts, Actor, Address, Call, CallError, Client, Context, DecodeError, Envelope, ExitReason,
-//!             Handle, HandlerSizes, Incoming, Info, Message, MethodId, Options, Outcome, Outgoing, Refused, Remote,
-//!             ReplyTo, Start, Step, Wire}
+//!   biotope::{Accepts, Actor, Address, Call, CallError, Client, Context, DecodeError, Entering, Envelope, Event,
+//!             ExitReason, Handle, HandlerSizes, Incoming, Info, Message, MethodId, Options, Outcome, Outgoing, Refused,
+//!             Remote, ReplyTo, Rule, Start, State, StateMachine, Step, Treatment, Wire}
 //!   biotope::__private::{any, Declared, fits, Held, Hold, main, MainOptions, Packed, Room, test, TestOptions}
 //! ```
 

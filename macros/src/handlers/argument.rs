@@ -17,6 +17,8 @@ pub(super) enum Argument {
     Reply(Type),
     /// `reason: &ExitReason`.
     Reason,
+    /// `old: &Phase`, the state that was left.
+    Old,
     /// Something that the caller gives.
     Value(Value),
 }
@@ -117,6 +119,31 @@ fn read_one(input: &PatType, self_type: &Type) -> Result<Argument> {
         };
     }
     Ok(Argument::Value(Value { name: name(&input.pat, &input.ty), ty, form }))
+}
+
+/// Reads the arguments of what runs when a state is entered.
+pub(super) fn read_entering<'a>(inputs: impl Iterator<Item = &'a FnArg>) -> Result<Vec<Argument>> {
+    let typed = inputs.filter_map(|input| match input {
+        FnArg::Typed(input) => Some(input),
+        FnArg::Receiver(_) => None,
+    });
+    let arguments: Vec<Argument> = typed.map(read_one_entering).collect::<Result<_>>()?;
+    Ok(arguments)
+}
+
+fn read_one_entering(input: &PatType) -> Result<Argument> {
+    match &*input.ty {
+        Type::Reference(reference) if types::is_named(&reference.elem, "Entering") => Ok(Argument::Context),
+        Type::Reference(reference) if types::is_named(&reference.elem, "Context") => Err(Error::new_spanned(
+            &input.ty,
+            "entering is no event, and can do less than a handler: write `cx: &mut Entering<Self>`",
+        )),
+        Type::Reference(reference) if reference.mutability.is_none() => Ok(Argument::Old),
+        ty => Err(Error::new_spanned(
+            ty,
+            "`#[enter(…)]` takes the state that was left, `old: &Phase`, and `cx: &mut Entering<Self>`, and nothing else",
+        )),
+    }
 }
 
 /// The type that the message holds for an argument of type `ty`.

@@ -2,7 +2,7 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Attribute, Error, Generics, LitStr, Result, Signature, Token, Type, Visibility, braced, token};
 
 /// An inherent `impl` block.
@@ -31,9 +31,9 @@ pub(super) struct Method {
 }
 
 impl Block {
-    /// Reads the block; the error is for something that is no inherent `impl` block.
-    pub(super) fn read(input: TokenStream) -> Result<Self> {
-        syn::parse2(input)
+    /// Reads the block that is marked `place`; the error is for something that is no inherent `impl` block.
+    pub(super) fn read(place: &str, input: TokenStream) -> Result<Self> {
+        (|input: ParseStream<'_>| Self::parse(place, input)).parse2(input)
     }
 
     /// The methods, in order.
@@ -43,21 +43,20 @@ impl Block {
             Item::Other(_) => None,
         })
     }
-}
 
-impl Parse for Block {
-    fn parse(input: ParseStream<'_>) -> Result<Self> {
+    fn parse(place: &str, input: ParseStream<'_>) -> Result<Self> {
         let mut attributes = input.call(Attribute::parse_outer)?;
         if !input.peek(Token![impl]) {
-            let message = "`#[handlers]` belongs on an `impl` block: write it above `impl Cart { … }`";
+            let message = format!("`{place}` belongs on an `impl` block: write it above `impl Cart {{ … }}`");
             return Err(input.error(message));
         }
         input.parse::<Token![impl]>()?;
         let mut generics: Generics = input.parse()?;
         let self_type: Type = input.parse()?;
         if input.peek(Token![for]) {
-            let message = "the methods of a trait are no handlers: write `#[handlers]` above an `impl` block without \
-                           a trait";
+            let message = format!(
+                "the methods of a trait are no handlers: write `{place}` above an `impl` block without a trait"
+            );
             return Err(Error::new_spanned(self_type, message));
         }
         generics.where_clause = input.parse()?;

@@ -7,9 +7,11 @@ use syn::{Attribute, Error, Generics, Result, Signature, Type, Visibility};
 
 use super::argument::{self, Argument, Value};
 use super::block::{Block, Method};
+use super::machine::Machine;
 use super::reply::{Outcome, Reply};
 use super::role::{self, Marks, Role, Wire};
 use super::room::{self, Room};
+use super::states::{Rule, States};
 use super::{Mistakes, Settings, types};
 use crate::path::Root;
 
@@ -18,6 +20,8 @@ pub(super) struct Model {
     pub(super) root: Root,
     pub(super) remote: bool,
     pub(super) own_thread: bool,
+    /// What is said of all states, if it is a state machine.
+    pub(super) machine: Option<Machine>,
     /// Parameters and bounds, with `Self` spelt out: the message and the client have the same.
     pub(super) generics: Generics,
     pub(super) self_type: Type,
@@ -38,6 +42,8 @@ pub(super) struct Handler {
     pub(super) arguments: Vec<Argument>,
     pub(super) room: Room,
     pub(super) does: Does,
+    /// What becomes of its event in which states of a machine.
+    pub(super) rules: Vec<Rule>,
     pub(super) wire: Option<Wire>,
 }
 
@@ -50,6 +56,7 @@ pub(super) enum Does {
     Start(Outcome),
     Init(Outcome),
     Terminate,
+    Enter(States, Outcome),
 }
 
 /// Which infos a handler takes.
@@ -73,11 +80,12 @@ impl Model {
         let name = mistakes.note(actor_name(&self_type, &block.generics));
         let (mut handlers, parameters) = (Vec::new(), block.generics.clone());
         for method in block.methods() {
-            handlers.extend(mistakes.note(Handler::of(method, &self_type, &parameters)));
+            let handler = Handler::of(method, &self_type, &parameters, settings.machine.is_some());
+            handlers.extend(mistakes.note(handler));
         }
         let generics = mistakes.note(spelt(&block.generics, &self_type))?;
-        let Settings { remote, own_thread, root } = settings;
-        Some(Self { root, remote, own_thread, generics, self_type, name: name?, handlers })
+        let Settings { remote, own_thread, machine, root } = settings;
+        Some(Self { root, remote, own_thread, machine, generics, self_type, name: name?, handlers })
     }
 
     /// `CartMsg`, without arguments.
@@ -93,9 +101,10 @@ impl Model {
     /// The trait of what a process does with what arrives.
     pub(super) fn handle(&self) -> TokenStream {
         let root = &self.root;
-        match self.own_thread {
-            true => quote!(#root::HandleOwnThread),
-            false => quote!(#root::Handle),
+        match (self.own_thread, &self.machine) {
+            (true, _) => quote!(#root::HandleOwnThread),
+            (false, Some(_)) => quote!(#root::StateMachine),
+            (false, None) => quote!(#root::Handle),
         }
     }
 
@@ -120,11 +129,14 @@ impl Model {
 }
 
 impl Handler {
-    fn of(method: &mut Method, self_type: &Type, generics: &Generics) -> Result<Self> {
+    fn of(method: &mut Method, self_type: &Type, generics: &Generics, is_machine: bool) -> Result<Self> {
         let signature = &method.signature;
-        let Marks { role, wire, boxed } = role::take(&mut method.attributes, signature)?;
+        let Marks { role, entered, rules, wire, boxed } = role::take(&mut method.attributes, signature, is_machine)?;
         check_signature(signature)?;
-        let arguments = argument::read(signature.inputs.iter(), self_type)?;
+        let arguments = match role {
+            Role::Enter => argument::read_entering(signature.inputs.iter())?,
+            _ => argument::read(signature.inputs.iter(), self_type)?,
+        };
         check_arguments(role, &arguments, signature)?;
         let room = match role.is_on_client() {
             true => Room::of(&arguments, boxed, generics),
@@ -147,6 +159,7 @@ impl Handler {
                 None => Does::Terminate,
                 Some(ty) => Err(Error::new_spanned(ty, "nobody is left to take this: return nothing"))?,
             },
+            Role::Enter => Does::Enter(entered.unwrap_or(States::Others), Outcome::read(output)?),
         };
         let carried = |names: &[&str]| {
             let named = |attribute: &&Attribute| names.iter().any(|name| attribute.path().is_ident(name));
@@ -161,6 +174,7 @@ impl Handler {
             arguments,
             room,
             does,
+            rules,
             wire,
         })
     }
@@ -180,6 +194,7 @@ impl Handler {
             Does::Start(_) => Role::Start,
             Does::Init(_) => Role::Init,
             Does::Terminate => Role::Terminate,
+            Does::Enter(..) => Role::Enter,
         }
     }
 
@@ -212,11 +227,12 @@ impl Handler {
 
     /// The call of the user's method, in a scope with `self`, the arguments' names, `reply` and `cx`.
     pub(super) fn invoke(&self, model: &Model) -> TokenStream {
-        let (reply, cx, reason) = (local("reply"), local("cx"), local("reason"));
+        let (reply, cx, reason, old) = (local("reply"), local("cx"), local("reason"), local("old"));
         let arguments = self.arguments.iter().map(|argument| match argument {
             Argument::Context => quote!(#cx),
             Argument::Reply(_) => quote!(#reply),
             Argument::Reason => quote!(#reason),
+            Argument::Old => quote!(#old),
             Argument::Value(value) => value.unpacked(),
         });
         let name = &self.name;

@@ -2,6 +2,7 @@
 
 use syn::{Attribute, Error, LitInt, LitStr, Meta, Result, Signature};
 
+use super::states::{Does, Rule, States};
 use super::types;
 use crate::options::Options;
 
@@ -22,6 +23,8 @@ pub(super) enum Role {
     Init,
     /// Runs at the end.
     Terminate,
+    /// Runs when a machine enters a state.
+    Enter,
 }
 
 impl Role {
@@ -50,21 +53,31 @@ pub(super) struct Wire {
 /// What our attributes on a method say.
 pub(super) struct Marks {
     pub(super) role: Role,
+    /// Which states it enters, if it does.
+    pub(super) entered: Option<States>,
+    /// What becomes of its event in which states.
+    pub(super) rules: Vec<Rule>,
     pub(super) wire: Option<Wire>,
     pub(super) boxed: bool,
 }
 
-/// Takes our attributes away from a method, and tells what they say.
-pub(super) fn take(attributes: &mut Vec<Attribute>, signature: &Signature) -> Result<Marks> {
+/// Takes our attributes away from a method, and tells what they say. Those of states mean something in a machine only.
+pub(super) fn take(attributes: &mut Vec<Attribute>, signature: &Signature, is_machine: bool) -> Result<Marks> {
     let mut role: Option<(&str, Role)> = None;
+    let (mut entered, mut rules) = (None, Vec::new());
     let mut wire = None;
     let mut boxed = None;
     let mut mistake = None;
     // All of ours go, also after a mistake: left in place, each would report that `#[handlers]` is missing.
-    for attribute in attributes.extract_if(.., |attribute| ours(attribute).is_some()) {
-        let Some(name) = ours(&attribute) else { continue };
+    for attribute in attributes.extract_if(.., |attribute| ours(attribute, is_machine).is_some()) {
+        let Some(name) = ours(&attribute, is_machine) else { continue };
+        let rule = Rule::MARKERS.iter().find(|(marker, ..)| *marker == name);
         let read = match Role::MARKED.iter().find(|(marker, _)| *marker == name) {
-            Some(marked) => mark(&mut role, *marked, &attribute),
+            Some(marked) => mark(&mut role, *marked, &attribute).and_then(|()| check_plain(name, &attribute)),
+            None if name == "enter" => mark(&mut role, ("enter", Role::Enter), &attribute)
+                .and_then(|()| States::entered(&attribute))
+                .map(|states| entered = Some(states)),
+            None if let Some((_, does, _)) = rule => Rule::read(*does, &attribute).map(|rule| rules.push(rule)),
             None if name == "boxed" => read_boxed(&mut boxed, attribute),
             None => read_wire(attribute).map(|read| wire = Some(read)),
         };
@@ -84,18 +97,20 @@ pub(super) fn take(attributes: &mut Vec<Attribute>, signature: &Signature) -> Re
         check_boxed(role, boxed, signature)?;
     }
     check_receiver(role, signature)?;
-    Ok(Marks { role, wire, boxed: boxed.is_some() })
+    check_rules(role, &rules, signature)?;
+    Ok(Marks { role, entered, rules, wire, boxed: boxed.is_some() })
 }
 
 /// The name of the attribute, if it is one of ours: `cast` of `#[cast]` and of `#[biotope::cast]`.
-fn ours(attribute: &Attribute) -> Option<&'static str> {
+fn ours(attribute: &Attribute, is_machine: bool) -> Option<&'static str> {
     let mut segments = attribute.path().segments.iter().rev();
     let last = &segments.next()?.ident;
     if segments.next().is_some_and(|root| root.ident != "biotope" && root.ident != "prelude") {
         return None;
     }
     let markers = Role::MARKED.iter().map(|(marker, _)| *marker);
-    markers.chain(["wire", "boxed"]).find(|marker| last == marker)
+    let of_states = Rule::MARKERS.iter().map(|(marker, ..)| *marker).chain(["enter"]).filter(|_| is_machine);
+    markers.chain(["wire", "boxed"]).chain(of_states).find(|marker| last == marker)
 }
 
 fn mark<'a>(role: &mut Option<(&'a str, Role)>, marked: (&'a str, Role), attribute: &Attribute) -> Result<()> {
@@ -104,7 +119,7 @@ fn mark<'a>(role: &mut Option<(&'a str, Role)>, marked: (&'a str, Role), attribu
         return Err(Error::new_spanned(attribute, message));
     }
     *role = Some(marked);
-    check_plain(marked.0, attribute)
+    Ok(())
 }
 
 /// An attribute that is its name and nothing else.
@@ -150,6 +165,20 @@ fn read_wire(attribute: Attribute) -> Result<Wire> {
         version.base10_parse::<u16>().map_err(|_| Error::new(version.span(), "a version is a number up to 65535"))?;
     }
     Ok(Wire { attribute, name, version })
+}
+
+/// What has rules is an event; of the rest, only `#[init]` leads anywhere.
+fn check_rules(role: Role, rules: &[Rule], signature: &Signature) -> Result<()> {
+    let message = match role {
+        Role::Init if rules.iter().any(|rule| rule.does != Does::Handle) => {
+            "`#[init]` happens once, and is neither postponed nor ignored: write `#[on(Idle => Moving)]`"
+        }
+        Role::Start | Role::Terminate | Role::Enter if !rules.is_empty() => {
+            "this is no event, and leads nowhere: remove what it says of states"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new(signature.ident.span(), message))
 }
 
 /// A handler has `&mut self` or `&self`, and the constructor has nothing to stand on yet.

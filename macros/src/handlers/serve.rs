@@ -18,7 +18,14 @@ pub(super) fn expand(model: &Model) -> TokenStream {
     let Model { root, generics, self_type, .. } = model;
     let (parameters, _, bounds) = generics.split_for_impl();
     let (msg, client) = (model.msg(), model.client());
-    let parts = [init(model), Some(handle(model)), info(model), Some(show_state(model)), Some(terminate(model))];
+    let parts = [
+        super::machine::expand(model),
+        init(model),
+        Some(handle(model)),
+        info(model),
+        Some(show_state(model)),
+        Some(terminate(model)),
+    ];
     let (names, sizes, start, handle) = (names(model), sizes::expand(model), start(model), model.handle());
     quote! {
         impl #parameters #root::Actor for #self_type #bounds {
@@ -116,6 +123,9 @@ impl Arms {
 
     /// The method of `Handle` that is a future, and the one that is a `Step` if that can be without a future.
     fn methods(self, model: &Model, [future, step]: [&str; 2], taken: &str, ty: TokenStream, cx: Ident) -> TokenStream {
+        if model.machine.is_some() {
+            return self.methods_of_machine(model, future, taken, ty, cx);
+        }
         let (root, Self { at_once, later, .. }) = (&model.root, &self);
         let (handle, send) = (model.handle(), (!model.own_thread).then(|| quote!(+ ::core::marker::Send)));
         let [future, step, taken] = [future, step, taken].map(local);
@@ -157,6 +167,50 @@ impl Arms {
     }
 }
 
+impl Arms {
+    /// The methods of `StateMachine`: the one that is a future, and for messages the one that does what needs none.
+    fn methods_of_machine(self, model: &Model, future: &str, taken: &str, ty: TokenStream, cx: Ident) -> TokenStream {
+        let root = &model.root;
+        let is_mixed = self.are_mixed();
+        let Self { at_once, later, surely_at_once } = self;
+        let (name, taken, context, some) =
+            (local(future), local(taken), local("cx"), quote!(::core::option::Option::Some));
+        if future != "handle" {
+            return quote! {
+                async fn #name(&mut self, #taken: #ty, #cx: &mut #root::Context<Self>) {
+                    match #taken { #at_once #later }
+                }
+            };
+        }
+        if at_once.is_empty() {
+            return quote! {
+                async fn #name(&mut self, #taken: #ty, #cx: &mut #root::Context<Self>) {
+                    match #taken { #later }
+                }
+            };
+        }
+        let (handed_back, rest) = match is_mixed {
+            true => (Some(quote!(#taken => return #some(#taken),)), quote!(match #taken { #later })),
+            false => (None, quote!({ let _ = <Self as #root::StateMachine>::handle_at_once(self, #taken, #context); })),
+        };
+        // With all plain handlers configured away, nothing may come to the end.
+        let allow = (!surely_at_once).then(|| quote!(#[allow(unreachable_code)]));
+        quote! {
+            async fn #name(&mut self, #taken: #ty, #context: &mut #root::Context<Self>) {
+                let _ = &#context;
+                #rest
+            }
+
+            #[inline]
+            #allow
+            fn handle_at_once(&mut self, #taken: #ty, #cx: &mut #root::Context<Self>) -> ::core::option::Option<#ty> {
+                match #taken { #at_once #handed_back }
+                ::core::option::Option::None
+            }
+        }
+    }
+}
+
 /// What is done with a handler's arguments.
 fn answer(model: &Model, handler: &Handler) -> TokenStream {
     let root = &model.root;
@@ -180,12 +234,12 @@ fn answer(model: &Model, handler: &Handler) -> TokenStream {
             }}
         }
         Does::Cast(outcome) => until_failure(model, *outcome, call),
-        Does::Info(..) | Does::Start(_) | Does::Init(_) | Does::Terminate => TokenStream::new(),
+        Does::Info(..) | Does::Start(_) | Does::Init(_) | Does::Terminate | Does::Enter(..) => TokenStream::new(),
     }
 }
 
 /// `call`, whose error ends the process.
-fn until_failure(model: &Model, outcome: Outcome, call: TokenStream) -> TokenStream {
+pub(super) fn until_failure(model: &Model, outcome: Outcome, call: TokenStream) -> TokenStream {
     let root = &model.root;
     let (cx, reason) = (local("cx"), local("reason"));
     match outcome {

@@ -102,7 +102,7 @@ impl<M: StateMachine> Handle for M {
         settle(cx);
         if enters::<M>(cx) {
             let first = cx.state().clone();
-            self.enter(&first, &mut Entering::new(cx)).await;
+            self.enter(&first, Entering::of(cx)).await;
         }
         conclude(cx);
         Ok(())
@@ -162,7 +162,7 @@ async fn go_on<M: StateMachine>(machine: &mut M, rest: Rest<M>, cx: &mut Context
         }
     };
     if let Some(old) = old {
-        machine.enter(&old, &mut Entering::new(cx)).await;
+        machine.enter(&old, Entering::of(cx)).await;
         conclude(cx);
     }
 }

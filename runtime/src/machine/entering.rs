@@ -1,8 +1,10 @@
 //! What an action that enters a state may do: less than a handler.
+#![expect(unsafe_code, reason = "a context stands where its process's cell begins, and so does what shows less of it")]
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
+use std::ptr;
 
 use super::context::{self, When};
 use super::timeouts::Kind;
@@ -77,11 +79,14 @@ use crate::source::Source;
 ///     }
 /// }
 /// ```
-pub struct Entering<'a, M: StateMachine>(&'a mut Context<M>);
+#[repr(transparent)]
+pub struct Entering<M: StateMachine>(Context<M>);
 
-impl<'a, M: StateMachine> Entering<'a, M> {
-    pub(super) fn new(cx: &'a mut Context<M>) -> Self {
-        Self(cx)
+impl<M: StateMachine> Entering<M> {
+    /// `cx`, of which less can be seen.
+    pub(super) fn of(cx: &mut Context<M>) -> &mut Self {
+        // SAFETY: it is laid out as what it holds, which is borrowed as long as this is.
+        unsafe { &mut *ptr::from_mut(cx).cast() }
     }
 
     /// The state that is entered.
@@ -115,22 +120,22 @@ impl<'a, M: StateMachine> Entering<'a, M> {
 
     /// As [`Context::state_timeout`], for the state that is entered.
     pub fn state_timeout(&mut self, when: impl Into<When>, action: impl FnOnce(&M::Client) + Send + 'static) {
-        context::set(self.0, Kind::State, when.into(), action);
+        context::set(&mut self.0, Kind::State, when.into(), action);
     }
 
     /// As [`Context::cancel_state_timeout`].
     pub fn cancel_state_timeout(&mut self) {
-        context::cancel(self.0, Kind::State);
+        context::cancel(&mut self.0, Kind::State);
     }
 
     /// As [`Context::event_timeout`].
     pub fn event_timeout(&mut self, when: impl Into<When>, action: impl FnOnce(&M::Client) + Send + 'static) {
-        context::set(self.0, Kind::Event, when.into(), action);
+        context::set(&mut self.0, Kind::Event, when.into(), action);
     }
 
     /// As [`Context::cancel_event_timeout`].
     pub fn cancel_event_timeout(&mut self) {
-        context::cancel(self.0, Kind::Event);
+        context::cancel(&mut self.0, Kind::Event);
     }
 
     /// As [`Context::timeout`].
@@ -140,24 +145,24 @@ impl<'a, M: StateMachine> Entering<'a, M> {
         when: impl Into<When>,
         action: impl FnOnce(&M::Client) + Send + 'static,
     ) {
-        context::set(self.0, Kind::Named(name.into()), when.into(), action);
+        context::set(&mut self.0, Kind::Named(name.into()), when.into(), action);
     }
 
     /// As [`Context::cancel_timeout`].
     pub fn cancel_timeout(&mut self, name: impl Into<Cow<'static, str>>) {
-        context::cancel(self.0, Kind::Named(name.into()));
+        context::cancel(&mut self.0, Kind::Named(name.into()));
     }
 }
 
-impl<M: StateMachine> Deref for Entering<'_, M> {
+impl<M: StateMachine> Deref for Entering<M> {
     type Target = Me;
 
     fn deref(&self) -> &Me {
-        self.0
+        &self.0
     }
 }
 
-impl<M: StateMachine> fmt::Debug for Entering<'_, M> {
+impl<M: StateMachine> fmt::Debug for Entering<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Entering({} {} {})", M::NAME, self.pid(), self.state().name())
     }

@@ -57,9 +57,8 @@ impl<M: StateMachine> ActorRef<M> {
         &self,
         f: impl FnOnce(&mut M::State, &mut M) -> R + Send + 'static,
     ) -> Result<R, VisitError> {
-        let looked = self.with_state(|data| {
-            process::visit_machine(|machine: &mut Machine<M>| f(machine.core.state_mut(), data))
-        });
+        let looked = self
+            .with_state(|data| process::visit_machine(|machine: &mut Machine<M>| f(machine.core.state_mut(), data)));
         looked.await?.ok_or(VisitError::OtherActor)
     }
 

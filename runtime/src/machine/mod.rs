@@ -178,7 +178,7 @@ pub enum Treatment<S> {
 ///         }
 ///     }
 ///
-///     async fn enter(&mut self, _old: &Light, cx: &mut Entering<'_, Self>) {
+///     async fn enter(&mut self, _old: &Light, cx: &mut Entering<Self>) {
 ///         if *cx.state() == Light::On {
 ///             self.count += 1;
 ///         }
@@ -247,7 +247,7 @@ pub trait StateMachine: Actor + Movable {
 
     /// Runs when a state is entered: the first, with itself as the `old` one, and each that another goes over into, and after
     /// [`repeat`](Context::repeat), with itself as the `old` one. No event comes between.
-    fn enter(&mut self, old: &Self::State, cx: &mut Entering<'_, Self>) -> impl Future<Output = ()> + Send {
+    fn enter(&mut self, old: &Self::State, cx: &mut Entering<Self>) -> impl Future<Output = ()> + Send {
         let _ = (old, cx);
         async {}
     }
@@ -266,7 +266,9 @@ pub trait StateMachine: Actor + Movable {
     /// What the rules call an event: its handler's name, or what the runtime tells.
     fn name_of(event: &Event<Self::Msg>) -> &'static str {
         match event {
-            Event::Message(message) => Self::HANDLERS.get(Self::handler_of(message) as usize).copied().unwrap_or("event"),
+            Event::Message(message) => {
+                Self::HANDLERS.get(Self::handler_of(message) as usize).copied().unwrap_or("event")
+            }
             Event::Info(Info::Down(_)) => "Down",
             Event::Info(Info::Exit(_)) => "Exit",
             Event::Info(Info::Node(_)) => "NodeEvent",
