@@ -1,12 +1,12 @@
 //! What an example promises to print, beside what it has printed. For the tests of the examples, and for `cargo xtask`,
 //! which runs them as programs.
 
-/// Whether `text` is the lines of `promised`, in order; in these, `…` stands for anything.
+/// Whether `text` is the lines of `promised`, in order, however they are indented; in these, `…` stands for anything.
 ///
 /// # Errors
 /// What is amiss, for people.
 pub(crate) fn kept(text: &str, promised: &[&str]) -> Result<(), String> {
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
     if lines.len() != promised.len() {
         return Err(format!("it promises {} lines and printed {}", promised.len(), lines.len()));
     }

@@ -217,10 +217,10 @@ pub fn handlers(options: TokenStream, block: TokenStream) -> TokenStream {
 ///     fn treat(&self, event: &Event<GateMsg>, state: &Door) -> Treatment<Door> {
 ///         match event {
 ///             Event::Message(GateMsg::Open(..)) => match state {
-///                 Door::Closed { .. } => Treatment::Handle,
-///                 _ => Treatment::Ignore,
+///                 Door::Closed { .. } => Treatment::Handled,
+///                 _ => Treatment::Ignored,
 ///             },
-///             _ => Treatment::Handle,
+///             _ => Treatment::Handled,
 ///         }
 ///     }
 ///     fn handle_at_once(&mut self, message: GateMsg, cx: &mut Context<Self>) -> Option<GateMsg> {

@@ -80,24 +80,24 @@ impl Store {
     }
 }
 
-/// Carries messages to `store` as JSON, and notes which methods it carried.
-struct Text {
-    store: Address<<Store as biotope::Actor>::Msg>,
+/// Carries messages to an actor as JSON, and notes which methods it carried.
+struct Text<A: biotope::Actor> {
+    near: Address<A::Msg>,
     carried: Mutex<Vec<MethodId>>,
 }
 
-impl Text {
+impl<A: Remote> Text<A> {
     fn carry(&self, method: MethodId, arguments: &dyn erased_serde::Serialize, reply: Option<FarReply>) {
         self.carried.lock().unwrap().push(method);
         let text = serde_json::to_string(arguments).unwrap();
         let mut json = serde_json::Deserializer::from_str(&text);
         let mut arguments = <dyn erased_serde::Deserializer>::erase(&mut json);
-        let message = Store::decode(Incoming::new(method, &mut arguments, reply)).unwrap();
-        self.store.cast(message);
+        let message = A::decode(Incoming::new(method, &mut arguments, reply)).unwrap();
+        self.near.cast(message);
     }
 }
 
-impl Carrier for Text {
+impl<A: Remote> Carrier for Text<A> {
     fn cast(&self, _to: Pid, method: MethodId, arguments: &dyn erased_serde::Serialize) {
         self.carry(method, arguments, None);
     }
@@ -115,9 +115,12 @@ impl Carrier for Text {
     }
 }
 
-fn behind_text() -> (ActorRef<Store>, Arc<Text>) {
-    let near = spawn(Store::default());
-    let text = Arc::new(Text { store: near.address().clone(), carried: Mutex::default() });
+fn behind_text() -> (ActorRef<Store>, Arc<Text<Store>>) {
+    behind(&spawn(Store::default()))
+}
+
+fn behind<A: Remote>(near: &ActorRef<A>) -> (ActorRef<A>, Arc<Text<A>>) {
+    let text = Arc::new(Text { near: near.address().clone(), carried: Mutex::default() });
     (ActorRef::carried(&node(), near.pid(), text.clone()), text)
 }
 
@@ -170,4 +173,42 @@ async fn the_wire_attribute_says_what_a_method_is_called_between_nodes() {
     store.add(item(1), "", []).await.unwrap();
 
     assert_eq!(*text.carried.lock().unwrap(), [MethodId::of("put", 2)]);
+}
+
+#[derive(State, Clone, Debug, PartialEq)]
+enum Gate {
+    Shut,
+    Open,
+}
+
+#[derive(Actor, Default)]
+struct Guard;
+
+#[machine(state = Gate, initial = Shut, remote)]
+impl Guard {
+    #[postpone(Shut)]
+    fn pass(&mut self, name: &str) -> String {
+        format!("{name} has passed")
+    }
+
+    #[cast]
+    #[on(Shut => Open)]
+    #[ignore(Open)]
+    fn open(&mut self, cx: &mut Context<Self>) {
+        cx.goto(Gate::Open);
+    }
+}
+
+#[biotope::test(seeds = 200)]
+async fn a_machine_is_reached_from_afar_and_its_callers_wait_for_its_state() {
+    let near = spawn(Guard);
+    let (guard, text) = behind(&near);
+
+    let passed = guard.pass("Ada").send();
+    guard.open();
+    guard.open();
+    assert_eq!(passed.await.unwrap(), "Ada has passed");
+    assert_eq!(near.machine_state().await, Ok(Gate::Open));
+    assert!(guard.machine_state().await.is_err(), "its state is not here");
+    assert_eq!(*text.carried.lock().unwrap(), ["pass", "open", "open"].map(|name| MethodId::of(name, 1)));
 }

@@ -15,7 +15,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 14] = [
+const PROGRAMS: [Program; 15] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -45,6 +45,48 @@ const PROGRAMS: [Program; 14] = [
             "… of 20000 lines have been written: the peer has to wait",
             "the meter ended: normal",
             "the peer heard of it: … lines were written in the end",
+        ],
+    },
+    Program {
+        arguments: &["elevator"],
+        promised: &[
+            "stateDiagram-v2",
+            "[*] --> Idle",
+            "Idle --> Moving: call, go_down",
+            "Idle --> Open: call",
+            "Idle --> Halted: halt",
+            "Moving --> Open: pass",
+            "Moving --> Halted: halt",
+            "Open --> Idle: close",
+            "Open --> Moving: close",
+            "Open --> Halted: halt",
+            "Halted --> Idle: release",
+            "Halted --> Moving: release",
+            "Halted --> Open: release",
+            "note right of Halted: postpones call",
+            "0 s: waits on floor 0",
+            "0 s: is called to floor 4",
+            "0 s: moves to floor 4",
+            "1 s: is called to floor 2",
+            "2 s: passes floor 1",
+            "4 s: opens on floor 2",
+            "6 s: is held",
+            "9 s: moves to floor 4",
+            "10 s: is halted, and was moving",
+            "it is above floor 2, and whoever calls it now waits",
+            "30 s: is released",
+            "30 s: moves to floor 4",
+            "30 s: is called to floor 1",
+            "32 s: passes floor 3",
+            "34 s: opens on floor 4",
+            "37 s: moves to floor 1",
+            "39 s: passes floor 3",
+            "41 s: passes floor 2",
+            "43 s: opens on floor 1",
+            "46 s: waits on floor 1",
+            "56 s: moves to floor 0",
+            "58 s: opens on floor 0",
+            "61 s: waits on floor 0",
         ],
     },
     Program {

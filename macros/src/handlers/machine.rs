@@ -42,7 +42,7 @@ impl Otherwise {
 /// The items of `StateMachine` that only machines have.
 pub(super) fn expand(model: &Model) -> Option<TokenStream> {
     let machine = model.machine.as_ref()?;
-    let parts = [Some(initial(machine)), Some(rules(model, machine)), treat(model, machine), names(model)];
+    let parts = [Some(initial(model, machine)), Some(rules(model, machine)), treat(model, machine), names(model)];
     let (state, enter) = (&machine.state, enter(model, machine));
     Some(quote! {
         type State = #state;
@@ -51,13 +51,29 @@ pub(super) fn expand(model: &Model) -> Option<TokenStream> {
     })
 }
 
-fn initial(Machine { state, initial, .. }: &Machine) -> TokenStream {
+/// The state to begin in; and a look at all that is led to, which nothing else names to the compiler.
+fn initial(model: &Model, Machine { state, initial, .. }: &Machine) -> TokenStream {
     let value = match initial {
         Some(Target { value, .. }) => quote!(#state::#value),
         None => quote!(::core::default::Default::default()),
     };
+    let targets = model.handlers.iter().flat_map(|handler| {
+        let targets = handler.rules.iter().flat_map(|rule| &rule.to);
+        targets.map(|Target { name, .. }| (&handler.cfgs, name))
+    });
+    let targets: Vec<_> = targets.map(|(cfgs, name)| quote!(#(#cfgs)* #state::#name { .. } => {})).collect();
+    let look = (!targets.is_empty()).then(|| {
+        quote! {
+            let _: fn(&#state) = |state| match state {
+                #(#[allow(unreachable_patterns)] #targets)*
+                #[allow(unreachable_patterns)]
+                _ => {}
+            };
+        }
+    });
     quote! {
         fn initial() -> Self::State {
+            #look
             #value
         }
     }
@@ -123,10 +139,10 @@ fn rules(model: &Model, machine: &Machine) -> TokenStream {
 /// What becomes of each event before a handler sees it.
 fn treat(model: &Model, machine: &Machine) -> Option<TokenStream> {
     let root = &model.root;
-    let ruled = || events(model).filter(|handler| !handler.rules.is_empty());
-    ruled().next()?;
-    let arms = ruled().filter(|handler| !is_of_others(handler)).chain(ruled().filter(|handler| is_of_others(handler)));
-    let arms = arms.map(|handler| {
+    events(model).find(|handler| !handler.rules.is_empty())?;
+    // An info without rules has its arm as well, before that of all others.
+    let seen = events(model).filter(|handler| !handler.rules.is_empty() || handler.role() == Role::Info);
+    let arms = others_last(seen).map(|handler| {
         let (cfgs, event, treatments) = (&handler.cfgs, event(model, handler), treatments(model, machine, handler));
         quote!(#(#cfgs)* #event => match #treatments,)
     });
@@ -136,7 +152,7 @@ fn treat(model: &Model, machine: &Machine) -> Option<TokenStream> {
             match #taken {
                 #(#arms)*
                 #[allow(unreachable_patterns)]
-                _ => #root::Treatment::Handle,
+                _ => #root::Treatment::Handled,
             }
         }
     })
@@ -157,8 +173,11 @@ fn event(model: &Model, handler: &Handler) -> TokenStream {
     }
 }
 
-fn is_of_others(handler: &Handler) -> bool {
-    matches!(handler.does, Does::Info(Kind::Others, _))
+/// The handlers with the one of all other infos at the end, wherever it is written.
+fn others_last<'a>(handlers: impl Iterator<Item = &'a Handler>) -> impl Iterator<Item = &'a Handler> {
+    let is_of_others = |handler: &&Handler| matches!(handler.does, Does::Info(Kind::Others, _));
+    let (others, rest): (Vec<_>, Vec<_>) = handlers.partition(is_of_others);
+    rest.into_iter().chain(others)
 }
 
 /// What becomes of the handler's event, by the state: the rest of a `match`.
@@ -167,10 +186,10 @@ fn treatments(model: &Model, machine: &Machine, handler: &Handler) -> TokenStrea
     let arm = |rule: &Rule| {
         let (pattern, guard) = (rule.from.pattern(state), rule.guard.iter());
         let treatment = match (rule.does, rule.to.first()) {
-            (states::Does::Handle, _) => quote!(Handle),
-            (states::Does::Ignore, _) => quote!(Ignore),
-            (states::Does::Postpone, None) => quote!(Postpone),
-            (states::Does::Postpone, Some(Target { value, .. })) => quote!(PostponeAndGoto(#state::#value)),
+            (states::Does::Handle, _) => quote!(Handled),
+            (states::Does::Ignore, _) => quote!(Ignored),
+            (states::Does::Postpone, None) => quote!(Postponed),
+            (states::Does::Postpone, Some(Target { value, .. })) => quote!(PostponedTo(#state::#value)),
         };
         quote!(#pattern #(if #guard)* => #root::Treatment::#treatment,)
     };
@@ -178,10 +197,10 @@ fn treatments(model: &Model, machine: &Machine, handler: &Handler) -> TokenStrea
     let arms = named.into_iter().chain(others).map(arm);
     let rest = match machine.otherwise {
         _ if handler.rules.iter().any(covers_others) => None,
-        _ if !is_open(handler) => Some(quote!(Handle)),
-        Some(Otherwise::Crash) => Some(quote!(Crash)),
-        Some(Otherwise::Ignore) => Some(quote!(Ignore)),
-        Some(Otherwise::Postpone) => Some(quote!(Postpone)),
+        _ if !is_open(handler) => Some(quote!(Handled)),
+        Some(Otherwise::Crash) => Some(quote!(Unexpected)),
+        Some(Otherwise::Ignore) => Some(quote!(Ignored)),
+        Some(Otherwise::Postpone) => Some(quote!(Postponed)),
         // The compiler finds the states that are missing.
         None => None,
     };
@@ -194,10 +213,9 @@ fn treatments(model: &Model, machine: &Machine, handler: &Handler) -> TokenStrea
 /// What the rules call the events, if infos have handlers' names.
 fn names(model: &Model) -> Option<TokenStream> {
     let root = &model.root;
-    let infos = || model.handlers.iter().filter(|handler| handler.role() == Role::Info);
-    infos().next()?;
-    let arms = infos().filter(|handler| !is_of_others(handler)).chain(infos().filter(|handler| is_of_others(handler)));
-    let arms = arms.map(|handler| {
+    let mut infos = model.handlers.iter().filter(|handler| handler.role() == Role::Info).peekable();
+    infos.peek()?;
+    let arms = others_last(infos).map(|handler| {
         let (cfgs, event, name) = (&handler.cfgs, event(model, handler), handler.name.unraw().to_string());
         quote!(#(#cfgs)* #event => #name,)
     });

@@ -181,14 +181,14 @@ fn admit<M: StateMachine>(data: &M, event: Event<M::Msg>, cx: &mut Context<M>) -
         cancel(cx, &Kind::Event);
     }
     match treatment {
-        Treatment::Handle => return Some(event),
-        Treatment::Ignore => drop(event),
-        Treatment::Postpone => postpone(cx, event),
-        Treatment::PostponeAndGoto(state) => {
+        Treatment::Handled => return Some(event),
+        Treatment::Ignored => drop(event),
+        Treatment::Postponed => postpone(cx, event),
+        Treatment::PostponedTo(state) => {
             postpone(cx, event);
             cx.goto(state);
         }
-        Treatment::Crash => {
+        Treatment::Unexpected => {
             let (name, state) = (M::name_of(&event), cx.state().name());
             panic!("{}: `{name}` is not expected in the state `{state}`", M::NAME);
         }

@@ -94,15 +94,15 @@ pub enum Event<M> {
 #[non_exhaustive]
 pub enum Treatment<S> {
     /// It is handled.
-    Handle,
+    Handled,
     /// It is put aside until the state changes.
-    Postpone,
+    Postponed,
     /// It is put aside, and the state is this one: where the event is handled as soon as that is entered.
-    PostponeAndGoto(S),
+    PostponedTo(S),
     /// It is dropped; a caller is told that there is [no reply](crate::CallFailed::NoReply).
-    Ignore,
+    Ignored,
     /// Nobody has said what to do with it: the machine panics.
-    Crash,
+    Unexpected,
 }
 
 /// An actor whose handlers depend on a state: OTP's `gen_statem`.
@@ -225,7 +225,7 @@ pub trait StateMachine: Actor + Movable {
     /// What becomes of an event in a state, before a handler sees it.
     fn treat(&self, event: &Event<Self::Msg>, state: &Self::State) -> Treatment<Self::State> {
         let _ = (event, state);
-        Treatment::Handle
+        Treatment::Handled
     }
 
     /// Handles a message. Nothing else is handled until the future is done.

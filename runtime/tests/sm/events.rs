@@ -238,6 +238,52 @@ fn sm_02_an_event_that_changes_the_state_may_wait_for_the_next() {
     });
 }
 
+/// Of two handlers for infos, one has rules.
+#[derive(Actor, Default)]
+struct Nosy {
+    log: Log,
+}
+
+#[machine(state = Line, initial = Up, otherwise = ignore)]
+impl Nosy {
+    #[info]
+    #[on(Down)]
+    fn on_other(&mut self, info: Info) {
+        self.log.push(format!("{info:?}"));
+    }
+
+    #[info]
+    fn on_down(&mut self, down: Down) {
+        self.log.push(down.reason.to_string());
+    }
+
+    #[cast]
+    fn watch(&mut self, pid: Pid, cx: &mut Context<Self>) {
+        cx.trap_exits(true);
+        cx.link(pid);
+        cx.monitor(pid);
+    }
+}
+
+#[test]
+fn sm_02_the_rules_of_one_info_are_not_those_of_another() {
+    everywhere("sm_02_the_rules_of_one_info_are_not_those_of_another", async || {
+        let log = Log::default();
+        let nosy = spawn(Nosy { log: log.clone() });
+        let other = spawn_process(async |_me: Process<()>| Ok(()));
+        node().ended(other.pid()).await;
+        nosy.watch(other.pid());
+        let mut all = Vec::new();
+        while all.is_empty() {
+            nosy.with_machine(|_, _| ()).await?;
+            all = log.take();
+        }
+        // The exit came before, by the same way.
+        assert_eq!(all, ["noproc"]);
+        Ok(())
+    });
+}
+
 #[test]
 fn sm_02_infos_have_rules_too() {
     everywhere("sm_02_infos_have_rules_too", async || {

@@ -1,4 +1,4 @@
-//! A machine seen from outside, and its diagram.
+//! A machine seen from outside, which area SYS asks for too, and its diagram.
 
 use biotope::prelude::*;
 use biotope::{Status, VisitError};
@@ -6,8 +6,8 @@ use biotope::{Status, VisitError};
 use crate::probe::{Ask, At, Log, everywhere, go, probe, settled, tell};
 
 #[test]
-fn sm_01_state_and_data_are_seen_and_replaced_from_outside() {
-    everywhere("sm_01_state_and_data_are_seen_and_replaced_from_outside", async || {
+fn sys_01_a_machine_shows_state_and_data_and_both_are_replaced() {
+    everywhere("sys_01_a_machine_shows_state_and_data_and_both_are_replaced", async || {
         let log = Log::default();
         let machine = spawn(probe(&log));
         machine.cast(Ask::Work("p"));
@@ -34,8 +34,8 @@ fn sm_01_state_and_data_are_seen_and_replaced_from_outside() {
 }
 
 #[test]
-fn sm_01_a_look_that_fails_says_why() {
-    everywhere("sm_01_a_look_that_fails_says_why", async || {
+fn sys_01_a_look_at_a_machine_that_fails_says_why() {
+    everywhere("sys_01_a_look_at_a_machine_that_fails_says_why", async || {
         let machine = spawn(probe(&Log::default()));
         let looked = machine.with_machine(|_, _| panic!("too bright")).await;
         assert!(matches!(looked, Err(VisitError::Panicked(_))), "{looked:?}");
@@ -47,8 +47,8 @@ fn sm_01_a_look_that_fails_says_why() {
 
 /// A suspended machine takes its messages in their order when it goes on, those that were inserted or postponed before them.
 #[test]
-fn sm_02_a_suspended_machine_goes_on_where_it_was() {
-    everywhere("sm_02_a_suspended_machine_goes_on_where_it_was", async || {
+fn sys_02_a_suspended_machine_goes_on_where_it_was() {
+    everywhere("sys_02_a_suspended_machine_goes_on_where_it_was", async || {
         let log = Log::default();
         let machine = spawn(probe(&log));
         machine.cast(Ask::Work("p"));
