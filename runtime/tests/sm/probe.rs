@@ -189,8 +189,10 @@ pub(crate) fn go(probe: &ActorRef<Probe>, state: At) {
     tell(probe, |_, cx| cx.goto(state));
 }
 
-/// Waits until the machine has handled all that this process has sent it.
+/// Waits until the machine has handled all that this process has sent it, and what it has sent itself for that: it is asked
+/// twice, because the first time may come between the two.
 pub(crate) async fn settled(probe: &ActorRef<Probe>) -> biotope::Result<()> {
+    probe.with_machine(|_, _| ()).await?;
     probe.with_machine(|_, _| ()).await?;
     Ok(())
 }

@@ -233,6 +233,45 @@ fn sm_07_what_a_timer_said_before_it_was_cancelled_is_not_heard() {
     });
 }
 
+/// As before, and the machine sets the timeouts again, so that there are such as the timers spoke of.
+#[test]
+fn sm_12_what_a_timer_said_before_it_was_set_again_is_not_heard() {
+    seeded("sm_12_what_a_timer_said_before_it_was_set_again_is_not_heard", async || {
+        let (machine, log, note) = machine();
+        let (state, named, later, never) = (note.clone(), note.clone(), note.clone(), note);
+        tell(&machine, move |_, cx| {
+            cx.state_timeout(millis(10), move |me| me.cast(state("state")));
+            cx.timeout("x", millis(10), move |me| me.cast(named("x")));
+        });
+        machine.cast(Ask::Slowly(
+            millis(50),
+            Box::new(move |_, cx| {
+                cx.state_timeout(millis(30), move |me| me.cast(later("state later")));
+                cx.timeout("x", Duration::MAX, move |me| me.cast(never("x never")));
+            }),
+        ));
+        time::sleep(secs(1)).await;
+        assert_eq!(log.take(), ["80 state later"]);
+        Ok(())
+    });
+}
+
+/// What a handler set is not there before the state is entered: that may take it back.
+#[test]
+fn sm_05_an_entry_takes_back_what_the_handler_set() {
+    seeded("sm_05_an_entry_takes_back_what_the_handler_set", async || {
+        let log = Log::default();
+        let machine = spawn(probe(&log).entering(Entering::cancel_state_timeout));
+        tell(&machine, |_, cx| {
+            cx.state_timeout(Duration::ZERO, |me| me.cast(Ask::Note("never")));
+            cx.goto(At::B);
+        });
+        settled(&machine).await?;
+        assert_eq!(log.take(), ["enter(A, A)", "enter(A, B)"]);
+        Ok(())
+    });
+}
+
 /// A suspended machine hears of its timeouts when it goes on, in their place among its messages.
 #[test]
 fn sm_05_a_suspended_machine_hears_of_its_time_when_it_goes_on() {

@@ -1,8 +1,9 @@
 //! States: what changes them, and what follows.
 
+use biotope::Event;
 use biotope::prelude::*;
 
-use crate::probe::{At, Log, everywhere, go, probe, settled, tell};
+use crate::probe::{Ask, At, Log, everywhere, go, probe, settled, tell};
 
 #[derive(State, Clone, Copy, Debug, Default, PartialEq)]
 enum Light {
@@ -59,7 +60,7 @@ fn sm_03_the_same_state_is_no_change() {
     everywhere("sm_03_the_same_state_is_no_change", async || {
         let log = Log::default();
         let machine = spawn(probe(&log));
-        machine.cast(crate::probe::Ask::Work("p1"));
+        machine.cast(Ask::Work("p1"));
         go(&machine, At::A);
         settled(&machine).await?;
         assert_eq!(log.take(), ["enter(A, A)"]);
@@ -88,11 +89,11 @@ fn sm_08_each_entry_runs_its_action_before_any_event() {
         let log = Log::default();
         let machine = spawn(probe(&log));
         tell(&machine, |me, cx| {
-            cx.then(|me| me.cast(crate::probe::Ask::Note("inserted")));
+            cx.then(|me| me.cast(Ask::Note("inserted")));
             me.log.push("goes");
             cx.goto(At::B);
         });
-        machine.cast(crate::probe::Ask::Note("kept"));
+        machine.cast(Ask::Note("kept"));
         tell(&machine, |_, cx| cx.repeat());
         go(&machine, At::A);
         settled(&machine).await?;
@@ -107,10 +108,13 @@ fn sm_08_to_repeat_a_state_gives_nothing_back() {
     everywhere("sm_08_to_repeat_a_state_gives_nothing_back", async || {
         let log = Log::default();
         let machine = spawn(probe(&log));
-        machine.cast(crate::probe::Ask::Work("p"));
+        tell(&machine, |_, cx| cx.postpone(Event::Message(Ask::Note("postponed"))));
         tell(&machine, |_, cx| cx.repeat());
         settled(&machine).await?;
         assert_eq!(log.take(), ["enter(A, A)", "enter(A, A)"]);
+        go(&machine, At::B);
+        settled(&machine).await?;
+        assert_eq!(log.take(), ["enter(A, B)", "postponed"]);
         Ok(())
     });
 }
@@ -121,7 +125,7 @@ fn sm_08_init_chooses_the_state_that_is_entered_first() {
         let log = Log::default();
         let machine = spawn(probe(&log).beginning(|cx| {
             cx.goto(At::C(7));
-            cx.then(|me| me.cast(crate::probe::Ask::Note("first")));
+            cx.then(|me| me.cast(Ask::Note("first")));
             Ok(())
         }));
         settled(&machine).await?;
