@@ -14,7 +14,7 @@ pub(super) fn draw(states: &[&'static str], initial: &str, rules: &[Rule]) -> St
     line(format_args!("[*] --> {initial}"));
     for from in states {
         let is_seen = |to: &&str| !leading(rules, from, to).is_empty() || !leading(rules, to, from).is_empty();
-        if *from != initial && !states.iter().any(|to| is_seen(to)) {
+        if *from != initial && !states.iter().any(is_seen) {
             line(format_args!("{from}"));
         }
         for to in states {
