@@ -272,6 +272,7 @@ pub trait StateMachine: Actor + Movable {
             Event::Info(Info::Down(_)) => "Down",
             Event::Info(Info::Exit(_)) => "Exit",
             Event::Info(Info::Node(_)) => "NodeEvent",
+            Event::Info(Info::Group(_)) => "GroupEvent",
         }
     }
 

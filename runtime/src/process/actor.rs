@@ -530,7 +530,7 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
             match meeting {
                 Meeting::Handle => self.handle(message),
                 Meeting::Delay(delay) => {
-                    receive::go_on_with(header, message.read());
+                    receive::go_on_with(header, Event::Message(message.read()));
                     self.do_request(Request::Suspend);
                     header.resume_after(delay);
                     true
