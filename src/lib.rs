@@ -11,6 +11,7 @@ pub use biotope_macros::{
 pub use biotope_runtime as runtime;
 pub use biotope_runtime::*;
 pub use biotope_supervision as supervision;
+pub use biotope_supervision::{Task, TaskSupervisor, TaskSupervisorRef, task};
 #[cfg(feature = "test")]
 pub use biotope_testkit as test;
 

@@ -13,7 +13,7 @@ pub use crate::{
 pub use crate::distribution::{Distribute, Distributed};
 pub use crate::supervision::{
     App, AppRef, Child, EventManager, HostEcosystems, IntoChild, Permanent, Restart, Shutdown, Supervisor,
-    SupervisorRef, Temporary, Transient,
+    SupervisorRef, Task, TaskSupervisor, TaskSupervisorRef, Temporary, Transient,
 };
 
 /// `n` seconds.

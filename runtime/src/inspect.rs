@@ -109,6 +109,8 @@ pub struct ProcessInfo {
     pub label: Option<Arc<str>>,
     /// The process that spawned it.
     pub parent: Option<Pid>,
+    /// The process that it works for, as a task for its owner, if that is known.
+    pub caller: Option<Pid>,
     /// The process that leads its group.
     pub group_leader: Option<Pid>,
     /// What it is doing.
@@ -169,6 +171,7 @@ impl ProcessInfo {
             actor: header.actor(),
             label: None,
             parent: header.parent(),
+            caller: None,
             group_leader: None,
             status: match header.activity() {
                 Activity::Ended | Activity::Gone => Status::Ended,
@@ -205,6 +208,7 @@ impl ProcessInfo {
             let control = extra.control.lock();
             info.name = control.name.clone();
             info.trap_exit = control.trap_exit;
+            info.caller = control.works_for.as_ref().map(|works_for| works_for.caller);
             info.links = control.links.iter().map(|(pid, ())| *pid).collect();
             info.monitors = control.monitors.iter().map(|(_, monitor)| monitor.target.clone()).collect();
             info.monitored_by = control.monitored_by.iter().map(|(reference, ())| reference.owner()).collect();

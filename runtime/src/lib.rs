@@ -6,6 +6,7 @@
 //!   child                       how it is to be supervised
 //!   machine/                    actors whose handlers depend on a state
 //!   address, call, message      references, calls, free-standing messages
+//!   caller                      whom a process works for, and who hears of its end without a message
 //!   source                      a stream, a socket, the result of a future, as messages
 //!   topic                       what is published, and heard by all who are subscribed
 //!   room                        what of a message lies in a box
@@ -40,6 +41,7 @@ mod actor;
 mod address;
 mod ambient;
 mod call;
+mod caller;
 mod child;
 mod clock;
 mod config;
@@ -93,6 +95,7 @@ pub use actor::{
 };
 pub use address::{ActorRef, Address, SendError};
 pub use call::{Call, CallCycle, CallError, CallFailed, CycleMember, Fate, ReplyTo, Request, Requests, multi_call};
+pub use caller::{Caller, Told, settle, spawn_for};
 pub use child::{Restart, Shutdown};
 pub use config::DEFAULT_CALL_TIMEOUT;
 pub use context::Context;
@@ -135,7 +138,7 @@ pub use runtime::{Runtime, RuntimeBuilder, RuntimeError};
 pub use shown::{ByDebug, ByNothing, Shown};
 pub use signal::{Down, Exit, Info, MonitorRef, NodeEvent, Signal, Target};
 pub use source::{NotHandled, Source, SourceBuilder};
-pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid};
+pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid, with_me};
 pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};
 pub use stats::{NodeStats, RuntimeStats, WorkerStats};
 pub use time::{reduce, yield_now};

@@ -1,6 +1,7 @@
 //! The one readable report of a crash.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use tokio::sync::broadcast;
@@ -35,6 +36,11 @@ pub struct CrashReport {
     /// The process that spawned it, the one that spawned that, and so on, nearest first: at most 16, and as far as they
     /// still live.
     pub ancestors: Vec<Pid>,
+    /// The process that it worked for, as a task for its owner, the one that that one worked for, and so on, as far as they still
+    /// live: OTP's and Elixir's `$callers`.
+    pub callers: Vec<Pid>,
+    /// Where that process asked for it.
+    pub asked_at: Option<&'static Location<'static>>,
     /// Why it ended.
     pub reason: ExitReason,
     /// The handler that ended it, by a panic or by a stop. `None` if something else did, or if it was straight-line code.
@@ -89,6 +95,8 @@ impl CrashReport {
             label: info.label,
             parent: info.parent,
             ancestors: ancestors(header),
+            callers: callers(header),
+            asked_at: header.asked_at(),
             reason: reason.clone(),
             handler: last.handler,
             client: last.client,
@@ -113,6 +121,12 @@ fn ancestors(header: &Header) -> Vec<Pid> {
     std::iter::successors(header.parent(), parent_of).take(NAMED_IN_REPORT).collect()
 }
 
+/// Whom the process worked for, whom that one, and so on.
+fn callers(header: &Header) -> Vec<Pid> {
+    let caller_of = |pid: &Pid| header.node().process(*pid)?.caller();
+    std::iter::successors(header.caller(), caller_of).take(NAMED_IN_REPORT).collect()
+}
+
 impl fmt::Display for CrashReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.name.as_deref().map(|name| format!(" \"{name}\"")).unwrap_or_default();
@@ -133,6 +147,14 @@ impl fmt::Display for CrashReport {
             [] => writeln!(f, "  parent      none")?,
             [parent] => writeln!(f, "  parent      {parent}")?,
             [parent, above @ ..] => writeln!(f, "  parent      {parent}, under {above:?}")?,
+        }
+        if let [caller, above @ ..] = &*self.callers {
+            write!(f, "  task        of {caller}")?;
+            if !above.is_empty() {
+                write!(f, ", of {above:?}")?;
+            }
+            self.asked_at.map_or(Ok(()), |place| write!(f, ", begun at {place}"))?;
+            writeln!(f)?;
         }
         writeln!(f, "  links       {:?}", self.links)?;
         write!(f, "  mailbox     {} unhandled", self.mailbox_len)?;

@@ -7,7 +7,7 @@ use crate::exit::{Error, ExitReason};
 use crate::node::{Node, SpawnOptions};
 use crate::panics::{self, Unwound};
 use crate::pid::Pid;
-use crate::process::Process;
+use crate::process::{self, Me, Process};
 use crate::process::turn::with_process;
 use crate::signal::MonitorRef;
 use crate::spec::{self, Spawn, process};
@@ -103,6 +103,26 @@ pub fn node() -> Node {
 #[track_caller]
 pub fn this_pid() -> Pid {
     running("this_pid", |_, me| me)
+}
+
+/// Runs `f` with the running process, as that sees itself: for code that was given neither a [`Context`](crate::Context) nor
+/// a [`Process`], as the body of `main` or of a task. `None` outside a process.
+///
+/// # Examples
+/// ```
+/// use biotope::prelude::*;
+/// use biotope::with_me;
+///
+/// #[biotope::main]
+/// async fn main() -> biotope::Result<()> {
+///     with_me(|me| me.trap_exits(true));
+///     let linked = spawn_link(process(async |_: Process<()>| Err(ExitReason::Killed.into())));
+///     assert_eq!(node().ended(linked.pid()).await, ExitReason::Killed);
+///     Ok(())
+/// }
+/// ```
+pub fn with_me<R>(f: impl FnOnce(&Me) -> R) -> Option<R> {
+    with_process(|running| running.map(|(_, process)| f(process::me_of(process))))
 }
 
 #[track_caller]

@@ -29,6 +29,7 @@
 //!   application, signals   the top of the tree: start, stop, SIGTERM
 //!   shutdown               the end of a whole tree by force
 //!   events/                an event manager, whose handlers come and go and crash alone
+//!   task/                  processes that compute one value, alone or under a supervisor of their own
 //!   ecosystem/             a coordinator and its workers, wired as a mesh, ring, tree or star
 //! ```
 //!
@@ -55,6 +56,7 @@ mod shutdown;
 mod signals;
 mod strategy;
 mod supervisor;
+pub mod task;
 
 pub use application::{App, AppError, AppRef};
 pub use biotope_runtime::Restart::{Permanent, Temporary, Transient};
@@ -73,3 +75,4 @@ pub use events::{
 pub use signals::StopSignals;
 pub use strategy::Strategy;
 pub use supervisor::{Supervisor, SupervisorRef, SupervisorStartError};
+pub use task::{Task, TaskSupervisor, TaskSupervisorRef};

@@ -34,6 +34,7 @@ pub use self::naming::NoSuchName;
 pub use self::seen::Stalls;
 use crate::actor::{Bounded, Handle, Start};
 use crate::address::{ActorRef, Address};
+use crate::caller::Caller;
 use crate::config::SHUTDOWN_GRACE;
 use crate::dead_letters::DeadLetters;
 use crate::exit::{Error, ExitReason};
@@ -129,6 +130,8 @@ pub struct SpawnOptions {
     /// How many bytes it may have allocated, as in [`Options::max_memory`](crate::Options::max_memory); the actor's
     /// own limit, unless this says otherwise.
     pub max_memory: Option<usize>,
+    /// The process that it works for, if that is not merely its parent.
+    pub caller: Option<Caller>,
 }
 
 impl SpawnOptions {
@@ -144,7 +147,11 @@ impl SpawnOptions {
 
     /// Whether it asks for more than a parent and a priority.
     pub(crate) fn is_special(&self) -> bool {
-        self.link.is_some() || self.monitor.is_some() || self.label.is_some() || self.group_leader.is_some()
+        self.link.is_some()
+            || self.monitor.is_some()
+            || self.label.is_some()
+            || self.group_leader.is_some()
+            || self.caller.is_some()
     }
 }
 

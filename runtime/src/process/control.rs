@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 
 use super::alias::AliasEnd;
 use super::ties::Ties;
+use crate::caller::{Told, WorksFor};
 use crate::exit::ExitReason;
 use crate::groups::GroupEvent;
 use crate::pid::{NodeId, Pid};
@@ -24,6 +25,8 @@ pub(crate) struct Control {
     pub(crate) monitors: Ties<u64, Monitor>,
     /// Who monitors this process.
     pub(crate) monitored_by: Ties<MonitorRef>,
+    /// Whom it works for, if that is known.
+    pub(crate) works_for: Option<Box<WorksFor>>,
     numbers: u64,
     rare: Option<Box<Rare>>,
 }
@@ -55,12 +58,20 @@ pub(crate) struct Monitor {
     pub(crate) target: Target,
     /// The process that was meant; `None` if there was none.
     pub(crate) pid: Option<Pid>,
-    /// What is to be made of the `Down`, if it is to come as a message of the process's own.
+    /// What is to be made of the `Down`, if it is not to come as an info.
     pub(crate) tag: Option<Tag>,
 }
 
-/// Makes a message of a `Down`; boxed, because the type of messages is not known here.
-pub(crate) type Tag = Box<dyn FnOnce(Down) -> Box<dyn Any + Send> + Send>;
+/// What is made of a `Down`.
+pub(crate) enum Tag {
+    /// A message of the process's own; boxed, because the type of messages is not known here.
+    Message(MakeMessage),
+    /// Nothing that the process would see: this hears of it.
+    Told(Arc<dyn Told>),
+}
+
+/// Makes a message of a `Down`.
+pub(crate) type MakeMessage = Box<dyn FnOnce(Down) -> Box<dyn Any + Send> + Send>;
 
 /// One alias.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +102,9 @@ pub(crate) enum Effect {
     /// The process is told, in the signal's place in the mailbox.
     Tell(Info),
     /// The process is told by a message of its own, which this makes; not under the lock.
-    TellAs(Tag, Down),
+    TellAs(MakeMessage, Down),
+    /// This hears of it, in the place of the process; not under the lock.
+    TellTo(Arc<dyn Told>, ExitReason),
     /// The process is asked to stop, in the signal's place in the mailbox.
     Stop(ExitReason),
     /// The process ends.
@@ -234,7 +247,8 @@ impl Control {
                 let down = Down { reference, target: monitor.target, reason };
                 match monitor.tag {
                     None => Effect::Tell(Info::Down(down)),
-                    Some(tag) => Effect::TellAs(tag, down),
+                    Some(Tag::Message(make)) => Effect::TellAs(make, down),
+                    Some(Tag::Told(told)) => Effect::TellTo(told, down.reason),
                 }
             }
             Signal::Exit { from, reason, link } => self.receive_exit(from, reason, link),
@@ -289,7 +303,7 @@ mod tests {
             Effect::Nothing => Said::Nothing,
             Effect::Tell(info) => Said::Tell(info),
             Effect::End(reason) => Said::End(reason),
-            Effect::Answer(..) | Effect::TellAs(..) | Effect::Stop(_) => Said::Other,
+            Effect::Answer(..) | Effect::TellAs(..) | Effect::TellTo(..) | Effect::Stop(_) => Said::Other,
         }
     }
 

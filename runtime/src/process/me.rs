@@ -439,7 +439,7 @@ pub(crate) fn monitor_as<M: Send + 'static>(
     target: Target,
     tag: impl FnOnce(Down) -> M + Send + 'static,
 ) -> MonitorRef {
-    monitor(me.header(), target, Some(Box::new(|down| Box::new(tag(down)))))
+    monitor(me.header(), target, Some(Tag::Message(Box::new(|down| Box::new(tag(down))))))
 }
 
 /// Sets a monitor of the process at `header`, also from elsewhere.

@@ -57,7 +57,7 @@ pub(crate) use machinery::{
 };
 pub use me::Me;
 pub(crate) use me::{
-    alias, attach, hibernate, is_linked, me_at, monitor, monitor_as, unalias, unwatch, watch, when_idle,
+    alias, at as me_of, attach, hibernate, is_linked, me_at, monitor, monitor_as, unalias, unwatch, watch, when_idle,
 };
 pub(crate) use reference::{AnyRef, CellRef, Ready};
 pub use sizes::{HandlerSizes, Sizes, any, sizes};

@@ -66,7 +66,11 @@ fn act<M: Send + 'static>(header: &Header, effect: Effect) -> Result<Becomes<M>,
             Becomes::Nothing
         }
         Effect::Tell(info) => Becomes::Taken(Taken::Info(info)),
-        Effect::TellAs(tag, down) => match tag(down).downcast::<M>() {
+        Effect::TellTo(told, reason) => {
+            told.ended(reason);
+            Becomes::Nothing
+        }
+        Effect::TellAs(make, down) => match make(down).downcast::<M>() {
             Ok(message) => Becomes::Taken(Taken::Message(*message)),
             Err(_) => unreachable!("a tag makes messages of its own process"),
         },

@@ -9,7 +9,7 @@ use std::ptr::{self, NonNull};
 use super::actor::{ActorBody, Futures, Made, Starting};
 use super::bound::Bound;
 use super::cell::{Body, Cell, Class};
-use super::control::Monitor;
+use super::control::{Control, Monitor, Tag};
 use super::extra::Extra;
 use super::header::Birth;
 use super::reference::CellRef;
@@ -17,6 +17,7 @@ use super::run::run;
 use super::straight::{Process, Straight};
 use super::turn;
 use crate::actor::{Actor, Handle, HandleOwnThread, Start};
+use crate::caller::{Caller, WorksFor};
 use crate::context::Context;
 use crate::exit::{Error, ExitReason};
 use crate::lease::Lease;
@@ -67,7 +68,7 @@ where
         let is_led = options.parent.is_some_and(is_led);
         let limit = options.mailbox.or(class.limit);
         let manner = Manner { trap_exit: manner.trap_exit || options.trap_exit, ..manner };
-        let mut tied = Tied { extra: ptr::null_mut(), is_led: false, monitor: None, orphaned: false };
+        let mut tied = Tied { extra: ptr::null_mut(), is_led: false, monitor: None, orphaned_by: None };
         let references = manner.references;
         let priority = Home::priority(manner.home.as_ref(), options.priority.unwrap_or_default());
         if manner.is_special() || is_led || limit.is_some() || options.is_special() {
@@ -94,9 +95,7 @@ where
             // The node is shutting down; the process is taken down before it does anything.
             begin_with(&cell, Signal::Exit { from: cell.header().pid(), reason: ExitReason::Kill, link: false });
         }
-        if tied.orphaned
-            && let Some(from) = options.link
-        {
+        if let Some(from) = tied.orphaned_by {
             begin_with(&cell, Signal::Exit { from, reason: ExitReason::NoProc, link: true });
         }
         observe::spawned(cell.header());
@@ -142,8 +141,8 @@ struct Tied {
     /// It belongs to a group that has a leader.
     is_led: bool,
     monitor: Option<NonZeroU64>,
-    /// What it was to be linked to has ended.
-    orphaned: bool,
+    /// What it was to be linked to and has ended.
+    orphaned_by: Option<Pid>,
 }
 
 /// Links and monitors it before either side can run: an end in the first instruction finds both in place.
@@ -156,7 +155,7 @@ fn tie(
     bound: Option<Box<Bound>>,
 ) -> Tied {
     let mut extra = Extra { bound, home, ..Extra::default() };
-    let (mut monitor, mut orphaned) = (None, false);
+    let mut monitor = None;
     extra.owned.get_mut().launching = launching;
     let control = extra.control.get_mut();
     control.trap_exit = trap_exit;
@@ -165,20 +164,7 @@ fn tie(
         let rare = control.rare_mut();
         (rare.label, rare.group_leader) = (options.label.clone(), leader);
     }
-    if let Some(peer) = options.link {
-        control.links.insert(peer, ());
-        match node.process(peer) {
-            Some(peer) => {
-                let mut theirs = peer.extra().control.lock();
-                // Its end may have taken what it is tied to.
-                orphaned = peer.has_ended();
-                if !orphaned {
-                    theirs.links.insert(pid, ());
-                }
-            }
-            None => orphaned = peer.node() == node.id(),
-        }
-    }
+    let mut orphaned_by = options.link.filter(|peer| !link(node, pid, control, *peer));
     if let Some(owner) = options.monitor
         && let Some(owner) = node.process(owner)
     {
@@ -189,7 +175,45 @@ fn tie(
         control.monitored_by.insert(reference, ());
         monitor = NonZeroU64::new(number);
     }
-    Tied { extra: extra.place(node), is_led: leader.is_some(), monitor, orphaned }
+    if let Some(caller) = &options.caller {
+        if caller.link && !link(node, pid, control, caller.pid) {
+            orphaned_by = Some(caller.pid);
+        }
+        monitor = tell_of(node, pid, control, caller).or(monitor);
+        let number = monitor.map(NonZeroU64::get);
+        control.works_for =
+            Some(Box::new(WorksFor { caller: caller.pid, monitor: number, place: caller.place }));
+    }
+    Tied { extra: extra.place(node), is_led: leader.is_some(), monitor, orphaned_by }
+}
+
+/// Links the process `pid`, which has this `control`, to `peer`. Returns false if that has ended.
+fn link(node: &Node, pid: Pid, control: &mut Control, peer: Pid) -> bool {
+    control.links.insert(peer, ());
+    let Some(there) = node.process(peer) else { return peer.node() != node.id() };
+    let mut theirs = there.extra().control.lock();
+    // Its end may have taken what it is tied to.
+    let lives = !there.has_ended();
+    if lives {
+        theirs.links.insert(pid, ());
+    }
+    lives
+}
+
+/// Lets `caller` monitor the process `pid`, which has this `control`, if it wants to be told of its end. Returns the number of
+/// the monitor.
+fn tell_of(node: &Node, pid: Pid, control: &mut Control, caller: &Caller) -> Option<NonZeroU64> {
+    let told = caller.told.clone()?;
+    let there = node.process(caller.pid)?;
+    let mut theirs = there.extra().control.lock();
+    if there.has_ended() {
+        return None;
+    }
+    let number = theirs.next_number();
+    let monitor = Monitor { target: Target::Pid(pid), pid: Some(pid), tag: Some(Tag::Told(told)) };
+    theirs.monitors.insert(number, monitor);
+    control.monitored_by.insert(MonitorRef { owner: caller.pid, number }, ());
+    NonZeroU64::new(number)
 }
 
 /// Whether `parent` is what runs here, and belongs to a group that has a leader.

@@ -426,7 +426,8 @@ impl<'a> Turn<'a> {
             && options.parent == Some(process.pid())
         {
             process.trace(|| Traced::Spawned(child.pid()));
-            if options.link == options.parent {
+            let is_linked = options.caller.as_ref().is_some_and(|caller| caller.link && caller.pid == process.pid());
+            if is_linked || options.link == options.parent {
                 process.trace(|| Traced::Linked(child.pid()));
             }
         }

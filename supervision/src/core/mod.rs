@@ -485,7 +485,7 @@ impl Entry {
 }
 
 /// Whether a child that was told to stop ended otherwise than it should have.
-fn is_disorderly(reason: &ExitReason, shutdown: Shutdown) -> bool {
+pub(crate) fn is_disorderly(reason: &ExitReason, shutdown: Shutdown) -> bool {
     match reason {
         // It had ended by itself before it was told.
         ExitReason::NoProc => false,

@@ -1,0 +1,326 @@
+//! What a running task supervisor can be asked, and what it answers.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+
+use biotope_runtime::{
+    Address, Call, CallError, Client, ExitReason, Node, Pid, Process, ReplyTo, Restart, Shutdown, SpawnOptions, with_me,
+};
+use futures_util::future::BoxFuture;
+use futures_util::stream;
+
+use super::begin::{self, Tie};
+use super::handle::{Task, owner};
+use super::place::Outcome;
+use super::stream::TaskStream;
+
+/// The methods of a [`TaskSupervisorRef`](super::TaskSupervisorRef).
+///
+/// The tasks are children of the supervisor and linked to it. None of their code runs there, so nothing of it holds the
+/// supervisor up.
+///
+/// # Examples
+/// The failure of a task is its owner's to see, and nobody's end:
+///
+/// ```
+/// use biotope::prelude::*;
+///
+/// #[biotope::main]
+/// async fn main() -> biotope::Result<()> {
+///     let tasks = TaskSupervisor::new().start_link().await?;
+///     let good = tasks.spawn_nolink(async { 6 * 7 }).await?;
+///     let bad = tasks.spawn_nolink(async { exit_now(ExitReason::value("no time")) }).await?;
+///     let _: Result<(), _> = bad.await.map_err(|reason| assert_eq!(reason, ExitReason::value("no time")));
+///     assert_eq!(good.await?, 42);
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct TaskSupervisorClient {
+    address: Address<TaskRequest>,
+    shutdown: Option<Shutdown>,
+}
+
+/// The call of [`TaskSupervisorClient::spawn`].
+pub type StartTaskCall<'a, T> = Call<'a, TaskRequest, Result<Task<T>, StartTaskError>, Task<T>, CallError<StartTaskError>>;
+/// The call of [`TaskSupervisorClient::start_child`].
+pub type StartTaskChildCall<'a> = Call<'a, TaskRequest, Result<Pid, StartTaskError>, Pid, CallError<StartTaskError>>;
+
+/// Why a task was not begun.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartTaskError {
+    /// The supervisor has as many children as it may. When one has ended there is room for another.
+    #[error("max_children: the supervisor has {0} children already, and may have no more")]
+    MaxChildren(usize),
+    /// The supervisor is about to end.
+    #[error("the supervisor is stopping and begins nothing")]
+    Stopping,
+    /// Whoever asks is a process of another node than the supervisor's. A task's code does not travel.
+    #[error("the supervisor is one of another node: a task lives on the node of its owner")]
+    OtherNode,
+}
+
+impl StartTaskError {
+    /// Whether the same task may be begun if this is asked again.
+    pub fn can_retry(&self) -> bool {
+        matches!(self, Self::MaxChildren(_))
+    }
+}
+
+impl TaskSupervisorClient {
+    /// Begins a task of the running process, linked to that and to the supervisor. Elixir's `Task.Supervisor.async`.
+    ///
+    /// # Errors
+    /// [`StartTaskError`]; then none was begun.
+    ///
+    /// # Panics
+    /// Outside a process.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is answered, it begins none as a rule; if one was begun just then, it goes on as if it had been
+    /// dropped.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> StartTaskCall<'_, F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.call(true, future)
+    }
+
+    /// As [`spawn`](Self::spawn); not linked to the running process, which its failure does not end. Nor does the end of the
+    /// process end the task. Elixir's `Task.Supervisor.async_nolink`.
+    ///
+    /// # Errors
+    /// [`StartTaskError`]; then none was begun.
+    ///
+    /// # Panics
+    /// Outside a process.
+    ///
+    /// # Cancel safety
+    /// As that of [`spawn`](Self::spawn).
+    #[track_caller]
+    pub fn spawn_nolink<F>(&self, future: F) -> StartTaskCall<'_, F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.call(false, future)
+    }
+
+    /// Begins a task that nobody awaits; it is temporary, which is never begun again. Elixir's `Task.Supervisor.start_child`.
+    ///
+    /// # Errors
+    /// [`StartTaskError`]; then none was begun.
+    #[track_caller]
+    pub fn start_child<F>(&self, future: F) -> StartTaskChildCall<'_>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (caller, place) = (asker(), Location::caller());
+        let begin = move |node: &Node, supervisor: Pid| {
+            begin::alone(node, &options(caller, supervisor, place), future)
+        };
+        self.start(caller, Restart::Temporary, None, begin)
+    }
+
+    /// Begins a task that nobody awaits, and that is begun again when it ends, as `restart` says, with a future that `make` makes
+    /// anew: `tasks.start_child_with(Transient, || async { … })`. Too many restarts end the supervisor
+    /// ([`TaskSupervisor::intensity`](super::TaskSupervisor::intensity)).
+    ///
+    /// # Errors
+    /// [`StartTaskError`]; then none was begun.
+    #[track_caller]
+    pub fn start_child_with<W, F>(&self, restart: Restart, make: W) -> StartTaskChildCall<'_>
+    where
+        W: Fn() -> F + Send + Sync + 'static,
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (caller, place, make) = (asker(), Location::caller(), Arc::new(make));
+        let again = move |node: &Node, supervisor: Pid| {
+            let make = make.clone();
+            // In the task: what makes its future is the user's, too.
+            begin::alone(node, &options(caller, supervisor, place), async move { make().await })
+        };
+        let again: Arc<Again> = Arc::new(again);
+        let first = again.clone();
+        self.start(caller, restart, Some(again), move |node, supervisor| first(node, supervisor))
+    }
+
+    /// As [`Task::async_stream`], with tasks that are the supervisor's children too. One that the supervisor does not begin
+    /// has the error as its outcome.
+    #[track_caller]
+    pub fn async_stream<I, W, F>(&self, items: I, work: W) -> TaskStream<stream::Iter<I::IntoIter>, W, F::Output>
+    where
+        I: IntoIterator,
+        W: FnMut(I::Item) -> F,
+        F: Future<Output: Send> + Send + 'static,
+    {
+        TaskStream::new(stream::iter(items), work, Location::caller()).under(self.clone())
+    }
+
+    /// The same supervisor, which is to stop the tasks that are begun by way of this in another way than usual:
+    /// `tasks.with_shutdown(Shutdown::BrutalKill).spawn(work)`.
+    pub fn with_shutdown(&self, how: impl Into<Shutdown>) -> Self {
+        Self { address: self.address.clone(), shutdown: Some(how.into()) }
+    }
+
+    /// The tasks that run, in the order in which they were begun.
+    pub fn children(&self) -> Call<'_, TaskRequest, Vec<Pid>> {
+        Call::new(&self.address, TaskRequest::Children)
+    }
+
+    /// Stops a task, which is not begun again, and waits until it has ended. Returns whether it was a child.
+    pub fn terminate_child(&self, task: impl Into<Pid>) -> Call<'_, TaskRequest, bool> {
+        let task = task.into();
+        Call::new(&self.address, |reply| TaskRequest::Terminate(task, reply))
+    }
+
+    #[track_caller]
+    fn call<F>(&self, link: bool, future: F) -> StartTaskCall<'_, F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (_, owner) = owner("TaskSupervisorRef::spawn");
+        let place = Location::caller();
+        Call::fallible(&self.address, |reply| self.awaited(owner, link, place, future, reply))
+    }
+
+    /// As [`spawn`](Self::spawn), for a stream, which keeps this while it waits.
+    pub(super) fn begin<F>(
+        &self,
+        future: F,
+        link: bool,
+        place: &'static Location<'static>,
+    ) -> BoxFuture<'static, Outcome<Task<F::Output>>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (client, (_, owner)) = (self.clone(), owner("a stream of tasks"));
+        Box::pin(async move {
+            let begun = Call::fallible(&client.address, |reply| client.awaited(owner, link, place, future, reply));
+            begun.await.map_err(|error| match error {
+                CallError::Failed(failed) => failed.into_reason(),
+                CallError::Reply(error) => ExitReason::error(error),
+            })
+        })
+    }
+
+    /// The request for a task whose value goes to `owner`.
+    fn awaited<F>(
+        &self,
+        owner: Pid,
+        link: bool,
+        place: &'static Location<'static>,
+        future: F,
+        reply: ReplyTo<Result<Task<F::Output>, StartTaskError>>,
+    ) -> TaskRequest
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let begin = move |node: &Node, supervisor: Pid| {
+            let tie = Tie { owner, link, supervisor: Some(supervisor), place };
+            Task::of(begin::awaited(node, &tie, |_: Process<()>| future))
+        };
+        self.request(Some(owner), Restart::Temporary, None, reply, begin, Task::pid)
+    }
+
+    fn start(
+        &self,
+        caller: Option<Pid>,
+        restart: Restart,
+        again: Option<Arc<Again>>,
+        begin: impl FnOnce(&Node, Pid) -> Pid + Send + 'static,
+    ) -> StartTaskChildCall<'_> {
+        Call::fallible(&self.address, |reply| self.request(caller, restart, again, reply, begin, |pid| *pid))
+    }
+
+    fn request<R: Send + 'static>(
+        &self,
+        caller: Option<Pid>,
+        restart: Restart,
+        again: Option<Arc<Again>>,
+        reply: ReplyTo<Result<R, StartTaskError>>,
+        begin: impl FnOnce(&Node, Pid) -> R + Send + 'static,
+        pid_of: fn(&R) -> Pid,
+    ) -> TaskRequest {
+        let begin = Box::new(move |admitted: Result<(&Node, Pid), StartTaskError>| match admitted {
+            Ok((node, _)) if caller.is_some_and(|caller| caller.node() != node.id()) => {
+                reply.send(Err(StartTaskError::OtherNode));
+                None
+            }
+            // Whoever asked has given up, or has ended.
+            Ok(_) if reply.is_abandoned() => None,
+            Ok((node, supervisor)) => {
+                let begun = begin(node, supervisor);
+                let pid = pid_of(&begun);
+                reply.send(Ok(begun));
+                Some(pid)
+            }
+            Err(error) => {
+                reply.send(Err(error));
+                None
+            }
+        });
+        TaskRequest::Start(NewTask { restart, shutdown: self.shutdown, again, begin })
+    }
+}
+
+/// Who asks, if it is a process.
+fn asker() -> Option<Pid> {
+    with_me(|me| me.pid())
+}
+
+/// How a task begins that nobody awaits.
+fn options(caller: Option<Pid>, supervisor: Pid, place: &'static Location<'static>) -> SpawnOptions {
+    match caller {
+        Some(owner) => Tie { owner, link: false, supervisor: Some(supervisor), place }.options(None),
+        None => SpawnOptions::linked_to(supervisor),
+    }
+}
+
+impl Client for TaskSupervisorClient {
+    type Msg = TaskRequest;
+
+    fn from_address(address: Address<TaskRequest>) -> Self {
+        Self { address, shutdown: None }
+    }
+
+    fn address(&self) -> &Address<TaskRequest> {
+        &self.address
+    }
+}
+
+/// The messages of a task supervisor. [`TaskSupervisorClient`] sends them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TaskRequest {
+    /// See [`TaskSupervisorClient::spawn`] and its siblings.
+    Start(NewTask),
+    /// See [`TaskSupervisorClient::terminate_child`].
+    Terminate(Pid, ReplyTo<bool>),
+    /// See [`TaskSupervisorClient::children`].
+    Children(ReplyTo<Vec<Pid>>),
+}
+
+/// A task that is asked for, with whoever waits for it to be begun.
+pub struct NewTask {
+    pub(super) restart: Restart,
+    pub(super) shutdown: Option<Shutdown>,
+    pub(super) again: Option<Arc<Again>>,
+    /// Begins it, or does not, and tells who asked. Returns its process.
+    pub(super) begin: Box<Begin>,
+}
+
+/// Begins a task under a supervisor of a node, if it is admitted.
+type Begin = dyn FnOnce(Result<(&Node, Pid), StartTaskError>) -> Option<Pid> + Send;
+
+/// Begins a task once more, under a supervisor of a node.
+pub(super) type Again = dyn Fn(&Node, Pid) -> Pid + Send + Sync;
+
+impl fmt::Debug for NewTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewTask").field("restart", &self.restart).finish_non_exhaustive()
+    }
+}
