@@ -7,8 +7,8 @@ use crate::exit::{Error, ExitReason};
 use crate::node::{Node, SpawnOptions};
 use crate::panics::{self, Unwound};
 use crate::pid::Pid;
-use crate::process::{self, Me, Process};
 use crate::process::turn::with_process;
+use crate::process::{self, Me, Process};
 use crate::signal::MonitorRef;
 use crate::spec::{self, Spawn, process};
 

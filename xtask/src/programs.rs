@@ -15,7 +15,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 15] = [
+const PROGRAMS: [Program; 17] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -201,6 +201,36 @@ const PROGRAMS: [Program; 15] = [
             "the corner's answer came too late and went nowhere; asked again, it says 12",
             "asked the market, which was quick: market 9; the corner was not asked",
             "stock of all, in the order asked: market 3, corner 4, stall closed, port 0",
+        ],
+    },
+    Program {
+        arguments: &["life"],
+        promised: &[
+            "generation 0      generation 5      generation 10     generation 15",
+            "................  ................  ................  ................",
+            "................  ................  ................  ................",
+            "................  ................  ................  ....##..........",
+            "................  ........#.......  .....##.........  ..##.##.........",
+            "........##......  ......##.##.....  ....##..........  ..#....#........",
+            ".......##.......  ......#..#......  .....##.........  ..#...###.......",
+            "........#.......  .......##.......  ......###.......  ...##....#......",
+            "................  ................  ........#.......  .......#.#......",
+            "................  ................  ........#.......  .......##.......",
+            "................  ................  ................  ................",
+            "................  ................  ................  ................",
+            "10000 cells have lived for … generations more: … generations/s, … messages/s",
+            "… of them are alive, and the same as in a plain array",
+        ],
+    },
+    Program {
+        arguments: &["scatter_tasks"],
+        promised: &[
+            "counted the primes below 50000 in 12 parts: 5133",
+            "asked 9 stations, never more than 3 at once: 7 reports, 12.0 degrees in the mean",
+            "no report from Brno: panicked: the sensor is frozen (at …)",
+            "no report from Oslo: timeout",
+            "of 4 oracles 3 have spoken in time: 12, 21, 42; the others were sent away, and 0 of their tasks are left",
+            "a part that is needed fails, and with it whoever needs it: \"part 2 is lost\"",
         ],
     },
     Program {

@@ -181,8 +181,7 @@ fn tie(
         }
         monitor = tell_of(node, pid, control, caller).or(monitor);
         let number = monitor.map(NonZeroU64::get);
-        control.works_for =
-            Some(Box::new(WorksFor { caller: caller.pid, monitor: number, place: caller.place }));
+        control.works_for = Some(Box::new(WorksFor { caller: caller.pid, monitor: number, place: caller.place }));
     }
     Tied { extra: extra.place(node), is_led: leader.is_some(), monitor, orphaned_by }
 }

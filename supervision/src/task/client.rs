@@ -44,7 +44,8 @@ pub struct TaskSupervisorClient {
 }
 
 /// The call of [`TaskSupervisorClient::spawn`].
-pub type StartTaskCall<'a, T> = Call<'a, TaskRequest, Result<Task<T>, StartTaskError>, Task<T>, CallError<StartTaskError>>;
+pub type StartTaskCall<'a, T> =
+    Call<'a, TaskRequest, Result<Task<T>, StartTaskError>, Task<T>, CallError<StartTaskError>>;
 /// The call of [`TaskSupervisorClient::start_child`].
 pub type StartTaskChildCall<'a> = Call<'a, TaskRequest, Result<Pid, StartTaskError>, Pid, CallError<StartTaskError>>;
 
@@ -119,9 +120,7 @@ impl TaskSupervisorClient {
         F: Future<Output: Send> + Send + 'static,
     {
         let (caller, place) = (asker(), Location::caller());
-        let begin = move |node: &Node, supervisor: Pid| {
-            begin::alone(node, &options(caller, supervisor, place), future)
-        };
+        let begin = move |node: &Node, supervisor: Pid| begin::alone(node, &options(caller, supervisor, place), future);
         self.start(caller, Restart::Temporary, None, begin)
     }
 

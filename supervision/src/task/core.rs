@@ -9,6 +9,9 @@
 //! - A supervisor that ends begins none, tells all children to stop, and ends when none is left.
 //! - Each request is answered once.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;

@@ -42,9 +42,7 @@ mod stream;
 mod supervisor;
 mod window;
 
-pub use client::{
-    NewTask, StartTaskCall, StartTaskChildCall, StartTaskError, TaskRequest, TaskSupervisorClient,
-};
+pub use client::{NewTask, StartTaskCall, StartTaskChildCall, StartTaskError, TaskRequest, TaskSupervisorClient};
 pub use handle::Task;
 pub use many::AwaitMany;
 pub use stream::{OnTimeout, TaskStream};

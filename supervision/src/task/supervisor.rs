@@ -127,8 +127,7 @@ impl TaskSupervisor {
         let core = Core::new(self.max_children, Intensity::new(self.restarts, self.period));
         let (name, shutdown, link) = (self.name.clone(), self.shutdown, options.link);
         let options = SpawnOptions { trap_exit: true, ..options };
-        let address =
-            node.spawn_process_with(options, move |me| driver::run(me, name, link, shutdown, core, sender));
+        let address = node.spawn_process_with(options, move |me| driver::run(me, name, link, shutdown, core, sender));
         async move {
             // Without an answer, it was killed.
             started.await.unwrap_or(Err(StartError::Died(ExitReason::Killed)))?;

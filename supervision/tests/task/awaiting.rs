@@ -325,10 +325,14 @@ fn a_task_is_a_future_among_others() {
         let (mut left, mut right) = (Task::spawn(async { 1 }), Task::spawn(async { 2 }));
         let (mut one, mut two) = (None, None);
         poll_fn(|cx| {
-            if one.is_none() && let Poll::Ready(value) = Pin::new(&mut left).poll(cx) {
+            if one.is_none()
+                && let Poll::Ready(value) = Pin::new(&mut left).poll(cx)
+            {
                 one = Some(value);
             }
-            if two.is_none() && let Poll::Ready(value) = Pin::new(&mut right).poll(cx) {
+            if two.is_none()
+                && let Poll::Ready(value) = Pin::new(&mut right).poll(cx)
+            {
                 two = Some(value);
             }
             if one.is_some() && two.is_some() { Poll::Ready(()) } else { Poll::Pending }

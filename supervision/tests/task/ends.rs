@@ -141,10 +141,13 @@ fn task_05_a_task_outlives_an_owner_that_ends_normally() {
 fn task_05_a_drop_gives_up_the_outcome_and_not_the_task() {
     virtually(async |mut me: Process<()>| {
         me.trap_exits(true);
-        let (good, bad) = (lasting(secs(2), 1), Task::spawn(async {
-            time::sleep(secs(3)).await;
-            fail("exit")
-        }));
+        let (good, bad) = (
+            lasting(secs(2), 1),
+            Task::spawn(async {
+                time::sleep(secs(3)).await;
+                fail("exit")
+            }),
+        );
         let pids = [good.pid(), bad.pid()];
         drop((good, bad));
         time::sleep(secs(1)).await;
@@ -185,7 +188,7 @@ async fn stubborn() -> biotope_runtime::Result<Task<()>> {
     let task = Task::spawn(async move {
         with_me(|me| me.trap_exits(true));
         let _ = tell.send(());
-        pending().await
+        pending::<()>().await;
     });
     told.await?;
     Ok(task)

@@ -183,7 +183,9 @@ fn task_11_under_a_supervisor_they_are_its_children() {
 
         let few = TaskSupervisor::new().max_children(0).start_link().await?;
         let outcomes: Vec<_> = few.async_stream(1..=2, async |n: u64| n).collect().await;
-        assert!(outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(|why| why.to_string().contains("max_children"))));
+        assert!(
+            outcomes.iter().all(|outcome| outcome.as_ref().is_err_and(|why| why.to_string().contains("max_children")))
+        );
         nothing_in(&mut me).await
     });
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use biotope_runtime::{
-    Address, CallError, CallFailed, ExitReason, Node, Pid, Process, Restart, Result, Shutdown, SpawnOptions, exit_now, node,
-    spawn_process, time, with_me,
+    Address, CallError, CallFailed, ExitReason, Node, Pid, Process, Restart, Result, Shutdown, SpawnOptions, exit_now,
+    node, spawn_process, time, with_me,
 };
 use biotope_supervision::task::StartTaskError;
 use biotope_supervision::{IntoChild, Supervisor, Task, TaskSupervisor, TaskSupervisorRef, Transient};
@@ -37,9 +37,9 @@ fn task_09_children_are_listed_while_they_run_and_linked_as_asked() {
         let tasks = TaskSupervisor::new().start_link().await?;
         let ours = seen(me.pid()).links;
         let ((open_1, opened_1), (open_2, opened_2), (open_3, opened_3)) = (gate(), gate(), gate());
-        let linked = tasks.spawn(async { opened_1.await }).await?;
-        let unlinked = tasks.spawn_nolink(async { opened_2.await }).await?;
-        let child = tasks.start_child(async { opened_3.await }).await?;
+        let linked = tasks.spawn(opened_1).await?;
+        let unlinked = tasks.spawn_nolink(opened_2).await?;
+        let child = tasks.start_child(opened_3).await?;
         let pids = [linked.pid(), unlinked.pid(), child];
         assert_eq!(tasks.children().await?, pids);
         for pid in pids {
@@ -86,7 +86,9 @@ fn task_09_no_more_are_begun_than_may_be() {
 }
 
 /// A body that does not end well for the first `times`, and tells how often it was begun.
-fn flaky(times: u32) -> (Arc<AtomicU32>, impl Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync) {
+fn flaky(
+    times: u32,
+) -> (Arc<AtomicU32>, impl Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync) {
     let begun = Arc::new(AtomicU32::new(0));
     let counts = begun.clone();
     let make = move || {
@@ -220,7 +222,8 @@ fn task_09_a_supervisor_that_stops_stops_its_tasks_each_in_its_own_way() {
         assert_eq!(usual.await, Err(ExitReason::Killed));
         assert_eq!(time::now() - start, millis(300));
         let killed = |ms| (ExitReason::Killed, millis(ms));
-        let expected = [(ExitReason::Shutdown, millis(0)), killed(0), killed(100), killed(300), (ExitReason::Normal, millis(300))];
+        let expected =
+            [(ExitReason::Shutdown, millis(0)), killed(0), killed(100), killed(300), (ExitReason::Normal, millis(300))];
         for (end, expected) in ends.into_iter().zip(expected) {
             assert_eq!(end.await?, expected);
         }
