@@ -2,8 +2,11 @@
 
 use std::future::pending;
 use std::pin::Pin;
+use std::time::Duration;
 
-use biotope_runtime::{CrashReport, ExitReason, Pid, Process, Shutdown, exit_now, node, spawn_process, time, with_me};
+use biotope_runtime::{
+    CrashReport, ExitReason, Pid, Process, Shutdown, exit_now, node, process, spawn_process, time, with_me,
+};
 use biotope_supervision::Task;
 use tokio::sync::oneshot;
 
@@ -41,6 +44,32 @@ fn task_02_an_owner_that_does_not_trap_ends_with_its_tasks_reason() {
             assert!(is_that(failure, &reason), "{reason}");
             assert_eq!(log.all(), <[&str; 0]>::default());
         }
+        Ok(())
+    });
+}
+
+/// Goal: the failure comes after the exit, also if the task's end is told in several turns.
+/// Method: its owner is the last but one of so many that are told.
+#[test]
+fn task_02_however_many_are_told_the_owner_ends_before_it_learns_anything() {
+    everywhere(async |_: Process<()>| {
+        let log = Log::default();
+        let told = log.clone();
+        let (_, ended) = owner(async move |owner| {
+            let owner = owner.pid();
+            let task = Task::process(async move |me: Process<()>| {
+                me.unlink(owner);
+                for _ in 0..1_010 {
+                    me.spawn_link(process(async |_: Process<()>| pending().await));
+                }
+                me.link(owner);
+                fail("exit")
+            });
+            told.push(format!("it went on, with {:?}", task.timeout(Duration::MAX).await));
+            Ok(())
+        });
+        assert_eq!(ended.await, reason("R"));
+        assert_eq!(log.all(), <[&str; 0]>::default());
         Ok(())
     });
 }
@@ -270,15 +299,22 @@ fn task_07_a_task_that_is_ignored_goes_its_own_way() {
 fn what_nobody_awaits_is_linked_or_not() {
     everywhere(async |mut me: Process<()>| {
         me.trap_exits(true);
-        let linked = Task::start_link(async { fail("exit") });
-        assert_eq!(node().ended(linked).await, reason("R"));
-        let exit = me.receive_info(|info| match info {
-            biotope_runtime::Info::Exit(exit) => Ok(exit),
-            other => Err(other),
-        });
-        assert_eq!(exit.await?.from, linked);
-        let alone = Task::start(async { fail("exit") });
-        assert_eq!(node().ended(alone).await, reason("R"));
+        for links in [true, false] {
+            let (go, gone) = oneshot::channel::<()>();
+            let work = async move {
+                let _ = gone.await;
+                fail("exit")
+            };
+            let task = if links { Task::start_link(work) } else { Task::start(work) };
+            assert_eq!(seen(me.pid()).links.contains(&task), links);
+            let ended = node().ended(task);
+            let _ = go.send(());
+            assert_eq!(ended.await, reason("R"));
+            if links {
+                let exit = exit_in(&mut me).await?;
+                assert_eq!((exit.from, exit.reason), (task, reason("R")));
+            }
+        }
         nothing_in(&mut me).await
     });
 }
