@@ -80,7 +80,8 @@ mod tests {
                     running.insert(window.on_begun());
                 }
                 prop_assert!(running.len() <= limit);
-                prop_assert!(running.len() + done.len() - given.len() <= if ordered { 2 * limit } else { 3 * limit });
+                let most = if ordered { 2 * limit } else { 3 * limit };
+                prop_assert!(running.len() + done.len() - given.len() <= most);
                 if let Some(&number) = running.iter().nth(usize::from(pick) % running.len().max(1)) {
                     running.remove(&number);
                     done.push(number);

@@ -32,7 +32,8 @@ enum Happens {
 }
 
 fn happens() -> impl Generator<Value = Happens> {
-    let restart = prop_oneof![Just(Restart::Permanent), Just(Restart::Transient), 4 => Just(Restart::Temporary)];
+    let restart =
+        prop_oneof![1 => Just(Restart::Permanent), 1 => Just(Restart::Transient), 4 => Just(Restart::Temporary)];
     prop_oneof![
         6 => (restart, 0_usize..3).prop_map(|(restart, shutdown)| Happens::Asked { restart, shutdown }),
         4 => (any::<usize>(), any::<bool>()).prop_map(|(which, abnormally)| Happens::Ends { which, abnormally }),
@@ -146,8 +147,8 @@ impl World {
         match happens {
             Happens::Asked { restart, shutdown } => {
                 let is_full = self.alive.len() >= self.limit;
-                let begin = Box::new(|_: Result<_, _>| None);
-                let task = NewTask { restart, shutdown: Some(SHUTDOWNS[shutdown]), again: None, begin };
+                let shutdown = Some(SHUTDOWNS[shutdown]);
+                let task = NewTask { restart, shutdown, again: None, begin: Box::new(|_| None) };
                 self.on(|core, now, out| core.on_request(now, TaskRequest::Start(task), out));
                 let expected = match (self.is_stopping, is_full) {
                     (true, _) => Some(StartTaskError::Stopping),
