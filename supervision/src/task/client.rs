@@ -9,7 +9,7 @@ use biotope_runtime::{
     Address, Call, CallError, Client, ExitReason, Node, Pid, Process, ReplyTo, Restart, Shutdown, SpawnOptions, with_me,
 };
 use futures_util::future::BoxFuture;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 
 use super::begin::{self, Tie};
 use super::handle::{Task, owner};
@@ -157,6 +157,17 @@ impl TaskSupervisorClient {
         F: Future<Output: Send> + Send + 'static,
     {
         TaskStream::new(stream::iter(items), work, Location::caller()).under(self.clone())
+    }
+
+    /// As [`Task::async_stream_of`], with tasks that are the supervisor's children too.
+    #[track_caller]
+    pub fn async_stream_of<S, W, F>(&self, items: S, work: W) -> TaskStream<S, W, F::Output>
+    where
+        S: Stream + Unpin,
+        W: FnMut(S::Item) -> F,
+        F: Future<Output: Send> + Send + 'static,
+    {
+        TaskStream::new(items, work, Location::caller()).under(self.clone())
     }
 
     /// The same supervisor, which is to stop the tasks that are begun by way of this in another way than usual:

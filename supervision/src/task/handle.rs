@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use biotope_runtime::time::Sleep;
 use biotope_runtime::{DEFAULT_CALL_TIMEOUT, ExitReason, MonitorRef, Node, Pid, Process, Shutdown, node, with_me};
 
+use futures_util::{Stream, stream};
+
 use super::begin::{self, Begun, Tie};
 use super::many::AwaitMany;
 use super::place::{Outcome, Place};
@@ -199,13 +201,25 @@ impl<T: Send + 'static> Task<T> {
     /// }
     /// ```
     #[track_caller]
-    pub fn async_stream<I, W, F>(items: I, work: W) -> TaskStream<futures_util::stream::Iter<I::IntoIter>, W, T>
+    pub fn async_stream<I, W, F>(items: I, work: W) -> TaskStream<stream::Iter<I::IntoIter>, W, T>
     where
         I: IntoIterator,
         W: FnMut(I::Item) -> F,
         F: Future<Output = T> + Send + 'static,
     {
-        TaskStream::new(futures_util::stream::iter(items), work, Location::caller())
+        TaskStream::new(stream::iter(items), work, Location::caller())
+    }
+
+    /// As [`async_stream`](Self::async_stream), for items that come by a stream themselves. One that is not `Unpin` goes into a
+    /// `Box::pin`.
+    #[track_caller]
+    pub fn async_stream_of<S, W, F>(items: S, work: W) -> TaskStream<S, W, T>
+    where
+        S: Stream + Unpin,
+        W: FnMut(S::Item) -> F,
+        F: Future<Output = T> + Send + 'static,
+    {
+        TaskStream::new(items, work, Location::caller())
     }
 
     /// Waits for all of `tasks`, for 5 seconds if [not told otherwise](AwaitMany::timeout), and gives their values in the order
@@ -231,7 +245,7 @@ impl<T: Send + 'static> Task<T> {
     /// If one of them is another process's.
     ///
     /// # Cancel safety
-    /// Dropped before it is done, it loses the outcomes that it has taken.
+    /// Dropped before it is done, it has taken nothing.
     ///
     /// # Examples
     /// What is not done in time is ended:
@@ -368,7 +382,7 @@ impl<T: Send + 'static> Task<T> {
         self.assert_owner();
         with_me(|me| me.unlink(self.pid));
         self.kills_on_drop = false;
-        if self.is_given { None } else { self.place.take() }
+        self.take_outcome()
     }
 }
 
@@ -399,6 +413,18 @@ impl<T> Task<T> {
         // Whoever is done, or has been heard of, is monitored no more.
         (self.is_given, self.monitor, self.sleep) = (true, None, None);
         Poll::Ready(outcome)
+    }
+
+    /// Whether it is done. Its caller has seen that the owner asks.
+    pub(super) fn poll_done(&self, cx: &Context<'_>) -> Poll<()> {
+        self.place.poll_there(cx)
+    }
+
+    /// What has come of it, if it is done and was not given before.
+    pub(super) fn take_outcome(&mut self) -> Option<Outcome<T>> {
+        let outcome = self.place.take()?;
+        (self.is_given, self.monitor, self.sleep) = (true, None, None);
+        Some(outcome)
     }
 
     /// Sends the task an exit signal that the owner does not hear of.

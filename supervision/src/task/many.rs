@@ -21,7 +21,7 @@ use super::place::Outcome;
 #[must_use = "tasks are not awaited until this is"]
 pub struct AwaitMany<T> {
     /// Those that are not done.
-    waiting: FuturesUnordered<Numbered<Task<T>>>,
+    waiting: FuturesUnordered<Numbered<T>>,
     values: Vec<Option<T>>,
     timeout: Duration,
     sleep: Option<Sleep>,
@@ -67,18 +67,12 @@ impl<T> Future for AwaitMany<T> {
 
 /// What has come of each of `tasks` within `timeout`.
 pub(super) async fn yield_many<T>(tasks: &mut [Task<T>], timeout: Duration) -> Vec<Option<Outcome<T>>> {
-    let mut outcomes: Vec<_> = tasks.iter().map(|_| None).collect();
-    let mut waiting: FuturesUnordered<_> = tasks
-        .iter_mut()
-        .enumerate()
-        .filter(|(_, task)| !task.is_given())
-        .map(|(number, task)| Numbered { number, task })
-        .collect();
+    let mut waiting: FuturesUnordered<_> = tasks.iter().filter(|task| !task.is_given()).map(Done).collect();
     let mut sleep = node().runtime().sleep(timeout);
     poll_fn(|cx| {
         loop {
             match Pin::new(&mut waiting).poll_next(cx) {
-                Poll::Ready(Some((number, outcome))) => outcomes[number] = Some(outcome),
+                Poll::Ready(Some(())) => {}
                 Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => return Pin::new(&mut sleep).poll(cx),
             }
@@ -86,46 +80,35 @@ pub(super) async fn yield_many<T>(tasks: &mut [Task<T>], timeout: Duration) -> V
     })
     .await;
     drop(waiting);
-    outcomes
+    // Not before: whoever does not wait to the end loses nothing.
+    tasks.iter_mut().map(Task::take_outcome).collect()
 }
 
-/// A task among others, awaited without a limit of its own.
-struct Numbered<K> {
+/// One of many that are awaited for their values, with its number.
+struct Numbered<T> {
     number: usize,
-    task: K,
+    task: Task<T>,
 }
 
-impl<K: AsTask> Future for Numbered<K> {
-    type Output = (usize, Outcome<K::Value>);
+impl<T> Future for Numbered<T> {
+    type Output = (usize, Outcome<T>);
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let number = self.number;
-        let task = self.task.as_task();
-        task.assert_awaitable();
-        Poll::Ready((number, ready!(task.poll_outcome(cx))))
+        self.task.assert_awaitable();
+        let outcome = ready!(self.task.poll_outcome(cx));
+        Poll::Ready((self.number, outcome))
     }
 }
 
-/// A task, or a reference to one.
-trait AsTask: Unpin {
-    type Value;
+/// The end of one of many.
+struct Done<'a, T>(&'a Task<T>);
 
-    fn as_task(&mut self) -> &mut Task<Self::Value>;
-}
+impl<T> Future for Done<'_, T> {
+    type Output = ();
 
-impl<T> AsTask for Task<T> {
-    type Value = T;
-
-    fn as_task(&mut self) -> &mut Task<T> {
-        self
-    }
-}
-
-impl<T> AsTask for &mut Task<T> {
-    type Value = T;
-
-    fn as_task(&mut self) -> &mut Task<T> {
-        self
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.assert_awaitable();
+        self.0.poll_done(cx)
     }
 }
 

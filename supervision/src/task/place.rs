@@ -57,6 +57,19 @@ impl<T> Place<T> {
         }
     }
 
+    /// Whether the outcome is there; until then, whoever polled last is woken for it.
+    pub(super) fn poll_there(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock();
+        match &*state {
+            State::There(_) => Poll::Ready(()),
+            State::Closed => Poll::Pending,
+            State::Empty | State::Awaited(_) => {
+                *state = State::Awaited(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+
     /// Takes the outcome; until it is there, whoever polled last is woken for it.
     pub(super) fn poll(&self, cx: &Context<'_>) -> Poll<Outcome<T>> {
         let mut state = self.0.lock();

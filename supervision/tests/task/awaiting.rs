@@ -307,6 +307,25 @@ fn task_08_what_is_not_done_in_time_can_be_ended_or_awaited() {
 }
 
 #[test]
+fn task_08_whoever_gives_up_waiting_for_many_loses_nothing() {
+    virtually(async |_: Process<()>| {
+        let mut tasks = [lasting(millis(10), 1), lasting(millis(100), 2)];
+        let waiting = Box::pin(Task::yield_many(&mut tasks, secs(1)));
+        assert!(time::timeout(millis(50), waiting).await.is_err());
+        assert_eq!(Task::yield_many(&mut tasks, secs(1)).await, [Some(Ok(1)), Some(Ok(2))]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_task_belongs_to_a_process() {
+    let outside = std::panic::catch_unwind(|| drop(Task::spawn(async { 1 })));
+    let said = outside.expect_err("there is no owner");
+    let said = said.downcast_ref::<String>().expect("it says something");
+    assert!(said.contains("`Task::spawn` works in processes only"), "{said}");
+}
+
+#[test]
 fn ten_thousand_tasks_are_awaited_together() {
     everywhere(async |me: Process<()>| {
         let count = if node().runtime().is_seeded() { 200 } else { 10_000 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use biotope_runtime::{ExitReason, Info, Pid, Process, exit_now, node, time, with_me};
 use biotope_supervision::task::OnTimeout;
 use biotope_supervision::{Task, TaskSupervisor};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -81,6 +81,25 @@ fn task_11_items_are_taken_when_their_tasks_can_begin() {
             assert_eq!(stream.next().await, Some(Ok(())));
         }
         assert!((101..=109).contains(&*taken.lock()));
+        Ok(())
+    });
+}
+
+#[test]
+fn task_11_items_may_come_by_a_stream() {
+    virtually(async |_: Process<()>| {
+        let start = time::now();
+        let slowly = Box::pin(stream::unfold(0_u64, async |n| {
+            time::sleep(millis(10)).await;
+            (n < 5).then_some((n, n + 1))
+        }));
+        let outcomes: Vec<_> = Task::async_stream_of(slowly, lasts).max_concurrency(2).collect().await;
+        assert_eq!(outcomes, (0..5).map(Ok).collect::<Vec<_>>());
+        assert_eq!(time::now() - start, millis(60));
+
+        let tasks = TaskSupervisor::new().start_link().await?;
+        let outcomes: Vec<_> = tasks.async_stream_of(stream::iter([3, 1]), lasts).collect().await;
+        assert_eq!(outcomes, [Ok(3), Ok(1)]);
         Ok(())
     });
 }
