@@ -3,10 +3,10 @@
 //! A parent spawns a process; a caller wants what comes of it. As a rule they are one, but for what is spawned under a
 //! supervisor. Reports name both, as Elixir's `$callers` do.
 //!
-//! What this offers is for whoever builds on it, as `Task` of the supervision: a spawn on behalf of a caller ties the two before
-//! either can run, and [`settle`] takes the ties back when the work is done. A monitor that is set this way tells a
-//! [`Told`], in its place among the signals that the caller receives: after the exit signal of the link, and with nothing in
-//! the mailbox.
+//! What this offers is for whoever builds on it, as `Task` of the supervision: a spawn on behalf of a caller ties the two
+//! before either can run, and [`settle`] takes the ties back when the work is done. A monitor that is set this way tells a
+//! [`Told`], in its place among the signals that the caller receives: after the exit signal of the link, and with nothing
+//! in the mailbox.
 
 use std::fmt;
 use std::panic::Location;
@@ -46,8 +46,8 @@ pub(crate) struct WorksFor {
     pub(crate) place: &'static Location<'static>,
 }
 
-/// Spawns `what` on `node` for the caller that `options` name. Returns the caller's monitor with it: `None` if it wants to be told of
-/// nothing, or has ended.
+/// Spawns `what` on `node` for the caller that `options` name. Returns the caller's monitor with it: `None` if it wants to
+/// be told of nothing, or has ended.
 pub fn spawn_for<S: Spawn>(what: S, node: &Node, options: &SpawnOptions) -> (S::Ref, Option<MonitorRef>) {
     let (reference, number) = what.spawn_on(node, options);
     let monitor = options.caller.as_ref().zip(number);

@@ -110,7 +110,8 @@ impl TaskSupervisorClient {
         self.call(false, future)
     }
 
-    /// Begins a task that nobody awaits; it is temporary, which is never begun again. Elixir's `Task.Supervisor.start_child`.
+    /// Begins a task that nobody awaits; it is temporary, which is never begun again. Elixir's
+    /// `Task.Supervisor.start_child`.
     ///
     /// # Errors
     /// [`StartTaskError`]; then none was begun.
@@ -124,8 +125,8 @@ impl TaskSupervisorClient {
         self.start(caller, Restart::Temporary, None, begin)
     }
 
-    /// Begins a task that nobody awaits, and that is begun again when it ends, as `restart` says, with a future that `make` makes
-    /// anew: `tasks.start_child_with(Transient, || async { … })`. Too many restarts end the supervisor
+    /// Begins a task that nobody awaits, and that is begun again when it ends, as `restart` says, with a future that `make`
+    /// makes anew: `tasks.start_child_with(Transient, || async { … })`. Too many restarts end the supervisor
     /// ([`TaskSupervisor::intensity`](super::TaskSupervisor::intensity)).
     ///
     /// # Errors

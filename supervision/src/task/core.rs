@@ -1,8 +1,8 @@
 //! What a task supervisor decides.
 //!
 //! Events come in with `now`; [`Action`]s go out, and the next [`deadline`](Core::deadline). Unlike those of a
-//! [`Supervisor`](crate::Supervisor), its children do not depend on each other: each is known by its pid, and all are stopped
-//! at once.
+//! [`Supervisor`](crate::Supervisor), its children do not depend on each other: each is known by its pid, and all are
+//! stopped at once.
 //!
 //! # Laws
 //! - No more children than may be; one that is to be restarted keeps its place.

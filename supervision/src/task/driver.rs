@@ -1,7 +1,7 @@
 //! The process of a task supervisor: it does what its [`Core`] decides.
 //!
-//! Every child is linked, and monitored from when it is told to stop: one that has taken its link back is waited for like the
-//! others.
+//! Every child is linked, and monitored from when it is told to stop: one that has taken its link back is waited for like
+//! the others.
 
 use std::collections::BTreeMap;
 use std::future::{Future, poll_fn};
@@ -117,7 +117,8 @@ impl Driver {
         match event {
             Event::Received(Received::Message(request)) => self.core.on_request(now, request, out),
             Event::Received(Received::Info(Info::Exit(exit))) => {
-                // From itself: sent by `Node::exit`, from outside any process. From the parent: whoever it is a part of ends.
+                // From itself: sent by `Node::exit`, from outside any process. From the parent: whoever it is a part of
+                // ends.
                 if exit.from == self.me.pid() || Some(exit.from) == self.me.parent() {
                     return self.core.on_stop(now, exit.reason, out);
                 }

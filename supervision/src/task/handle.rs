@@ -22,31 +22,32 @@ use super::stream::TaskStream;
 ///
 /// Awaiting it gives the value, or why there is none:
 ///
-/// - The task is linked to its owner. If it fails (a panic, an [`exit_now`](biotope_runtime::exit_now), an exit signal), the owner ends with
-///   the same reason, unless it traps exits: then the await fails with the reason, and the
-///   [`Exit`](biotope_runtime::Exit) is in the mailbox by then. If the owner ends, however, the task ends with that reason; with `Normal` it
-///   goes on.
+/// - The task is linked to its owner. If it fails (a panic, an [`exit_now`](biotope_runtime::exit_now), an exit signal),
+///   the owner ends with the same reason, unless it traps exits: then the await fails with the reason, and the
+///   [`Exit`](biotope_runtime::Exit) is in the mailbox by then. If the owner ends, however, the task ends with that reason;
+///   with `Normal` it goes on.
 /// - A task that gives its value ends without a trace: link and monitor are gone before the value is there, and neither an
 ///   `Exit` nor a `Down` nor the value ever comes into the mailbox.
-/// - Tasks of a [`TaskSupervisor`](crate::TaskSupervisor) may be
-///   [not linked](super::TaskSupervisorClient::spawn_nolink) to their owner: their failure is the await's, and nobody else's.
+/// - Tasks of a [`TaskSupervisor`](crate::TaskSupervisor) may be [not linked](super::TaskSupervisorClient::spawn_nolink) to
+///   their owner: their failure is the await's, and nobody else's.
 ///
 /// Only the owner awaits it, and once. It may be kept in an actor's state from one handler to the next.
 ///
 /// **Dropping it gives up its outcome, and not the task**: that goes on, still linked if it was. What ends it is the end of
 /// its owner, [`shutdown`](Self::shutdown), or a drop after [`kill_on_drop`](Self::kill_on_drop).
 ///
-/// A handler that awaits a task handles nothing else meanwhile. An actor that wants to go on and hear of the value as a message
-/// has [`Context::pipe`](biotope_runtime::Context::pipe).
+/// A handler that awaits a task handles nothing else meanwhile. An actor that wants to go on and hear of the value as a
+/// message has [`Context::pipe`](biotope_runtime::Context::pipe).
 ///
 /// # What it inherits
 /// What any child does: its parent, through that the group leader, and nothing else. It names its owner as its
-/// [caller](biotope_runtime::ProcessInfo::caller), and a report of its crash says whose task it was, and where that was begun.
+/// [caller](biotope_runtime::ProcessInfo::caller), and a report of its crash says whose task it was, and where that was
+/// begun.
 ///
 /// # Errors
 /// Why it ended, if it has given no value; [`ExitReason::Timeout`] if it took longer than 5 seconds from the first poll of
-/// the await on, or as long as [`timeout`](Self::timeout) or [`deadline`](Self::deadline) said. Who must tell the two apart, or
-/// wants to go on waiting, asks by [`yield_for`](Self::yield_for).
+/// the await on, or as long as [`timeout`](Self::timeout) or [`deadline`](Self::deadline) said. Who must tell the two
+/// apart, or wants to go on waiting, asks by [`yield_for`](Self::yield_for).
 ///
 /// # Panics
 /// If another process awaits it, or none; and if its outcome was given before.
@@ -210,7 +211,8 @@ impl<T: Send + 'static> Task<T> {
         TaskStream::new(stream::iter(items), work, Location::caller())
     }
 
-    /// As [`async_stream`](Self::async_stream), for items that come by a stream themselves. One that is not `Unpin` goes into a
+    /// As [`async_stream`](Self::async_stream), for items that come by a stream themselves. One that is not `Unpin` goes
+    /// into a
     /// `Box::pin`.
     #[track_caller]
     pub fn async_stream_of<S, W, F>(items: S, work: W) -> TaskStream<S, W, T>
@@ -222,12 +224,12 @@ impl<T: Send + 'static> Task<T> {
         TaskStream::new(items, work, Location::caller())
     }
 
-    /// Waits for all of `tasks`, for 5 seconds if [not told otherwise](AwaitMany::timeout), and gives their values in the order
-    /// of the tasks. Elixir's `Task.await_many`.
+    /// Waits for all of `tasks`, for 5 seconds if [not told otherwise](AwaitMany::timeout), and gives their values in the
+    /// order of the tasks. Elixir's `Task.await_many`.
     ///
     /// # Errors
-    /// Of the first that fails, why; [`ExitReason::Timeout`] if not all of them are done in time. The others go on, and their
-    /// outcomes are given up.
+    /// Of the first that fails, why; [`ExitReason::Timeout`] if not all of them are done in time. The others go on, and
+    /// their outcomes are given up.
     ///
     /// # Panics
     /// As the await of each.
@@ -235,8 +237,9 @@ impl<T: Send + 'static> Task<T> {
         AwaitMany::new(tasks)
     }
 
-    /// Waits for all of `tasks`, for `timeout` at most, and gives what has come of each by then, in the order of the tasks: `None` of
-    /// those that are not done, which go on and can be awaited, yielded for or [shut down](Self::shutdown). Elixir's
+    /// Waits for all of `tasks`, for `timeout` at most, and gives what has come of each by then, in the order of the tasks:
+    /// `None` of those that are not done, which go on and can be awaited, yielded for or [shut down](Self::shutdown).
+    /// Elixir's
     /// `Task.yield_many`.
     ///
     /// A task whose outcome was given before is passed over, with `None`.
@@ -289,15 +292,15 @@ impl<T: Send + 'static> Task<T> {
         self
     }
 
-    /// Lets the drop of this, in the owner's code, end the task by a kill: for work that is worth nothing without whoever awaits
-    /// it. The owner does not hear of it. The owner's end drops it, too, whatever the reason.
+    /// Lets the drop of this, in the owner's code, end the task by a kill: for work that is worth nothing without whoever
+    /// awaits it. The owner does not hear of it. The owner's end drops it, too, whatever the reason.
     pub fn kill_on_drop(mut self) -> Self {
         self.kills_on_drop = true;
         self
     }
 
-    /// Waits for what comes of the task, for `timeout` at most. `None` if it is not done by then: it goes on, and can be awaited.
-    /// Elixir's `Task.yield`.
+    /// Waits for what comes of the task, for `timeout` at most. `None` if it is not done by then: it goes on, and can be
+    /// awaited. Elixir's `Task.yield`.
     ///
     /// # Panics
     /// As the await does.
@@ -333,8 +336,8 @@ impl<T: Send + 'static> Task<T> {
 
     /// Ends the task, waits until it has ended, and gives what had come of it before, if anything. Elixir's `Task.shutdown`.
     ///
-    /// It is unlinked first: its end is nothing to the owner. `how` is a time, within which it is to end by an exit with `Shutdown`
-    /// before it is killed, or a [`Shutdown`].
+    /// It is unlinked first: its end is nothing to the owner. `how` is a time, within which it is to end by an exit with
+    /// `Shutdown` before it is killed, or a [`Shutdown`].
     ///
     /// | the task | gives |
     /// |---|---|
@@ -373,8 +376,8 @@ impl<T: Send + 'static> Task<T> {
         Some(outcome).filter(|outcome| outcome.as_ref().err() != Some(&expected))
     }
 
-    /// Lets the task go on as if it had never been the owner's: unlinked and unheard. Gives what has come of it, if it is done.
-    /// Elixir's `Task.ignore`.
+    /// Lets the task go on as if it had never been the owner's: unlinked and unheard. Gives what has come of it, if it is
+    /// done. Elixir's `Task.ignore`.
     ///
     /// # Panics
     /// In another process than the owner.
@@ -476,8 +479,8 @@ impl<T> Drop for Task<T> {
         if self.is_given {
             return;
         }
-        // Elsewhere than in the owner its ties are left alone: the monitor stays until the task ends, and tells a place that is
-        // closed.
+        // Elsewhere than in the owner its ties are left alone: the monitor stays until the task ends, and tells a place
+        // that is closed.
         if self.is_owner_here() {
             if self.kills_on_drop {
                 self.send_away(ExitReason::Kill);

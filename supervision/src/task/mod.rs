@@ -9,10 +9,10 @@
 //!     └─ or: it ended ── exit, then Down ──▶ Place
 //! ```
 //!
-//! A task's value comes by no mailbox: it goes to a [`place`] that the owner's [`Task`] has. So does the `Down` of one that ends without
-//! a value: the runtime hands it to the place when the owner receives it
-//! ([`Told`](biotope_runtime::Told)), after the exit signal of the link. An owner that does not trap exits has ended by then, and one
-//! that does has the `Exit` in its mailbox.
+//! A task's value comes by no mailbox: it goes to a place that the owner's [`Task`] has. So does the `Down` of one that
+//! ends without a value: the runtime hands it to the place when the owner receives it ([`Told`](biotope_runtime::Told)),
+//! after the exit signal of the link. An owner that does not trap exits has ended by then, and one that does has the `Exit`
+//! in its mailbox.
 //!
 //! # Where to look
 //! ```text
@@ -25,8 +25,9 @@
 //! ```
 //!
 //! # What it costs
-//! A process in straight-line code, whose memory comes from the runtime's pool, and beside it two allocations: the place, and whom
-//! it works for. An await that has to wait sets a timer; awaiting many, and streams, allocate once more for each task.
+//! A process in straight-line code, whose memory comes from the runtime's pool, and beside it two allocations: the place,
+//! and whom it works for. An await that has to wait sets a timer; awaiting many, and streams, allocate once more for each
+//! task. To ask a supervisor for one is a call.
 //!
 //! # Not here
 //! Tasks on other nodes: code does not travel. Whoever wants work done there calls an actor.

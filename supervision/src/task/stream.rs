@@ -1,7 +1,7 @@
 //! A stream of tasks: one for each item, so many at a time.
 //!
-//! [`window`](super::window) decides how many run and which outcome is next; this begins tasks and awaits them. It is polled by one process,
-//! which owns its tasks.
+//! [`window`](super::window) decides how many run and which outcome is next; this begins tasks and awaits them. It is
+//! polled by one process, which owns its tasks.
 
 use std::fmt;
 use std::future::Future;
@@ -24,8 +24,8 @@ use super::window::Window;
 /// The outcomes of tasks, one for each item; made by [`Task::async_stream`] and its siblings. Elixir's `Task.async_stream`.
 ///
 /// Nothing is begun before it is polled. Then items are taken from where they come, as many as may run at once, and another
-/// when one is done; while nobody polls, nothing more is begun. Each task belongs to the process that polls, and
-/// is tied to it as any [`Task`]: if one fails, so does a consumer that does not trap exits. Outcomes of failures are for those that
+/// when one is done; while nobody polls, nothing more is begun. Each task belongs to the process that polls, and is tied to
+/// it as any [`Task`]: if one fails, so does a consumer that does not trap exits. Outcomes of failures are for those that
 /// do, and for streams that are [`nolink`](Self::nolink).
 ///
 /// Dropping it, also by the end of the consumer, kills what still runs.

@@ -14,8 +14,8 @@ use crate::child_spec::{Child, IntoChild};
 use crate::config::{DEFAULT_INTENSITY, DEFAULT_PERIOD, DEFAULT_SHUTDOWN};
 use crate::intensity::Intensity;
 
-/// A process under which tasks run, so that they are known, limited, and stopped with the part of the program that they belong
-/// to. Elixir's `Task.Supervisor`.
+/// A process under which tasks run, so that they are known, limited, and stopped with the part of the program that they
+/// belong to. Elixir's `Task.Supervisor`.
 ///
 /// Its children are tasks, begun while it runs; those that have ended are gone from it. When it stops it tells all of
 /// them at once, waits for them, each for as long as its shutdown allows, and kills those that are not done by then. A task
@@ -73,8 +73,8 @@ impl TaskSupervisor {
         self
     }
 
-    /// How many restarts are allowed within `period`, of all tasks together that are to be restarted; without this, as for any
-    /// [`Supervisor`](crate::Supervisor). At one more, it stops its tasks and ends with `Shutdown`.
+    /// How many restarts are allowed within `period`, of all tasks together that are to be restarted; without this, as for
+    /// any [`Supervisor`](crate::Supervisor). At one more, it stops its tasks and ends with `Shutdown`.
     ///
     /// # Panics
     /// If `period` is zero.
@@ -84,7 +84,8 @@ impl TaskSupervisor {
         self
     }
 
-    /// How its tasks are stopped, if they are not [begun otherwise](TaskSupervisorClient::with_shutdown); without this, within 5 seconds.
+    /// How its tasks are stopped, if they are not [begun otherwise](TaskSupervisorClient::with_shutdown); without this,
+    /// within 5 seconds.
     pub fn task_shutdown(mut self, how: impl Into<Shutdown>) -> Self {
         self.shutdown = how.into();
         self
