@@ -268,7 +268,7 @@ mod tests {
 
     /// A board of any cells.
     fn soup(cells: usize) -> Vec<bool> {
-        (0..cells).map(|_| node().runtime().random() % 3 == 0).collect()
+        (0..cells).map(|_| node().runtime().random().is_multiple_of(3)).collect()
     }
 
     #[biotope::test(seeds = 200)]
