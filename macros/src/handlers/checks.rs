@@ -9,7 +9,7 @@ use super::role::Role;
 
 /// Names that a method of the client cannot have, for a reference has them itself and would not reach the
 /// client: its own methods, those of its traits, and of traits for every type that are often in scope.
-const RESERVED: [&str; 26] = [
+const RESERVED: [&str; 28] = [
     // `ActorRef`.
     "new",
     "at",
@@ -17,6 +17,9 @@ const RESERVED: [&str; 26] = [
     "pid",
     "address",
     "stop",
+    // `ActorRef` of a state machine.
+    "machine_state",
+    "with_machine",
     // `Deref`, `Clone`, `PartialEq`, `Debug`, `Serialize`.
     "deref",
     "clone",

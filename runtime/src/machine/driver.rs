@@ -302,6 +302,8 @@ pub(super) fn postpone<M: StateMachine>(cx: &mut Context<M>, event: Event<M::Msg
         Overflow::DropNewest => (Some(event), DeadLetter::Dropped),
         Overflow::Reject | Overflow::Suspend => (Some(event), DeadLetter::Full),
     };
-    cx.node().count_dead_letter_to(why, cx.pid());
-    ambient::abandoning(CallFailed::Full, || drop(lost));
+    if let Some(lost) = lost {
+        cx.node().count_dead_letter_to(why, cx.pid());
+        ambient::abandoning(CallFailed::Full, || drop(lost));
+    }
 }
