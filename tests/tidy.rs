@@ -365,7 +365,7 @@ fn each_guarantee_names_a_test_that_exists() {
 }
 
 /// The areas of process semantics that are built, each with how many cases it has.
-const AREAS: [(&str, u32); 15] = [
+const AREAS: [(&str, u32); 18] = [
     ("PROC", 8),
     ("EXIT", 10),
     ("LINK", 8),
@@ -378,10 +378,12 @@ const AREAS: [(&str, u32); 15] = [
     ("KREG", 7),
     ("INFO", 5),
     ("SCHED", 6),
+    ("GS", 22),
     ("SM", 13),
     ("SYS", 6),
     ("LOG", 6),
     ("TASK", 12),
+    ("PG", 8),
 ];
 
 #[test]

@@ -7,16 +7,16 @@ mod topics;
 use std::future::Future;
 
 use biotope::prelude::*;
-use biotope_testkit::{TestOptions, repetitions, test};
+use biotope_testkit::{on_threads, repetitions, under_seeds};
 
 /// Runs `body` under 200 seeds in virtual time, and twenty times on the real scheduler.
 fn everywhere<F>(name: &'static str, body: fn(Process<Note>) -> F)
 where
     F: Future<Output = biotope::Result<()>> + Send + 'static,
 {
-    test(TestOptions { name, seeds: Some(200), seed: None }, move || observe(body));
+    under_seeds(name, 200, move || observe(body));
     for _ in 0..repetitions(20) {
-        test(TestOptions { name, seeds: None, seed: None }, move || observe(body));
+        on_threads(name, move || observe(body));
     }
 }
 

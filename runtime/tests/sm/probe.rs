@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use biotope::prelude::*;
-use biotope::testkit::{TestOptions, repetitions, test};
+use biotope::test::{on_threads, repetitions, under_seeds};
 use biotope::{Event, Refused};
 
 /// Runs `body` as a process under 200 seeds in virtual time, and 20 times on the real scheduler.
@@ -15,7 +15,7 @@ where
     seeded(name, &body);
     if std::env::var_os("BIOTOPE_SEED").is_none() {
         for _ in 0..repetitions(20) {
-            test(TestOptions { name, ..TestOptions::default() }, &body);
+            on_threads(name, &body);
         }
     }
 }
@@ -25,7 +25,7 @@ pub(crate) fn seeded<F>(name: &'static str, body: impl Fn() -> F)
 where
     F: Future<Output = biotope::Result<()>> + Send + 'static,
 {
-    test(TestOptions { name, seeds: Some(200), seed: None }, body);
+    under_seeds(name, 200, body);
 }
 
 /// What happened, in order.

@@ -312,26 +312,23 @@ fn sm_05_a_timeout_ends_hibernation() {
 /// Many timeouts at once, some of them taken back.
 #[test]
 fn sm_07_many_names_have_their_times() {
-    biotope::testkit::test(
-        biotope::testkit::TestOptions { name: "sm_07_many_names_have_their_times", seeds: Some(20), seed: None },
-        async || {
-            let log = Log::default();
-            let machine = spawn(probe(&Log::default()));
-            let fires = log.clone();
-            tell(&machine, move |_, cx| {
-                for number in 0..2_000_u64 {
-                    let fires = fires.clone();
-                    cx.timeout(number.to_string(), millis(1 + number % 50), move |me| {
-                        me.cast(Ask::Do(Box::new(move |_, _| fires.push(number.to_string()))));
-                    });
-                }
-            });
-            tell(&machine, |_, cx| (0..2_000).step_by(2).for_each(|number| cx.cancel_timeout(number.to_string())));
-            time::sleep(secs(1)).await;
-            let mut fired: Vec<u64> = log.take().iter().filter_map(|number| number.parse().ok()).collect();
-            fired.sort_unstable();
-            assert_eq!(fired, (1..2_000).step_by(2).collect::<Vec<_>>());
-            Ok::<(), biotope::Error>(())
-        },
-    );
+    biotope::test::under_seeds("sm_07_many_names_have_their_times", 20, async || {
+        let log = Log::default();
+        let machine = spawn(probe(&Log::default()));
+        let fires = log.clone();
+        tell(&machine, move |_, cx| {
+            for number in 0..2_000_u64 {
+                let fires = fires.clone();
+                cx.timeout(number.to_string(), millis(1 + number % 50), move |me| {
+                    me.cast(Ask::Do(Box::new(move |_, _| fires.push(number.to_string()))));
+                });
+            }
+        });
+        tell(&machine, |_, cx| (0..2_000).step_by(2).for_each(|number| cx.cancel_timeout(number.to_string())));
+        time::sleep(secs(1)).await;
+        let mut fired: Vec<u64> = log.take().iter().filter_map(|number| number.parse().ok()).collect();
+        fired.sort_unstable();
+        assert_eq!(fired, (1..2_000).step_by(2).collect::<Vec<_>>());
+        Ok::<(), biotope::Error>(())
+    });
 }

@@ -8,7 +8,7 @@ use biotope_runtime::{
     Exit, ExitReason, Info, Pid, Process, ProcessInfo, ReceiveError, Received, Result, node, spawn_process, time,
 };
 use biotope_supervision::Task;
-use biotope_testkit::{TestOptions, repetitions};
+use biotope_testkit::repetitions;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -32,7 +32,7 @@ where
     Fut: Future<Output = Result<()>> + Send + 'static,
 {
     let name = std::any::type_name::<F>();
-    biotope_testkit::test(TestOptions { name, seeds: Some(200), seed: None }, || in_process(body.clone()));
+    biotope_testkit::under_seeds(name, 200, || in_process(body.clone()));
 }
 
 /// As [`virtually`], and on the real scheduler as well.
@@ -44,7 +44,7 @@ where
     virtually(body.clone());
     let name = std::any::type_name::<F>();
     for _ in 0..repetitions(20) {
-        biotope_testkit::test(TestOptions { name, seeds: None, seed: None }, || in_process(body.clone()));
+        biotope_testkit::on_threads(name, || in_process(body.clone()));
     }
 }
 
