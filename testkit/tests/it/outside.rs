@@ -1,5 +1,6 @@
 //! What a seed does not decide is kept out of seeded runs, or told with the line that asked for it.
 #![cfg(all(target_os = "linux", not(biotope_sanitized)))]
+#![expect(clippy::disallowed_methods, reason = "what a test should not do is what is tested")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
