@@ -72,6 +72,11 @@ impl<S: Clone + PartialEq, E> Core<S, E> {
         self.postponed.remove(oldest)
     }
 
+    /// Whether the handler has asked for no state.
+    pub(super) fn is_keeping(&self) -> bool {
+        matches!(self.next, Next::Keep)
+    }
+
     /// The handler is over.
     pub(super) fn settle(&mut self) -> After<S> {
         match std::mem::replace(&mut self.next, Next::Keep) {

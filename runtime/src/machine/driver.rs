@@ -60,6 +60,11 @@ impl<M: StateMachine> Machine<M> {
     pub(super) fn state(&self) -> &M::State {
         self.core.state()
     }
+
+    /// Whether no timeouts are to be started or to come at once.
+    fn is_quiet(&self) -> bool {
+        self.asked.is_empty() && self.timeouts.has_no_zero()
+    }
 }
 
 impl<M: StateMachine> Machinery for Machine<M> {
@@ -199,6 +204,11 @@ fn admit<M: StateMachine>(data: &M, event: Event<M::Msg>, cx: &mut Context<M>) -
 /// The handler is over. Returns the state that is left, if one is to be entered; if not, all is done.
 #[inline]
 fn settled<M: StateMachine>(cx: &mut Context<M>) -> Option<M::State> {
+    // As most are: nothing was asked for, and nothing waits that what is inserted would have to go before.
+    let machine = process::machine_mut::<M, Machine<M>>(cx);
+    if machine.core.is_keeping() && machine.waiting == 0 && machine.is_quiet() {
+        return None;
+    }
     let old = settle(cx);
     if old.is_some() && enters::<M>(cx) {
         return old;
@@ -240,7 +250,7 @@ fn settle<M: StateMachine>(cx: &mut Context<M>) -> Option<M::State> {
 #[inline]
 fn conclude<M: StateMachine>(cx: &mut Context<M>) {
     let machine = process::machine_mut::<M, Machine<M>>(cx);
-    if machine.asked.is_empty() && machine.timeouts.has_no_zero() {
+    if machine.is_quiet() {
         return;
     }
     start_timeouts(cx);
