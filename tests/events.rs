@@ -90,7 +90,7 @@ async fn pids(manager: &ActorRef<EventManager<Tick>>) -> biotope::Result<Vec<Pid
 }
 
 /// Goal: each is given what was notified from when it was added to when it is removed, in order; several may be of one type.
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn handlers_come_and_go_while_events_come() -> biotope::Result<()> {
     let manager = manager().await?;
     manager.notify(Tick(0));
@@ -111,7 +111,7 @@ async fn handlers_come_and_go_while_events_come() -> biotope::Result<()> {
 }
 
 /// Goal: what is taken is taken after all that was notified before, and then the handler terminates.
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn a_handler_that_is_removed_has_handled_what_was_notified_before_and_terminates() -> biotope::Result<()> {
     let manager = manager().await?;
     let (tells, mut told) = mpsc::unbounded_channel();
@@ -129,7 +129,7 @@ async fn a_handler_that_is_removed_has_handled_what_was_notified_before_and_term
     Ok(())
 }
 
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn a_synchronous_event_was_handled_by_all_and_an_asynchronous_one_waits_for_nobody() -> biotope::Result<()> {
     let manager = manager().await?;
     let handlers = [
@@ -154,7 +154,7 @@ async fn a_synchronous_event_was_handled_by_all_and_an_asynchronous_one_waits_fo
 
 /// Goal: the crash of one, in an event or by a signal, is one report and nobody else's business; nor does whoever waits for all wait
 /// for it.
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn a_handler_crashes_alone() -> biotope::Result<()> {
     let manager = manager().await?;
     let (falls, killed, stays) = (
@@ -197,7 +197,7 @@ impl Steady {
     }
 }
 
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn a_handler_removes_itself() -> biotope::Result<()> {
     let manager = manager().await?;
     let (leaves, stays) = (manager.add_handler(quiet("leaves")).await?, manager.add_handler(Steady::spec()).await?);
@@ -210,7 +210,7 @@ async fn a_handler_removes_itself() -> biotope::Result<()> {
 }
 
 /// Goal: whoever notifies meanwhile, each event is handled once, by the one before or by the next; also one that is waited for.
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn a_swap_misses_nothing_and_nothing_is_handled_twice() -> biotope::Result<()> {
     let manager = manager().await?;
     let tells = mpsc::unbounded_channel().0;
@@ -243,7 +243,7 @@ async fn a_swap_misses_nothing_and_nothing_is_handled_twice() -> biotope::Result
     Ok(())
 }
 
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn a_swap_that_fails_says_why_and_leaves_no_handler() -> biotope::Result<()> {
     let manager = manager().await?;
     let (first, second, third) = (
@@ -267,7 +267,7 @@ async fn a_swap_that_fails_says_why_and_leaves_no_handler() -> biotope::Result<(
 }
 
 /// Goal: whoever has added it is told why it ended, whatever the reason; and with it the handler goes, and nobody else.
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn a_handler_goes_with_whoever_has_added_it_who_is_told_of_its_end() -> biotope::Result<()> {
     let manager = manager().await?;
     let (tells, mut told) = mpsc::unbounded_channel();
@@ -308,7 +308,7 @@ async fn a_handler_goes_with_whoever_has_added_it_who_is_told_of_its_end() -> bi
 }
 
 /// Goal: the adder may end at any time: before its handler has started, while that is replaced, after it.
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn an_adder_that_ends_at_any_time_leaves_no_handler() -> biotope::Result<()> {
     let manager = manager().await?;
     let adding = manager.clone();
@@ -331,7 +331,7 @@ async fn an_adder_that_ends_at_any_time_leaves_no_handler() -> biotope::Result<(
     Ok(())
 }
 
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn a_handler_that_does_not_start_is_none_and_a_slow_one_keeps_nobody_waiting() -> biotope::Result<()> {
     let manager = manager().await?;
     let begin = time::now();
@@ -348,7 +348,7 @@ async fn a_handler_that_does_not_start_is_none_and_a_slow_one_keeps_nobody_waiti
 }
 
 /// Goal: whichever way it ends, no process of a handler is left when its end is told, if it ends in order; and soon, if it is killed.
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_crashes, allow_leftovers)]
 async fn with_the_manager_its_handlers_end() -> biotope::Result<()> {
     for reason in [ExitReason::Normal, ExitReason::Shutdown, ExitReason::Kill] {
         let manager = manager().await?;
@@ -380,7 +380,7 @@ async fn with_the_manager_its_handlers_end() -> biotope::Result<()> {
 }
 
 /// Goal: it stands in a supervisor and has a name; a new one begins without handlers.
-#[biotope::test(seeds = 50)]
+#[biotope::test(seeds = 50, allow_crashes, allow_leftovers)]
 async fn a_manager_is_supervised_and_named_as_others_are() -> biotope::Result<()> {
     let shop = Supervisor::one_for_one().child(EventManager::<Tick>::spec().named("ticks")).start_link().await?;
     let ticks = node().named::<EventManager<Tick>>("ticks");
@@ -401,7 +401,7 @@ async fn a_manager_is_supervised_and_named_as_others_are() -> biotope::Result<()
 }
 
 /// Goal: on threads too, with many handlers that come, go and fall while events come: each is given a piece of the events without a gap.
-#[biotope::test]
+#[biotope::test(allow_crashes, allow_leftovers)]
 async fn on_threads_each_handler_is_given_its_events_without_a_gap() -> biotope::Result<()> {
     let manager = manager().await?;
     let notifies = manager.clone();

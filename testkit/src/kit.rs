@@ -1,12 +1,15 @@
 //! What one run of a test knows: it directs the runtime, and keeps what it sees.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Instant;
 
-use biotope_runtime::{Choices, CrashReport, Director, ExitReason, Meeting, Observed, Pid, Status, TraceEvent, node};
+use biotope_runtime::{
+    Choices, CrashReport, Director, ExitReason, Meeting, Observed, Pid, Status, TraceEvent, Traced, node,
+};
 use parking_lot::Mutex;
 
 use crate::cast::Cast;
@@ -44,8 +47,8 @@ pub(crate) struct Deaths {
     pub(crate) test: Option<Pid>,
     /// Crashes that nobody has asked for.
     pub(crate) unasked: Vec<Arc<CrashReport>>,
-    /// Why those died who died by their own doing.
-    reasons: Vec<String>,
+    /// Why anybody has died out of order.
+    reasons: BTreeSet<String>,
     expected: Vec<Expected>,
     /// Those for whose end the kit has seen to, or the test.
     asked: Vec<Pid>,
@@ -131,6 +134,11 @@ impl Director for Kit {
         self.with(|state| {
             let State { cast, history, deaths, .. } = state;
             let who = cast.id(event.pid);
+            if let Traced::Exited(reason) = &event.what
+                && reason.is_abnormal()
+            {
+                deaths.reasons.insert(reason.to_string());
+            }
             // Of those with which the runtime waits for an end nobody wants to read; the first of all is the kit's.
             let is_ours = process.actor().starts_with("biotope_runtime::")
                 || (cast.is_first(who) && deaths.test != Some(event.pid));
@@ -180,11 +188,9 @@ impl Deaths {
             return;
         }
         // The runtime's own processes hand on why those ended for whom they work: that is told once.
-        let reason = report.reason.to_string();
-        if report.actor.starts_with("biotope_runtime::") && self.reasons.contains(&reason) {
+        if report.actor.starts_with("biotope_runtime::") && self.reasons.contains(&report.reason.to_string()) {
             return;
         }
-        self.reasons.push(reason);
         let said = said_of(report);
         let expected = self.expected.iter_mut().find(|one| !one.has_come && said.contains(&one.text));
         match expected {
