@@ -24,6 +24,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
@@ -107,6 +108,9 @@ struct Inner {
 const COUNTED: u8 = 1;
 /// In `noting`: somebody directs the runtime.
 const DIRECTED: u8 = 2;
+
+/// After so long a shutdown looks for the first time for processes that nobody has asked to stop.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
 
 /// How a process begins: whose child it is, and whom it is tied to from its first instruction.
 #[derive(Clone, Debug, Default)]
@@ -333,22 +337,38 @@ impl Node {
     /// its thread is not waited for.
     pub async fn shutdown(&self) {
         self.0.table.close();
-        for process in self.0.table.all() {
-            let is_root = process.parent().is_none_or(|parent| self.process(parent).is_none());
-            if is_root {
-                self.ask_to_stop(&process);
-            }
-        }
-        if !self.none_left().await {
+        if !self.stop_roots().await {
             for process in self.0.table.all() {
                 tracing::warn!(pid = %process.pid(), actor = process.actor(), "killed: it did not stop");
                 self.exit(process.pid(), ExitReason::Kill);
             }
-            self.none_left().await;
+            self.none_left(SHUTDOWN_GRACE).await;
         }
         if let Some(gateway) = self.0.gateway.get() {
             gateway.close().await;
         }
+    }
+
+    /// Asks the roots to stop, and who becomes one meanwhile: whose parent ends by itself, and was there when the others were
+    /// asked. Returns whether none is left after the grace.
+    async fn stop_roots(&self) -> bool {
+        let mut asked = BTreeSet::new();
+        let mut waited = Duration::ZERO;
+        while waited < SHUTDOWN_GRACE {
+            for process in self.0.table.all() {
+                let is_root = process.parent().is_none_or(|parent| self.process(parent).is_none());
+                if is_root && asked.insert(process.pid()) {
+                    self.ask_to_stop(&process);
+                }
+            }
+            // As long again as it has waited: to look at all of many costs something.
+            let pause = waited.max(FIRST_LOOK).min(SHUTDOWN_GRACE - waited);
+            if self.none_left(pause).await {
+                return true;
+            }
+            waited += pause;
+        }
+        false
     }
 
     /// A process that traps exits is asked in its mailbox, where it ends in order; for any other the
@@ -362,9 +382,10 @@ impl Node {
         let _ = process.push_notice(Notice::Signal(signal));
     }
 
-    async fn none_left(&self) -> bool {
+    /// Whether none is left, at the latest after this time.
+    async fn none_left(&self, grace: Duration) -> bool {
         let runtime = self.runtime();
-        let mut sleep = time::sleep_on(runtime, runtime.now() + SHUTDOWN_GRACE);
+        let mut sleep = time::sleep_on(runtime, runtime.now() + grace);
         let mut none_left = std::pin::pin!(self.0.table.none_left());
         std::future::poll_fn(|cx| {
             if none_left.as_mut().poll(cx).is_ready() {

@@ -342,3 +342,29 @@ fn a_child_that_is_linked_to_a_process_at_its_end_is_told() {
     }
     runtime.block_on(node.shutdown());
 }
+
+/// Goal: a child that nobody is linked to is asked to stop too, whenever its parent ends: nobody waits for the grace, and
+/// nobody is killed.
+#[test]
+fn children_whose_parent_ends_during_a_shutdown_are_asked_to_stop() {
+    for seed in 0..200 {
+        let runtime = Runtime::builder().seeded(seed).build().expect("a seeded runtime needs nothing");
+        let node = runtime.block_on(Node::builder("home").runtime(runtime.clone()).start()).expect("it starts");
+        node.spawn_process(async move |_: Process<()>| {
+            for _ in 0..seed % 5 {
+                yield_now().await;
+            }
+            spawn_process(async |mut me: Process<()>| {
+                spawn_process(async |mut me: Process<()>| Ok(me.receive().await?));
+                Ok(me.receive().await?)
+            });
+            Ok(())
+        });
+        runtime.block_on(runtime.sleep(Duration::from_nanos(seed % 2)));
+        let begin = runtime.now();
+        runtime.block_on(node.shutdown());
+        let lasted = runtime.now() - begin;
+        assert!(lasted < Duration::from_secs(1), "seed {seed}: {lasted:?}");
+        assert_eq!(node.stats().crashed, 0, "seed {seed}: somebody was killed");
+    }
+}
