@@ -199,7 +199,7 @@ impl Guard {
     }
 }
 
-#[biotope::test(seeds = 200)]
+#[biotope::test(seeds = 200, allow_leftovers)]
 async fn a_machine_is_reached_from_afar_and_its_callers_wait_for_its_state() {
     let near = spawn(Guard);
     let (guard, text) = behind(&near);

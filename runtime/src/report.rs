@@ -47,6 +47,9 @@ pub struct CrashReport {
     pub handler: Option<&'static str>,
     /// The process whose call that was, if it was one: its reply was dropped by the panic.
     pub client: Option<Pid>,
+    /// Whether it was told to end in its turn, and did: by a stop, or by the exit of its parent. One that is ended by a signal is
+    /// not asked.
+    pub told: bool,
     /// What its state said of itself: see [`Handle::show_state`](crate::Handle::show_state). `None` also of one that was
     /// ended from outside while a handler awaited something.
     pub state: Option<String>,
@@ -79,6 +82,8 @@ pub(crate) struct Last {
     pub(crate) handler: Option<&'static str>,
     /// Whose call it was.
     pub(crate) client: Option<Pid>,
+    /// It was told to end.
+    pub(crate) told: bool,
 }
 
 impl CrashReport {
@@ -100,6 +105,7 @@ impl CrashReport {
             reason: reason.clone(),
             handler: last.handler,
             client: last.client,
+            told: last.told,
             state: None,
             status: info.status,
             mailbox_len: info.mailbox_len,

@@ -1,5 +1,6 @@
 //! Faults on demand: a process is killed, panics, loses a message, or is late, at a message that the test names.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,15 @@ impl Victim {
     }
 }
 
+impl fmt::Display for Victim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(pid) => write!(f, "{pid}"),
+            Self::Called(name) => write!(f, "`{name}`"),
+        }
+    }
+}
+
 impl From<Pid> for Victim {
     fn from(pid: Pid) -> Self {
         Self::Process(pid)
@@ -47,6 +57,11 @@ impl From<&str> for Victim {
 /// Faults for one victim; made by [`faults`](crate::faults). Each method sets one, which stands until the test is over
 /// or [`clear`](Self::clear) takes it back. Messages are counted from then on, from 1, of all processes that are meant; if
 /// several faults meet one message, the one that was set first counts.
+///
+/// A fault that has met nothing when the body is over fails the test, unless it was taken back: it may name nobody.
+///
+/// A delay is a suspension: who suspends or resumes the process meanwhile ends it, and is ended by it. Straight-line code is asked
+/// when it has chosen the message: a closure of `receive_map` has run by then.
 ///
 /// A fault meets the messages that come into a mailbox in the common way: not a `Down`, an `Exit`, a request to stop, nor what
 /// an actor goes on with.
@@ -117,7 +132,8 @@ impl Faults {
     }
 
     fn set(&self, which: Which, what: Meeting) -> &Self {
-        let rule = Rule { victim: self.victim.clone(), handler: self.handler.clone(), which, what, met: 0 };
+        let rule =
+            Rule { victim: self.victim.clone(), handler: self.handler.clone(), which, what, met: 0, has_hit: false };
         self.kit.with(|state| state.faults.0.push(rule));
         self
     }
@@ -132,8 +148,9 @@ pub(crate) struct Rule {
     handler: Option<String>,
     which: Which,
     what: Meeting,
-    /// How many messages it has seen.
+    /// How many messages it has seen, and whether it has met one of them.
     met: u64,
+    has_hit: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -145,17 +162,44 @@ enum Which {
 impl Rules {
     /// The fault of a run that tries one step after the other.
     pub(crate) fn kill_at(&mut self, victim: Victim, nth: u64) {
-        self.0.push(Rule { victim, handler: None, which: Which::Nth(nth), what: Meeting::Kill, met: 0 });
+        self.0.push(Rule {
+            victim,
+            handler: None,
+            which: Which::Nth(nth),
+            what: Meeting::Kill,
+            met: 0,
+            has_hit: false,
+        });
     }
 
     /// Counts what the victim handles.
     pub(crate) fn count(&mut self, victim: Victim) {
-        self.0.push(Rule { victim, handler: None, which: Which::Nth(u64::MAX), what: Meeting::Handle, met: 0 });
+        self.0.push(Rule {
+            victim,
+            handler: None,
+            which: Which::Nth(u64::MAX),
+            what: Meeting::Handle,
+            met: 0,
+            has_hit: false,
+        });
     }
 
     /// How many messages the first rule has seen.
     pub(crate) fn counted(&self) -> u64 {
         self.0.first().map_or(0, |rule| rule.met)
+    }
+
+    /// What the test has set and nothing has met.
+    pub(crate) fn unmet(&self) -> impl Iterator<Item = String> {
+        let unmet = self.0.iter().filter(|rule| !rule.has_hit && rule.what != Meeting::Handle);
+        unmet.map(|rule| {
+            let at = rule.handler.as_deref().map(|handler| format!(" at `{handler}`")).unwrap_or_default();
+            let nth = match rule.which {
+                Which::Nth(nth) => format!("message {nth}"),
+                Which::Each => "a message".to_owned(),
+            };
+            format!("a fault for {}{at} has not met {nth}", rule.victim)
+        })
     }
 
     /// What becomes of a message of `process` for `handler`.
@@ -171,6 +215,7 @@ impl Rules {
                 Which::Nth(nth) => rule.met == nth,
                 Which::Each => true,
             };
+            rule.has_hit |= hits;
             if hits && meeting == Meeting::Handle {
                 meeting = rule.what.clone();
             }

@@ -158,10 +158,12 @@ impl Event {
     }
 }
 
-/// A type's name without the modules that it lies in, and without what it is made of.
+/// What people call what lies at this path: a function of a type by the type, and all else by its last part.
 pub(crate) fn short(name: &str) -> &str {
     let path = name.split('<').next().unwrap_or(name);
-    path.rsplit("::").find(|part| !part.is_empty()).unwrap_or(path)
+    let mut parts = path.rsplit("::").filter(|part| !part.is_empty());
+    let last = parts.next().unwrap_or(path);
+    parts.next().filter(|part| part.starts_with(char::is_uppercase)).unwrap_or(last)
 }
 
 /// FNV-1a: it is the same in every OS process, as the standard library's hasher need not be.

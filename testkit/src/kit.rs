@@ -1,7 +1,7 @@
 //! What one run of a test knows: it directs the runtime, and keeps what it sees.
 
 use std::any::Any;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::run::Checks;
 use crate::schedule::{Plan, Schedule};
 
 /// After so many turns a seeded run has failed: it would not come to an end.
-pub(crate) const MOST_TURNS: u64 = 20_000_000;
+pub(crate) const MOST_TURNS: u64 = 2_000_000;
 
 /// What directs one run.
 pub(crate) struct Kit {
@@ -45,18 +45,14 @@ pub(crate) struct State {
 pub(crate) struct Deaths {
     /// The test itself, of which the verdict tells.
     pub(crate) test: Option<Pid>,
-    /// Crashes that nobody has asked for.
-    pub(crate) unasked: Vec<Arc<CrashReport>>,
-    /// Why anybody has died out of order.
-    reasons: BTreeSet<String>,
-    expected: Vec<Expected>,
+    /// Who has crashed by its own doing.
+    crashes: Vec<Arc<CrashReport>>,
+    /// What reports are to say.
+    expected: Vec<String>,
+    /// Why those ended who have ended out of order.
+    reasons: BTreeMap<Pid, String>,
     /// Those for whose end the kit has seen to, or the test.
-    asked: Vec<Pid>,
-}
-
-struct Expected {
-    text: String,
-    has_come: bool,
+    asked: BTreeSet<Pid>,
 }
 
 /// A run would not come to an end. It is the payload of a panic that nobody prints.
@@ -98,6 +94,11 @@ impl Kit {
         self.with(|state| state.history = History::new(now));
     }
 
+    /// The run is over, in whatever way: what is left may come to its end.
+    pub(crate) fn let_end(&self) {
+        self.with(|state| state.turns = 0);
+    }
+
     /// Drops what was lost, at the end of the run.
     pub(crate) fn forget_lost(&self) {
         let lost = self.with(|state| std::mem::take(&mut state.lost));
@@ -137,7 +138,7 @@ impl Director for Kit {
             if let Traced::Exited(reason) = &event.what
                 && reason.is_abnormal()
             {
-                deaths.reasons.insert(reason.to_string());
+                deaths.reasons.insert(event.pid, reason.to_string());
             }
             // Of those with which the runtime waits for an end nobody wants to read; the first of all is the kit's.
             let is_ours = process.actor().starts_with("biotope_runtime::")
@@ -168,7 +169,7 @@ impl Director for Kit {
                 _ => return meeting,
             };
             if matches!(meeting, Meeting::Panic(_) | Meeting::Kill) {
-                deaths.asked.push(process.pid());
+                deaths.see(process.pid());
             }
             history.meddled(at, who, what, cast);
             meeting
@@ -183,41 +184,54 @@ impl Director for Kit {
 impl Deaths {
     fn on_crash(&mut self, report: &CrashReport) {
         // Whoever ends by a signal was told to by somebody, or shares the end of one that has its own report.
-        let is_own_doing = report.status == Status::Running || matches!(report.reason, ExitReason::MemoryLimit { .. });
-        if !is_own_doing || self.test == Some(report.pid) || self.asked.contains(&report.pid) {
-            return;
-        }
-        // The runtime's own processes hand on why those ended for whom they work: that is told once.
-        if report.actor.starts_with("biotope_runtime::") && self.reasons.contains(&report.reason.to_string()) {
-            return;
-        }
-        let said = said_of(report);
-        let expected = self.expected.iter_mut().find(|one| !one.has_come && said.contains(&one.text));
-        match expected {
-            Some(expected) => expected.has_come = true,
-            None => self.unasked.push(Arc::new(report.clone())),
+        let ran = report.status == Status::Running || matches!(report.reason, ExitReason::MemoryLimit { .. });
+        // As one does that traps exits and ends with its parent: it hands on why that has ended.
+        let above = report.parent.and_then(|parent| self.reasons.get(&parent));
+        let is_shared = above.is_some_and(|reason| *reason == report.reason.to_string());
+        if ran && !report.told && !is_shared && self.test != Some(report.pid) {
+            self.crashes.push(Arc::new(report.clone()));
         }
     }
 
     /// One process whose report says `text` crashes, or has crashed.
     pub(crate) fn expect(&mut self, text: String) {
-        let came = self.unasked.iter().position(|report| said_of(report).contains(&text));
-        if let Some(place) = came {
-            self.unasked.remove(place);
-        }
-        self.expected.push(Expected { text, has_come: came.is_some() });
+        self.expected.push(text);
     }
 
-    /// The test has seen this end.
+    /// The test has seen this end, or has seen to it.
     pub(crate) fn see(&mut self, pid: Pid) {
-        self.unasked.retain(|report| report.pid != pid);
-        self.asked.push(pid);
+        self.asked.insert(pid);
     }
 
-    /// The crashes that were expected and did not come.
-    pub(crate) fn missing(&self) -> impl Iterator<Item = &str> {
-        self.expected.iter().filter(|one| !one.has_come).map(|one| &*one.text)
+    /// The crashes that nobody has asked for, and what was expected and did not come.
+    pub(crate) fn judge(&self) -> (Vec<Arc<CrashReport>>, Vec<String>) {
+        let is_asked = |report: &Arc<CrashReport>| self.asked.contains(&report.pid);
+        let (asked, mut unasked): (Vec<_>, Vec<_>) = self.crashes.iter().cloned().partition(is_asked);
+        let mut missing = self.expected.clone();
+        // What says more is for fewer crashes.
+        missing.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        missing.retain(|text| match unasked.iter().position(|report| said_of(report).contains(text)) {
+            Some(place) => {
+                unasked.remove(place);
+                false
+            }
+            // Of one that the test has seen as well, that is no more than it knows.
+            None => !asked.iter().any(|report| said_of(report).contains(text)),
+        });
+        (unasked, missing)
     }
+}
+
+/// The report, without the backtrace, which would bury it.
+pub(crate) fn without_backtrace(report: &CrashReport) -> String {
+    let mut text = report.to_string();
+    if let ExitReason::Panic(panic) = &report.reason
+        && let Some(backtrace) = &panic.backtrace
+    {
+        text.truncate(text.len().saturating_sub(backtrace.len()));
+    }
+    text.truncate(text.trim_end().len());
+    text
 }
 
 /// What an expected crash is looked for in.

@@ -5,10 +5,12 @@
 //! other threads, they pass the call on. In it:
 //!
 //! ```text
-//!   clock_gettime     virtual time: `Instant` and `SystemTime` are those of the run
+//!   clock_gettime     virtual time: `Instant` and `SystemTime` are those of the run; whoever looks a million times at one
+//!                     instant is noted, and the clock creeps on so that he goes on
 //!   getrandom         drawn from the seed: so the order of a `HashMap` is
 //!   pthread_create    refused, and noted: `std::thread::spawn` and whatever has threads
-//!   socket            refused, and noted
+//!   socket, socketpair
+//!                     refused, and noted
 //!   clock_nanosleep   does not wait, and is noted: `std::thread::sleep`
 //! ```
 //!
@@ -51,7 +53,6 @@ mod stand_ins {
     use std::backtrace::Backtrace;
     use std::cell::{Cell, OnceCell, RefCell};
     use std::ffi::{CStr, c_int, c_long, c_uint, c_void};
-    use std::marker::PhantomData;
     use std::mem::transmute_copy;
     use std::ptr;
     use std::sync::atomic::{AtomicPtr, Ordering};
@@ -81,41 +82,58 @@ mod stand_ins {
         begin: Instant,
         /// The same, as the C library's monotonic clock would say it.
         monotonic: Cell<Duration>,
+        /// What it said last, and how often.
+        said: Cell<(Duration, u32)>,
+        /// By how much it goes before the run, because somebody waits for it without letting others run.
+        creeps: Cell<Duration>,
     }
+
+    /// So often the clock may be looked at in one instant of a run.
+    const LOOKS: u32 = 1_000_000;
 
     /// Seconds since 1970: the first instant of 2026. That is when all runs take place.
     const CALENDAR: Duration = Duration::from_secs(1_767_225_600);
 
     /// As long as this lives, the code of this thread is kept to itself.
     pub(crate) struct Outside {
-        run: Box<Run>,
-        /// It stays on its thread.
-        _here: PhantomData<*const ()>,
+        /// From a box, which is freed with this. It stays on its thread.
+        run: *mut Run,
     }
 
     /// Keeps what this thread does to itself from now on: it is a run of this seed. Before anything else is made, so that
     /// the first hash map draws its keys from the seed.
     pub(crate) fn shut(seed: u64) -> Outside {
-        let run = Box::new(Run {
+        let run = Box::into_raw(Box::new(Run {
             clock: OnceCell::new(),
             random: RefCell::new(Random::new(seed)),
             noted: RefCell::default(),
-        });
-        RUN.set(&raw const *run);
-        Outside { run, _here: PhantomData }
+        }));
+        RUN.set(run);
+        Outside { run }
     }
 
     impl Outside {
+        fn run(&self) -> &Run {
+            // SAFETY: it is freed with `self`.
+            unsafe { &*self.run }
+        }
+
         /// The clocks of the run are this runtime's.
         pub(crate) fn follow(&self, runtime: &Runtime) {
             let begin = runtime.now();
-            let clock = Clock { runtime: runtime.clone(), begin, monotonic: Cell::new(now(libc::CLOCK_MONOTONIC)) };
-            if self.run.clock.set(clock).is_err() {
+            let clock = Clock {
+                runtime: runtime.clone(),
+                begin,
+                monotonic: Cell::new(now(libc::CLOCK_MONOTONIC)),
+                said: Cell::default(),
+                creeps: Cell::default(),
+            };
+            if self.run().clock.set(clock).is_err() {
                 return;
             }
             // The two clocks are to say the same: by how much they do not is seen now.
             let said = Instant::now();
-            let Some(Clock { monotonic, .. }) = self.run.clock.get() else { return };
+            let Some(Clock { monotonic, .. }) = self.run().clock.get() else { return };
             match said.checked_duration_since(begin) {
                 Some(ahead) => monotonic.set(monotonic.get() - ahead),
                 None => monotonic.set(monotonic.get() + (begin - said)),
@@ -125,13 +143,15 @@ mod stand_ins {
         /// The run is over. Returns what it should not have done.
         pub(crate) fn open(self) -> Vec<String> {
             RUN.set(ptr::null());
-            self.run.noted.take()
+            self.run().noted.take()
         }
     }
 
     impl Drop for Outside {
         fn drop(&mut self) {
             RUN.set(ptr::null());
+            // SAFETY: it was made from a box, and nothing leads to it any more.
+            drop(unsafe { Box::from_raw(self.run) });
         }
     }
 
@@ -145,7 +165,18 @@ mod stand_ins {
 
     impl Clock {
         fn passed(&self) -> Duration {
-            self.runtime.now().saturating_duration_since(self.begin)
+            self.runtime.now().saturating_duration_since(self.begin) + self.creeps.get()
+        }
+
+        /// Whether somebody has looked at it so often while it stood still that he waits for it; then it creeps.
+        fn is_waited_for(&self) -> bool {
+            let (passed, (said, looks)) = (self.passed(), self.said.get());
+            let looks = if said == passed || looks >= LOOKS { looks.saturating_add(1) } else { 0 };
+            self.said.set((passed, looks));
+            if looks >= LOOKS {
+                self.creeps.set(self.creeps.get() + Duration::from_micros(1));
+            }
+            looks == LOOKS
         }
     }
 
@@ -219,6 +250,7 @@ mod stand_ins {
         *mut c_void,
     ) -> c_int;
     type Socket = unsafe extern "C" fn(c_int, c_int, c_int) -> c_int;
+    type Socketpair = unsafe extern "C" fn(c_int, c_int, c_int, *mut c_int) -> c_int;
     type ClockNanosleep =
         unsafe extern "C" fn(libc::clockid_t, c_int, *const libc::timespec, *mut libc::timespec) -> c_int;
 
@@ -238,6 +270,12 @@ mod stand_ins {
         static REAL: Real = Real::new(c"clock_gettime");
         let virtually = in_run(|run| {
             let own = run.clock.get()?;
+            if own.is_waited_for() {
+                run.note(
+                    "clock_gettime",
+                    "a seeded test waits for the clock, which stands still: use `biotope::time::sleep`",
+                );
+            }
             match clock {
                 libc::CLOCK_MONOTONIC => Some(own.monotonic.get() + own.passed()),
                 libc::CLOCK_REALTIME => Some(CALENDAR + own.passed()),
@@ -304,6 +342,19 @@ mod stand_ins {
         });
         // SAFETY: as the caller called it.
         noted.unwrap_or_else(|| unsafe { REAL.get::<Socket>()(domain, kind, protocol) })
+    }
+
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn socketpair(domain: c_int, kind: c_int, protocol: c_int, pair: *mut c_int) -> c_int {
+        static REAL: Real = Real::new(c"socketpair");
+        let noted = in_run(|run| {
+            run.note("socketpair", "a seeded test opens sockets, whose bytes no seed orders: leave `seeds` out");
+            // SAFETY: it is this thread's.
+            unsafe { *libc::__errno_location() = libc::EPERM };
+            -1
+        });
+        // SAFETY: as the caller called it.
+        noted.unwrap_or_else(|| unsafe { REAL.get::<Socketpair>()(domain, kind, protocol, pair) })
     }
 
     #[unsafe(no_mangle)]

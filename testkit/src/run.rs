@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 
 use crate::TestResult;
 use crate::faults::Rules;
-use crate::kit::{Endless, Kit};
+use crate::kit::{Endless, Kit, without_backtrace};
 use crate::outside;
 use crate::schedule::Plan;
 
 /// So long what a test has stopped may take to end: in virtual time under a seed.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// So long, on the real clock, what a test leaves may take to end by itself.
+/// So long what a test leaves may take to end by itself: in virtual time under a seed.
 const SETTLES_WITHIN: Duration = Duration::from_secs(2);
 /// So many of the things that a test leaves are named.
 const NAMED: usize = 10;
@@ -46,8 +46,10 @@ pub(crate) struct Checks {
 
 /// A run that is over.
 pub(crate) struct Ran {
-    /// What was wrong with it.
-    pub(crate) failure: Option<String>,
+    /// What was wrong with it; the first is what it failed of.
+    pub(crate) wrong: Vec<String>,
+    /// It would not have come to an end.
+    pub(crate) is_endless: bool,
     pub(crate) kit: Arc<Kit>,
 }
 
@@ -102,12 +104,19 @@ where
     }
     let played = catch_unwind(AssertUnwindSafe(|| runtime.block_on(act(&runtime, &kit, body, checks))));
     let mut wrong = outside.map(|outside| outside.open()).unwrap_or_default();
+    let mut is_endless = false;
     match played {
         Ok(more) => wrong.extend(more),
-        Err(panic) => wrong.push(said(&*panic)),
+        Err(panic) => {
+            is_endless = panic.is::<Endless>();
+            wrong.push(said(&*panic));
+            // What is left is dropped, as after any other failure; if that has no end either, it stays.
+            kit.let_end();
+            let _ = catch_unwind(AssertUnwindSafe(|| runtime.block_on(end_all(&runtime))));
+        }
     }
     kit.forget_lost();
-    Ran { failure: (!wrong.is_empty()).then(|| wrong.join("\n")), kit }
+    Ran { wrong, is_endless, kit }
 }
 
 /// Runs the body on a node of its own. Returns what is wrong.
@@ -141,29 +150,43 @@ where
         wrong.push(reason.to_string());
     }
     let has_failed = finished.is_none();
+    if has_failed && wrong.is_empty() {
+        wrong.push("the test's process ended before its body did".to_owned());
+    }
     let Finished { linked, wrong: still } = finished.unwrap_or_default();
     for end in linked {
         let _ = select(end, pin!(runtime.sleep(ENDS_WITHIN))).await;
     }
-    settle(runtime).await;
+    if !has_failed {
+        settle(runtime, checks).await;
+    }
     kit.with(|state| {
+        let (unasked, missing) = state.deaths.judge();
         if checks.crashes {
-            wrong.extend(state.deaths.unasked.iter().map(|report| format!("a crash that nobody asked for: {report}")));
+            wrong.extend(unasked.iter().map(|report| {
+                let report = without_backtrace(report);
+                format!("a crash that nobody asked for (`test::expect_crash` does, or a probe that sees it): {report}")
+            }));
         }
         if !has_failed {
-            wrong.extend(
-                state.deaths.missing().map(|text| format!("no process crashed with `{text}`, as was expected")),
-            );
+            wrong.extend(state.faults.unmet());
+            let missing = missing.iter();
+            wrong.extend(missing.map(|text| format!("no process crashed with `{text}`, as was expected")));
         }
     });
     if checks.leftovers && !has_failed {
         wrong.extend(still);
         wrong.extend(left(runtime).await);
     }
+    end_all(runtime).await;
+    wrong
+}
+
+/// Ends all nodes of the runtime.
+async fn end_all(runtime: &Runtime) {
     for node in runtime.nodes() {
         node.shutdown().await;
     }
-    wrong
 }
 
 /// What is known when the body is over.
@@ -197,16 +220,18 @@ async fn finish(kit: &Kit) -> Finished {
     Finished { linked: info.links.into_iter().map(|pid| node().ended(pid)).collect(), wrong }
 }
 
-/// Lets whatever can run do so. On the real clock, lets what is about to end come to its end.
-async fn settle(runtime: &Runtime) {
+/// Lets whatever can run do so, and what is about to end come to its end.
+async fn settle(runtime: &Runtime, checks: Checks) {
     if runtime.is_seeded() {
         // Time moves when nothing can run.
-        return runtime.sleep(Duration::from_nanos(1)).await;
+        runtime.sleep(Duration::from_nanos(1)).await;
     }
     let mut over = pin!(runtime.sleep(SETTLES_WITHIN));
-    for (node, info) in alive(runtime) {
-        let ended = pin!(node.ended(info.pid));
-        if let Either::Right(_) = select(ended, &mut over).await {
+    // Whoever ends may have begun another one.
+    while checks.leftovers
+        && let Some((node, info)) = alive(runtime).into_iter().next()
+    {
+        if let Either::Right(_) = select(node.ended(info.pid), &mut over).await {
             return;
         }
     }
@@ -315,7 +340,7 @@ mod tests {
         let mut fifo = Vec::new();
         for seed in 0..100 {
             let drawn = run(Setup::drawn(seed, checks), a_crowd());
-            assert_eq!(drawn.failure, None);
+            assert!(drawn.wrong.is_empty(), "{:?}", drawn.wrong);
             let steps = drawn.kit.with(|state| state.schedule.take_steps()).expect("they are few");
             let replayed = run(Setup { plan: Plan::Steps(steps), ..Setup::drawn(seed, checks) }, a_crowd());
             let (drawn, replayed) = (marks(&drawn), marks(&replayed));

@@ -102,6 +102,14 @@ impl Schedule {
         chosen
     }
 
+    /// How many steps of the plan have not come.
+    pub(crate) fn left(&self) -> usize {
+        match &self.plan {
+            Plan::Drawn(_) => 0,
+            Plan::Steps(steps) => steps.len() - self.done,
+        }
+    }
+
     /// The choices that were made, if all of them were noted.
     pub(crate) fn take_steps(&mut self) -> Option<Vec<Step>> {
         self.is_whole.then(|| std::mem::take(&mut self.noted))
@@ -110,7 +118,7 @@ impl Schedule {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = if self.is_cut { "!" } else { "" };
+        let cut = if self.is_cut { "x" } else { "" };
         write!(f, "{}@{}{cut}", self.process, self.turn)
     }
 }
@@ -118,7 +126,7 @@ impl fmt::Display for Step {
 /// What is no step.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is no step of a schedule: those look like `2.1@3`, the third turn of the first child of process 2, and `2.1@3!` if it is cut short"
+    "`{0}` is no step of a schedule: those look like `2.1@3`, the third turn of the first child of process 2, and `2.1@3x` if it is cut short"
 )]
 pub(crate) struct NoStep(String);
 
@@ -127,7 +135,7 @@ impl FromStr for Step {
 
     fn from_str(text: &str) -> Result<Self, NoStep> {
         let step = text.split_once('@').and_then(|(process, turn)| {
-            let (turn, is_cut) = turn.strip_suffix('!').map_or((turn, false), |turn| (turn, true));
+            let (turn, is_cut) = turn.strip_suffix('x').map_or((turn, false), |turn| (turn, true));
             Some(Self { process: Path::parse(process)?, turn: turn.parse().ok()?, is_cut })
         });
         step.ok_or_else(|| NoStep(text.to_owned()))
@@ -150,10 +158,10 @@ mod tests {
 
     #[test]
     fn an_order_is_read_as_it_is_written_and_anything_else_is_refused() {
-        for order in ["", "2.1@3", "1@1,2.1.17@30!,2@2"] {
+        for order in ["", "2.1@3", "1@1,2.1.17@30x,2@2"] {
             assert_eq!(written(&read(order).expect("it is one")), order);
         }
-        for wrong in ["2.1", "@3", "2.1@", "2.a@3", "2.1@3!!", "2..1@3", "2.1@-1"] {
+        for wrong in ["2.1", "@3", "2.1@", "2.a@3", "2.1@3xx", "2.1@3!", "2..1@3", "2.1@-1"] {
             assert!(read(wrong).unwrap_err().to_string().contains("is no step of a schedule"), "{wrong}");
         }
     }

@@ -87,8 +87,8 @@ impl Steps {
         O: TestResult,
     {
         let seeds = match number_from("BIOTOPE_SEED") {
-            Some(seed) => seed..seed + 1,
-            None => 0..repetitions(self.seeds),
+            Some(seed) => seed..=seed,
+            None => 0..=repetitions(self.seeds.max(1)) - 1,
         };
         let mut first = None;
         for seed in seeds {
@@ -97,9 +97,13 @@ impl Steps {
             let whole = self.run(seed, counting, body());
             self.judge(seed, None, &whole);
             let steps = whole.kit.with(|state| state.faults.counted());
-            assert!(steps > 0, "nothing that is called {:?} handles a message under seed {seed}", self.victim);
+            assert!(steps > 0, "nothing that is called {} handles a message under seed {seed}", self.victim);
             first.get_or_insert(steps);
             let only = number_from("BIOTOPE_STEP");
+            assert!(
+                only.is_none_or(|only| (1..=steps).contains(&only)),
+                "BIOTOPE_STEP: there are {steps} under seed {seed}"
+            );
             for step in (1..=steps).filter(|step| only.is_none_or(|only| only == *step)) {
                 let mut kill = Rules::default();
                 kill.kill_at(self.victim.clone(), step);
@@ -118,14 +122,18 @@ impl Steps {
     }
 
     fn judge(&self, seed: u64, step: Option<u64>, ran: &Ran) {
-        let Some(failure) = &ran.failure else { return };
-        let events = ran.events();
+        if ran.wrong.is_empty() {
+            return;
+        }
+        let (failure, events) = (ran.wrong.join("\nalso: "), ran.events());
         let thread = thread::current();
         let test = thread.name().unwrap_or("NAME");
         match step {
-            None => panic!("under seed {seed}, without a fault: {failure}{events}"),
+            None => panic!(
+                "{test} under seed {seed}, without a fault: {failure}\nreplay: BIOTOPE_SEED={seed} cargo test {test}{events}"
+            ),
             Some(step) => panic!(
-                "under seed {seed}, with a kill at message {step}: {failure}\n\
+                "{test} under seed {seed}, with a kill at message {step}: {failure}\n\
                  replay: BIOTOPE_SEED={seed} BIOTOPE_STEP={step} cargo test {test}{events}"
             ),
         }

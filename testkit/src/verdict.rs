@@ -1,7 +1,6 @@
 //! All runs of one test, and what is printed of one that fails.
 
 use std::future::Future;
-use std::ops::Range;
 
 use biotope_runtime::Runtime;
 
@@ -60,6 +59,7 @@ where
 /// | `BIOTOPE_ORDER=2.1@3` | with a seed: turns first in, first out, but for these choices |
 /// | `BIOTOPE_SEEDS=10` | runs so many seeds at most |
 /// | `BIOTOPE_SHRINK=0` | does not make a failing run smaller |
+/// | `BIOTOPE_STEP=3` | with a seed: this step of [`at_every_step`](crate::at_every_step) |
 ///
 /// # Errors
 /// [`Failed`], with the first run that fails: see the [crate](crate) for what fails a test.
@@ -74,24 +74,31 @@ where
 {
     let checks = Checks { crashes: !options.allow_crashes, leftovers: !options.allow_leftovers };
     let trial = Trial { name: options.name, checks, body: &body };
+    let asked = number_from("BIOTOPE_SEED");
     let seeds = match (options.seed, options.seeds) {
-        (None, None) => 0..0,
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(seeds)) => match number_from("BIOTOPE_SEED") {
-            Some(seed) => seed..seed + 1,
-            None => 0..repetitions(seeds),
-        },
+        (None, None) => Vec::new(),
+        (Some(seed), _) => vec![seed],
+        (None, Some(seeds)) => asked.map_or_else(|| (0..repetitions(seeds)).collect(), |seed| vec![seed]),
     };
-    let is_replay = !seeds.is_empty() && std::env::var_os("BIOTOPE_SEED").is_some();
-    let real = match (options.real, seeds.is_empty()) {
-        (None, true) => 1,
-        (Some(real), _) if !is_replay => repetitions(real),
+    let order = std::env::var("BIOTOPE_ORDER").ok().filter(|_| !seeds.is_empty()).map(|order| {
+        assert!(
+            asked.is_some() || options.seed.is_some(),
+            "BIOTOPE_ORDER needs the seed that it is of: set BIOTOPE_SEED"
+        );
+        match schedule::read(&order) {
+            Ok(steps) => steps,
+            Err(error) => panic!("BIOTOPE_ORDER: {error}"),
+        }
+    });
+    let real = match options.real {
+        None if seeds.is_empty() => 1,
+        Some(real) if seeds.is_empty() || asked.is_none() => repetitions(real),
         _ => 0,
     };
-    for _ in 0..real {
-        trial.on_threads()?;
-    }
-    trial.under(seeds)
+    assert!(real > 0 || !seeds.is_empty(), "{}: a test that is run no time proves nothing", options.name);
+    // What a seed shows can be replayed, so those come first.
+    trial.under(&seeds, order)?;
+    (0..real).try_for_each(|_| trial.on_threads())
 }
 
 /// A test has failed. As text it says what was wrong, how that is replayed, and what had happened.
@@ -150,7 +157,7 @@ where
 /// # Panics
 /// If `BIOTOPE_SEEDS` is no number.
 pub fn repetitions(usual: u64) -> u64 {
-    number_from("BIOTOPE_SEEDS").map_or(usual, |most| most.min(usual))
+    number_from("BIOTOPE_SEEDS").map_or(usual, |most| most.max(1).min(usual))
 }
 
 pub(crate) fn number_from(variable: &str) -> Option<u64> {
@@ -177,31 +184,40 @@ where
         let setup =
             Setup { seed: None, plan: Plan::Steps(Vec::new()), faults: Default::default(), checks: self.checks };
         let ran = run(setup, (self.body)());
-        match &ran.failure {
-            None => Ok(()),
-            Some(failure) => {
-                let text = format!("{}: {failure}{}", self.name, ran.events());
-                Err(Failed { text, seed: None, choices: None })
-            }
+        if ran.wrong.is_empty() {
+            return Ok(());
         }
+        Err(Failed {
+            text: format!("{}: {}{}", self.name, ran.wrong.join("\n"), ran.events()),
+            seed: None,
+            choices: None,
+        })
     }
 
-    fn under(&self, seeds: Range<u64>) -> Result<(), Failed> {
-        let first = seeds.start;
-        let order = std::env::var("BIOTOPE_ORDER").ok().map(|order| match schedule::read(&order) {
-            Ok(steps) => steps,
-            Err(error) => panic!("BIOTOPE_ORDER: {error}"),
-        });
-        for seed in seeds {
+    fn under(&self, seeds: &[u64], order: Option<Vec<Step>>) -> Result<(), Failed> {
+        for (number, seed) in (0_u64..).zip(seeds.iter().copied()) {
             let plan = order.clone().map_or(Plan::Drawn(seed), Plan::Steps);
             let ran = self.once(seed, plan.clone());
-            if (seed - first).is_multiple_of(TWICE_EVERY) {
-                self.compare(seed, &ran, &self.once(seed, plan))?;
+            let differs = if number.is_multiple_of(TWICE_EVERY) && !ran.is_endless {
+                self.compare(seed, &ran, &self.once(seed, plan))
+            } else {
+                None
+            };
+            if !ran.wrong.is_empty() {
+                let mut failed = self.fail(seed, &ran, order.as_deref());
+                // What it failed of comes first; that another run may not is good to know.
+                failed.text.extend(differs.map(|differs| format!("\nand {differs}")));
+                return Err(failed);
             }
-            if let Some(failure) = &ran.failure {
-                let is_drawn = order.is_none() && number_from("BIOTOPE_SHRINK") != Some(0);
-                return Err(self.fail(seed, &ran, failure, is_drawn));
+            if let Some(differs) = differs {
+                return Err(Failed { text: format!("{}: {differs}", self.name), seed: Some(seed), choices: None });
             }
+            let left = ran.kit.with(|state| state.schedule.left());
+            assert!(
+                left == 0,
+                "{}: {left} of the steps of BIOTOPE_ORDER have not come: is it of this test?",
+                self.name
+            );
         }
         Ok(())
     }
@@ -211,57 +227,74 @@ where
     }
 
     /// The two runs of one seed must be the same.
-    fn compare(&self, seed: u64, one: &Ran, other: &Ran) -> Result<(), Failed> {
-        let Some(place) = one.first_difference(other) else { return Ok(()) };
+    fn compare(&self, seed: u64, one: &Ran, other: &Ran) -> Option<String> {
+        let place = one.first_difference(other)?;
         let around = |ran: &Ran| ran.kit.with(|state| state.history.around(place, 4, &state.cast));
-        let text = format!(
-            "{}: two runs of seed {seed} differ at event {place}, so that no failure could be replayed: something in it is \
+        Some(format!(
+            "two runs of seed {seed} differ at event {place}, so that no failure could be replayed: something in it is \
              decided by neither the seed nor virtual time (an address, a static, an atomic that others change)\n\
              the first run:{}\nthe second run:{}",
-            self.name,
             around(one),
             around(other)
-        );
-        Err(Failed { text, seed: Some(seed), choices: None })
+        ))
     }
 
-    fn fail(&self, seed: u64, ran: &Ran, failure: &str, shrinks: bool) -> Failed {
-        // The harness knows a test by its path within the crate.
-        let test = self.name.split_once("::").map_or(self.name, |(_, test)| test);
-        let head = format!("{} under seed {seed}: {failure}\nreplay: BIOTOPE_SEED={seed} cargo test {test}", self.name);
+    fn fail(&self, seed: u64, ran: &Ran, order: Option<&[Step]>) -> Failed {
+        let (first, more) = ran.wrong.split_first().map_or(("", &[][..]), |(first, more)| (first, more));
+        let head = format!("{} under seed {seed}: {first}", self.name);
         let steps = ran.kit.with(|state| state.schedule.take_steps());
-        let smaller = steps.filter(|_| shrinks).map(|steps| self.shrink(seed, failure, steps));
+        let shrinks = order.is_none() && !ran.is_endless && number_from("BIOTOPE_SHRINK") != Some(0);
+        let smaller = steps.filter(|_| shrinks).map(|steps| self.shrink(seed, ran, steps));
         let Some((from, steps, small)) = smaller else {
-            return Failed { text: head + &ran.events(), seed: Some(seed), choices: None };
+            let text = format!("{head}\nreplay: {}{}{}", self.replay(seed, order), also(more), ran.events());
+            return Failed { text, seed: Some(seed), choices: None };
+        };
+        let shrunk = match steps.len() {
+            0 => "it fails first in, first out: no choice is needed".to_owned(),
+            left if left > LONGEST_ORDER => format!("shrunk from {from} choices to {left}"),
+            left => format!("shrunk from {from} choices to {left}: {}", self.replay(seed, Some(&steps))),
         };
         // With all its choices a run is what it was.
-        let events = small.as_ref().map_or_else(|| ran.events(), Ran::events);
-        let order = schedule::written(&steps);
-        let command = if steps.len() <= LONGEST_ORDER {
-            format!(": BIOTOPE_SEED={seed} BIOTOPE_ORDER={order} cargo test {test}")
-        } else {
-            String::new()
-        };
-        let text = format!("{head}\nshrunk from {from} choices to {}{command}{events}", steps.len());
+        let small = small.as_ref();
+        let other = small.and_then(|small| small.wrong.first()).filter(|other| *other != first);
+        let other = other.map(|other| format!("\nwith those: {other}")).unwrap_or_default();
+        let (replay, events) = (self.replay(seed, None), small.unwrap_or(ran).events());
+        let text = format!("{head}\nreplay: {replay}\n{shrunk}{other}{}{events}", also(more));
         Failed { text, seed: Some(seed), choices: Some((from, steps.len())) }
     }
 
+    /// The command that runs the test as it ran.
+    fn replay(&self, seed: u64, order: Option<&[Step]>) -> String {
+        // The harness knows a test by its path within the crate.
+        let test = self.name.split_once("::").map_or(self.name, |(_, test)| test);
+        let order = order.map(|steps| format!("BIOTOPE_ORDER={} ", schedule::written(steps))).unwrap_or_default();
+        format!("BIOTOPE_SEED={seed} {order}cargo test {test}")
+    }
+
     /// The fewest of these choices with which it fails in the same way; how many there were, and a run of those.
-    fn shrink(&self, seed: u64, failure: &str, steps: Vec<Step>) -> (usize, Vec<Step>, Option<Ran>) {
-        let from = steps.len();
-        let kind = kind_of(failure);
+    fn shrink(&self, seed: u64, ran: &Ran, steps: Vec<Step>) -> (usize, Vec<Step>, Option<Ran>) {
+        let (from, kind) = (steps.len(), kind_of(ran));
         let fails = |steps: &[Step]| {
             let ran = self.once(seed, Plan::Steps(steps.to_vec()));
-            ran.failure.as_deref().is_some_and(|failure| kind_of(failure) == kind).then_some(ran)
+            (kind_of(&ran) == kind).then_some(ran)
         };
         let (steps, small, _) = shrink(steps, SHRINKING_RUNS, fails);
         (from, steps, small)
     }
 }
 
-/// What two failures have in common that are the same but for numbers, as those of pids.
-fn kind_of(failure: &str) -> String {
-    failure.lines().next().unwrap_or_default().chars().filter(|c| !c.is_ascii_digit()).collect()
+/// What else was wrong.
+fn also(more: &[String]) -> String {
+    more.iter().map(|wrong| format!("\nalso: {wrong}")).collect()
+}
+
+/// What two failures have in common that are the same: the place, if they name one, or else what they say but for numbers, as
+/// those of pids.
+fn kind_of(ran: &Ran) -> Option<String> {
+    let first = ran.wrong.first()?;
+    let place = first.rsplit_once("(at ").map(|(_, place)| place.to_owned());
+    let words = || first.lines().next().unwrap_or_default().chars().filter(|c| !c.is_ascii_digit()).collect();
+    Some(place.unwrap_or_else(words))
 }
 
 impl Ran {

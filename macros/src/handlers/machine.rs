@@ -165,6 +165,7 @@ fn event(model: &Model, handler: &Handler) -> TokenStream {
         Does::Info(Kind::Down, _) => quote!(#root::Event::Info(#root::Info::Down(_))),
         Does::Info(Kind::Exit, _) => quote!(#root::Event::Info(#root::Info::Exit(_))),
         Does::Info(Kind::Node, _) => quote!(#root::Event::Info(#root::Info::Node(_))),
+        Does::Info(Kind::Group, _) => quote!(#root::Event::Info(#root::Info::Group(_))),
         Does::Info(Kind::Others, _) => quote!(#root::Event::Info(_)),
         _ => {
             let (msg, variant) = (model.msg_name(), handler.variant());

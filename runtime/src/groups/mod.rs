@@ -152,14 +152,14 @@ impl Groups {
         group: impl Into<Arc<str>>,
         members: impl IntoIterator<Item = P>,
     ) -> Result<(), NotLocal> {
-        let mut pids = self.local(members)?;
+        let (group, mut pids) = (group.into(), self.local(members)?);
         let holds: Arc<dyn Holds> = self.scope.clone();
         let mut core = self.scope.core.write();
         // Asked under the lock: a release that has not seen this membership yet comes after it.
         pids.retain(|pid| {
             self.node.process(*pid).is_some_and(|process| process::attach(&process, Arc::downgrade(&holds)))
         });
-        tell(&self.node, core.on_join(&group.into(), &pids));
+        tell(&self.node, core.on_join(&group, &pids));
         Ok(())
     }
 
@@ -311,8 +311,8 @@ impl Groups {
         reference
     }
 
-    /// Takes a monitor back, and what it has told out of the mailbox: nothing of it is heard after this. Returns whether it
-    /// stood.
+    /// Takes a monitor back, and what it has told out of the mailbox: nothing of it is heard after this, but what a state machine
+    /// had postponed already. Returns whether it stood.
     ///
     /// # Panics
     /// Outside this process's own code.
@@ -330,9 +330,9 @@ impl Groups {
 impl Groups {
     /// Processes of other nodes have joined `group` there. Those of this node are left out.
     pub fn far_joined(&self, group: impl Into<Arc<str>>, members: &[Pid]) {
-        let far = self.far(members);
+        let (group, far) = (group.into(), self.far(members));
         let mut core = self.scope.core.write();
-        tell(&self.node, core.on_join(&group.into(), &far));
+        tell(&self.node, core.on_join(&group, &far));
     }
 
     /// Processes of other nodes have left `group` there. Those of this node are left out.

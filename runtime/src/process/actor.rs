@@ -641,6 +641,7 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
             match info {
                 // A parent's end ends a child that traps exits too, by way of `terminate`.
                 Info::Exit(exit) if Some(exit.from) == self.header().parent() => {
+                    self.note_told(&exit.reason);
                     self.begin_terminate(exit.reason);
                     true
                 }
@@ -659,7 +660,10 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
     unsafe fn do_request(&self, request: Request) {
         match request {
             // SAFETY: the caller's promise.
-            Request::Stop(reason) => unsafe { self.begin_terminate(reason) },
+            Request::Stop(reason) => unsafe {
+                self.note_told(&reason);
+                self.begin_terminate(reason);
+            },
             Request::Visit(visit) => {
                 self.turn.handle(NO_HANDLER);
                 // SAFETY: the caller's promise; there is no future, so nobody else uses the actor.
@@ -773,6 +777,14 @@ impl<A: Actor, F: Futures<A>> Work<'_, '_, A, F> {
         // SAFETY: as above.
         unsafe { self.begin_terminate(reason) };
         true
+    }
+
+    /// The actor is told to end, for this reason: should that be reported, it is not its own doing.
+    unsafe fn note_told(&self, reason: &ExitReason) {
+        if reason.is_abnormal() {
+            // SAFETY: the caller's promise.
+            unsafe { self.header().owned() }.last.get_or_insert_default().told = true;
+        }
     }
 
     unsafe fn begin_terminate(&self, reason: impl Into<Ending>) {

@@ -452,6 +452,10 @@ where
                 }
                 Ok((Err(Request::Stop(reason)), _)) => {
                     header.end_suspension();
+                    if reason.is_abnormal() {
+                        // SAFETY: as above.
+                        unsafe { header.owned() }.last.get_or_insert_default().told = true;
+                    }
                     return Poll::Ready(Err(ReceiveError::Stopped(reason)));
                 }
                 // It has no state that others know: whoever asks for it is told so.

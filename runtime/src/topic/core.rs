@@ -12,11 +12,18 @@ pub(super) struct Core<T> {
     /// The lanes that publishers wait for: of those who suspend them, the ones without room.
     full: BTreeSet<LaneId>,
     /// The publishers that wait, in the order in which they asked.
-    publishers: BTreeMap<Place, Waker>,
+    publishers: BTreeMap<Place, Waiting>,
     numbers: u64,
     /// Nobody can publish any more.
     is_closed: bool,
     counts: Counts,
+}
+
+/// A publisher that waits.
+struct Waiting {
+    waker: Waker,
+    /// The process that it runs in.
+    from: Option<Pid>,
 }
 
 /// One subscription.
@@ -135,10 +142,10 @@ impl<T> Core<T> {
         if self.full.iter().any(own) { Turn::Never } else { Turn::Later }
     }
 
-    /// A publisher waits, at `place` if it has one already. Returns its place.
-    pub(super) fn on_wait(&mut self, place: Option<Place>, waker: &Waker) -> Place {
+    /// A publisher that runs in the process `from` waits, at `place` if it has one already. Returns its place.
+    pub(super) fn on_wait(&mut self, place: Option<Place>, from: Option<Pid>, waker: &Waker) -> Place {
         let place = place.unwrap_or_else(|| self.next_number());
-        self.publishers.insert(place, waker.clone());
+        self.publishers.insert(place, Waiting { waker: waker.clone(), from });
         place
     }
 
@@ -180,6 +187,10 @@ impl<T> Core<T> {
                 && lane.events.len() >= limit
             {
                 self.full.insert(*id);
+                // Of those who wait, its owner would wait for itself from now on, and is to hear so.
+                let own =
+                    self.publishers.values().filter(|waiting| waiting.from.is_some() && waiting.from == lane.owner);
+                after.wakers.extend(own.map(|waiting| waiting.waker.clone()));
             }
         }
         (reached, after)
@@ -204,8 +215,8 @@ impl<T> Core<T> {
 
     /// Whoever waits longest, if it may publish.
     fn first_publisher(&self) -> Option<Waker> {
-        let (_, waker) = self.publishers.first_key_value()?;
-        self.full.is_empty().then(|| waker.clone())
+        let (_, first) = self.publishers.first_key_value()?;
+        self.full.is_empty().then(|| first.waker.clone())
     }
 
     fn next_number(&mut self) -> u64 {
@@ -304,13 +315,30 @@ mod tests {
         assert_eq!(core.counts().cut_off, 1);
     }
 
+    /// Goal: a publisher that waits hears that it would wait for itself also if its own lane fills while it waits.
+    #[test]
+    fn a_publisher_is_woken_when_its_own_lane_fills() {
+        let mut core = Core::default();
+        let (own, other) = (Pid::new(NodeId::new("n", 0), 1, 0), Pid::new(NodeId::new("n", 0), 2, 0));
+        core.on_subscribe(Lag::Suspend(2), Some(own));
+        let slow = core.on_subscribe(Lag::Suspend(1), None);
+        publish(&mut core, 1);
+        assert_eq!(core.turn(None, Some(own)), Turn::Later);
+        let place = core.on_wait(None, Some(own), Waker::noop());
+        core.on_wait(None, Some(other), Waker::noop());
+        assert_eq!(take(&mut core, slow), event(1));
+        let (_, after) = core.on_publish(&Arc::new(2));
+        assert_eq!(after.wakers.len(), 1, "its lane is full, and it is woken");
+        assert_eq!(core.turn(Some(place), Some(own)), Turn::Never);
+    }
+
     /// Each way in which the last lane without room goes, or gets room, wakes the first publisher and no other.
     #[test]
     fn publishers_have_their_turns_in_the_order_in_which_they_asked() {
         let mut core = Core::default();
         let lane = core.on_subscribe(Lag::Suspend(1), None);
         publish(&mut core, 1);
-        let (first, second) = (core.on_wait(None, Waker::noop()), core.on_wait(None, Waker::noop()));
+        let (first, second) = (core.on_wait(None, None, Waker::noop()), core.on_wait(None, None, Waker::noop()));
         assert_eq!(core.turn(Some(first), None), Turn::Later);
         let (given, after) = core.on_take(lane, Waker::noop());
         assert_eq!((given, after.wakers.len()), (event(1), 1));

@@ -320,9 +320,10 @@ struct Wait<'a, T: Send + Sync + 'static> {
 impl<T: Send + Sync + 'static> Wait<'_, T> {
     fn poll(&mut self, event: &mut Option<T>, waker: &Waker) -> Poll<Result<usize, PublishError<T>>> {
         let mut core = self.shared.core.lock();
-        let turn = core.turn(self.place, ambient::current_pid());
+        let from = ambient::current_pid();
+        let turn = core.turn(self.place, from);
         if turn == Turn::Later {
-            self.place = Some(core.on_wait(self.place, waker));
+            self.place = Some(core.on_wait(self.place, from, waker));
             return Poll::Pending;
         }
         let Some(event) = event.take() else { panic!("an event is published once") };

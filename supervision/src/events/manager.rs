@@ -147,8 +147,10 @@ impl<E: Event> EventManager<E> {
 
     /// Whoever no handler goes with is not monitored.
     fn forget_adders(&mut self, cx: &Context<Self>) {
-        for (_, monitor) in self.adders.extract_if(.., |adder, _| !self.roster.is_adder(*adder)) {
-            cx.demonitor(monitor);
+        for adder in self.roster.take_left() {
+            if let Some(monitor) = self.adders.remove(&adder) {
+                cx.demonitor(monitor);
+            }
         }
     }
 

@@ -1,12 +1,18 @@
 //! Who is given an event, for whom it is kept, who is removed with whom: every decision of an event manager.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use biotope_runtime::Pid;
 
 /// The handlers of a manager, each `H` with a seat.
 pub(super) struct Roster<H, E> {
     seats: BTreeMap<Seat, Seated<H, E>>,
+    /// The seat of each handler.
+    found: BTreeMap<Pid, Seat>,
+    /// The seats that go with a process.
+    added: BTreeMap<Pid, BTreeSet<Seat>>,
+    /// Processes with which the last handler that went with them is gone.
+    left: Vec<Pid>,
     numbers: Seat,
 }
 
@@ -27,7 +33,7 @@ enum Holder<H, E> {
 
 impl<H, E> Default for Roster<H, E> {
     fn default() -> Self {
-        Self { seats: BTreeMap::new(), numbers: 0 }
+        Self { seats: BTreeMap::new(), found: BTreeMap::new(), added: BTreeMap::new(), left: Vec::new(), numbers: 0 }
     }
 }
 
@@ -36,6 +42,10 @@ impl<H: Clone, E> Roster<H, E> {
     pub(super) fn on_added(&mut self, pid: Pid, handler: H, adder: Option<Pid>) {
         self.numbers += 1;
         self.seats.insert(self.numbers, Seated { adder, holder: Holder::Handler(pid, handler) });
+        self.found.insert(pid, self.numbers);
+        if let Some(adder) = adder {
+            self.added.entry(adder).or_default().insert(self.numbers);
+        }
     }
 
     /// An event came. Returns those who are given it now; for each of the others it is kept, as `keep` makes it.
@@ -52,13 +62,12 @@ impl<H: Clone, E> Roster<H, E> {
 
     /// A handler is to be removed. Returns whether it is one; it is given nothing more.
     pub(super) fn on_delete(&mut self, pid: Pid) -> bool {
-        let seat = self.seat_of(pid);
-        seat.is_some_and(|seat| self.seats.remove(&seat).is_some())
+        self.found.get(&pid).copied().is_some_and(|seat| self.remove(seat).is_some())
     }
 
     /// A handler is to be replaced. Returns its seat, which is kept for the next; it is given nothing more.
     pub(super) fn on_swap(&mut self, pid: Pid) -> Option<Seat> {
-        let seat = self.seat_of(pid)?;
+        let seat = self.found.remove(&pid)?;
         self.seats.get_mut(&seat)?.holder = Holder::Next(Vec::new());
         Some(seat)
     }
@@ -66,6 +75,7 @@ impl<H: Clone, E> Roster<H, E> {
     /// The next has come. Returns what was kept for it; `None` if whoever it would have gone with has ended.
     pub(super) fn on_swapped(&mut self, seat: Seat, pid: Pid, handler: H) -> Option<Vec<E>> {
         let seated = self.seats.get_mut(&seat)?;
+        self.found.insert(pid, seat);
         match std::mem::replace(&mut seated.holder, Holder::Handler(pid, handler)) {
             Holder::Next(kept) => Some(kept),
             Holder::Handler(..) => unreachable!("a seat is kept for one at a time"),
@@ -74,19 +84,21 @@ impl<H: Clone, E> Roster<H, E> {
 
     /// There is no next. What was kept is for nobody.
     pub(super) fn on_not_swapped(&mut self, seat: Seat) {
-        self.seats.remove(&seat);
+        self.remove(seat);
     }
 
     /// A process has ended: a handler, or one that handlers go with. Returns those that are to be stopped.
     pub(super) fn on_ended(&mut self, pid: Pid) -> Vec<Pid> {
         self.on_delete(pid);
-        let orphans = self.seats.extract_if(.., |_, seated| seated.adder == Some(pid));
-        orphans.filter_map(|(_, seated)| seated.pid()).collect()
+        let orphans = self.added.get(&pid).cloned().unwrap_or_default();
+        orphans.into_iter().filter_map(|seat| self.remove(seat)?.pid()).collect()
     }
 
-    /// Whether a handler goes with `pid`.
-    pub(super) fn is_adder(&self, pid: Pid) -> bool {
-        self.seats.values().any(|seated| seated.adder == Some(pid))
+    /// Those with whom no handler goes any more, since this was asked last.
+    pub(super) fn take_left(&mut self) -> Vec<Pid> {
+        let mut left = std::mem::take(&mut self.left);
+        left.retain(|pid| !self.added.contains_key(pid));
+        left
     }
 
     /// The handlers, in the order in which they were added, each with whom it goes with.
@@ -97,8 +109,21 @@ impl<H: Clone, E> Roster<H, E> {
         })
     }
 
-    fn seat_of(&self, pid: Pid) -> Option<Seat> {
-        self.seats.iter().find(|(_, seated)| seated.pid() == Some(pid)).map(|(seat, _)| *seat)
+    fn remove(&mut self, seat: Seat) -> Option<Seated<H, E>> {
+        let seated = self.seats.remove(&seat)?;
+        if let Some(pid) = seated.pid() {
+            self.found.remove(&pid);
+        }
+        if let Some(adder) = seated.adder
+            && let Some(seats) = self.added.get_mut(&adder)
+        {
+            seats.remove(&seat);
+            if seats.is_empty() {
+                self.added.remove(&adder);
+                self.left.push(adder);
+            }
+        }
+        Some(seated)
     }
 }
 
@@ -149,9 +174,9 @@ mod tests {
             roster.on_added(pid(at), handler, (handler != 'b').then(|| pid(9)));
         }
         let seat = roster.on_swap(pid(3)).expect("it is a handler");
-        assert!(roster.is_adder(pid(9)) && !roster.is_adder(pid(1)));
+        assert_eq!(roster.take_left(), []);
         assert_eq!(roster.on_ended(pid(9)), [pid(1)]);
-        assert!(!roster.is_adder(pid(9)));
+        assert_eq!((roster.take_left(), roster.take_left()), (vec![pid(9)], vec![]));
         assert_eq!(roster.on_swapped(seat, pid(4), 'd'), None, "nobody waits for it any more");
         assert!(roster.on_delete(pid(2)) && !roster.on_delete(pid(2)) && !roster.on_delete(pid(1)));
         assert_eq!(listed(&roster), "");

@@ -195,7 +195,7 @@ impl TaskSupervisorClient {
     {
         let (_, owner) = owner("TaskSupervisorRef::spawn");
         let place = Location::caller();
-        Call::fallible(&self.address, |reply| self.awaited(owner, link, place, future, reply))
+        Call::fallible(&self.address, |reply| self.awaited(owner, link, place, future, |task| task, reply))
     }
 
     /// As [`spawn`](Self::spawn), for a stream, which keeps this while it waits.
@@ -210,8 +210,9 @@ impl TaskSupervisorClient {
     {
         let (client, (_, owner)) = (self.clone(), owner("a stream of tasks"));
         Box::pin(async move {
-            let begun = Call::fallible(&client.address, |reply| client.awaited(owner, link, place, future, reply));
-            begun.await.map_err(|error| match error {
+            // A task that is begun while nobody waits any more goes with the stream, as one that runs.
+            let begin = |reply| client.awaited(owner, link, place, future, Task::kill_on_drop, reply);
+            Call::fallible(&client.address, begin).await.map_err(|error| match error {
                 CallError::Failed(failed) => failed.into_reason(),
                 CallError::Reply(error) => ExitReason::error(error),
             })
@@ -225,6 +226,7 @@ impl TaskSupervisorClient {
         link: bool,
         place: &'static Location<'static>,
         future: F,
+        mind: fn(Task<F::Output>) -> Task<F::Output>,
         reply: ReplyTo<Result<Task<F::Output>, StartTaskError>>,
     ) -> TaskRequest
     where
@@ -232,7 +234,7 @@ impl TaskSupervisorClient {
     {
         let begin = move |node: &Node, supervisor: Pid| {
             let tie = Tie { owner, link, supervisor: Some(supervisor), place };
-            Task::of(begin::awaited(node, &tie, |_: Process<()>| future))
+            mind(Task::of(begin::awaited(node, &tie, |_: Process<()>| future)))
         };
         self.request(Some(owner), Restart::Temporary, None, reply, begin, Task::pid)
     }

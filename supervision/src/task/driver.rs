@@ -161,7 +161,9 @@ impl Driver {
 
     fn begin(&mut self, NewTask { restart, shutdown, again, begin }: NewTask) {
         let begun = Begun { restart, shutdown: shutdown.unwrap_or(self.shutdown), again };
-        if let Some(pid) = begin(Ok((self.me.node(), self.me.pid()))) {
+        // A future that nobody waits for any more is dropped there: it is the user's, and may panic.
+        let place = Ok((self.me.node(), self.me.pid()));
+        if let Ok(Some(pid)) = catch_unwind(AssertUnwindSafe(|| begin(place))) {
             self.core.on_begun(pid, begun);
         }
     }

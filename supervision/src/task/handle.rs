@@ -481,13 +481,16 @@ impl<T> Drop for Task<T> {
         }
         // Elsewhere than in the owner its ties are left alone: the monitor stays until the task ends, and tells a place
         // that is closed.
-        if self.is_owner_here() {
-            if self.kills_on_drop {
-                self.send_away(ExitReason::Kill);
+        let is_owner = self.is_owner_here();
+        if self.kills_on_drop {
+            // Its supervisor drops it if whoever asked for it has given up in that moment.
+            match is_owner {
+                true => self.send_away(ExitReason::Kill),
+                false => with_me(|me| me.exit(self.pid, ExitReason::Kill)).unwrap_or_default(),
             }
-            if let Some(monitor) = self.monitor.take() {
-                with_me(|me| me.demonitor(monitor));
-            }
+        }
+        if is_owner && let Some(monitor) = self.monitor.take() {
+            with_me(|me| me.demonitor(monitor));
         }
         self.place.close();
     }

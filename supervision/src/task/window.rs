@@ -28,7 +28,7 @@ impl<T> Window<T> {
 
     /// Whether another may be begun now.
     pub(super) fn has_room(&self) -> bool {
-        self.running < self.limit && self.kept.len() < 2 * self.limit
+        self.running < self.limit && self.kept.len() < self.limit.saturating_mul(2)
     }
 
     /// One is begun. Returns its number.

@@ -59,7 +59,7 @@ fn a_race_is_found_printed_and_made_smaller() {
     let seed: u64 = line("replay: BIOTOPE_SEED=").expect("a replay line").split(' ').next().unwrap().parse().unwrap();
     let shrunk = line("shrunk from ").expect("it is made smaller");
     let numbers: Vec<usize> = shrunk.split([' ', ':']).filter_map(|word| word.parse().ok()).collect();
-    let [from, to] = numbers[..] else { panic!("{shrunk}") };
+    let [from, to, ..] = numbers[..] else { panic!("{shrunk}") };
     assert!(from > 10 && to <= 4, "{text}");
     for said in ["what happened:", "test 2", "Account 2.1", "received take", "replied to"] {
         assert!(text.contains(said), "`{said}` is not in: {text}");
@@ -97,6 +97,47 @@ fn a_body_that_is_not_decided_by_its_seed_is_found() {
     });
     assert!(text.contains("two runs of seed 0 differ at event"), "{text}");
     assert!(text.contains("the first run:") && text.contains("the second run:"), "{text}");
+}
+
+/// Of two failures in two places, the choices that are left lead to the one that is told.
+#[test]
+fn what_is_made_smaller_fails_where_it_failed() {
+    let text = failure(seeded(200), || async {
+        let sink = spawn_process(async |mut me: Process<u8>| {
+            let order = [me.receive().await?, me.receive().await?, me.receive().await?];
+            assert_ne!(order, [2, 1, 0]);
+            assert_ne!(order, [1, 0, 2]);
+            Ok(())
+        });
+        for number in 0..3 {
+            let sink = sink.clone();
+            spawn_process(async move |_: Process<()>| {
+                sink.cast(number);
+                Ok(())
+            });
+        }
+        let reason = node().ended(&sink).await;
+        assert_eq!(reason, ExitReason::Normal);
+    });
+    assert!(!text.contains("with those: "), "{text}");
+    assert!(text.contains("shrunk from "), "{text}");
+}
+
+/// A body that both fails and is not decided by its seed is told to fail.
+#[test]
+fn a_failure_comes_before_what_differs() {
+    let runs = Arc::new(AtomicU64::new(0));
+    let text = failure(seeded(1), || {
+        let number = runs.fetch_add(1, Ordering::Relaxed);
+        async move {
+            for _ in 0..number {
+                node().ended(spawn_process(async |_: Process<()>| Ok(())).pid()).await;
+            }
+            assert!(number > 100, "the bug");
+        }
+    });
+    let (bug, differs) = (text.find("the bug"), text.find("two runs of seed 0 differ"));
+    assert!(bug.expect("the bug") < differs.expect("that it differs"), "{text}");
 }
 
 /// Each seed gives its own order: over many, each order of three is seen.

@@ -259,3 +259,111 @@ fn what_is_slow_to_stop_at_the_end_fails_the_test() {
     });
     assert!(text.contains("was told to stop at the end of the test, and did not within 10s"), "{text}");
 }
+
+/// Actors that trap exits and end with their parent, supervisors among them, and those that others stop out of order, were told to.
+#[test]
+fn whoever_was_told_to_end_is_no_crash() {
+    #[derive(Actor, Default)]
+    #[actor(trap_exit)]
+    struct Trapping;
+
+    #[handlers]
+    impl Trapping {}
+
+    test::test(seeded(100), || async {
+        test::expect_crash("a parent breaks");
+        let parent = spawn_process(async |mut me: Process<()>| {
+            spawn_link(Trapping);
+            Supervisor::one_for_one().child(Trapping::spec()).start_link().await?;
+            biotope::TaskSupervisor::new().start_link().await?;
+            me.receive().await?;
+            panic!("a parent breaks")
+        });
+        parent.cast(());
+        node().ended(&parent).await;
+        let error = || ExitReason::value("enough");
+        let stopped = spawn(Trapping);
+        assert_eq!(stopped.stop_and_wait(error()).await, error());
+        let straight = spawn_process(async |mut me: Process<()>| Ok(me.receive().await?));
+        let end = node().ended(&straight);
+        node().stop(&straight, error());
+        assert_eq!(end.await, error());
+    });
+    // Nor does a body that fails make crashes of what is linked to it.
+    let text = failure(seeded(1), || async {
+        Supervisor::one_for_one().child(Trapping::spec()).start_link().await?;
+        Err::<(), _>(biotope::Error::from(std::io::Error::other("the body fails")))
+    });
+    assert!(text.contains("the body fails") && !text.contains("nobody asked"), "{text}");
+}
+
+#[test]
+fn expected_crashes_are_matched_by_what_says_most() {
+    for texts in [["lost", "lost disk"], ["lost disk", "lost"]] {
+        test::test(seeded(10), || async move {
+            for text in texts {
+                test::expect_crash(text);
+            }
+            for reason in ["a lost disk", "a lost key"] {
+                let broken = spawn_process(async move |_: Process<()>| panic!("{reason}"));
+                node().ended(&broken).await;
+            }
+        });
+    }
+}
+
+#[test]
+fn a_body_that_ends_itself_has_not_passed() {
+    for options in [seeded(1), real()] {
+        let text = failure(options, || async {
+            if node().name() == "test" {
+                biotope::exit_now(ExitReason::Normal)
+            }
+        });
+        assert!(text.contains("the test's process ended before its body did"), "{text}");
+    }
+}
+
+/// What ends by itself, one after the other, in less than two seconds, is no leftover; on either scheduler.
+#[test]
+fn chains_of_ends_are_waited_for() {
+    for options in [seeded(20), real()] {
+        test::test(options, || async {
+            spawn_process(async |_: Process<()>| {
+                time::sleep(millis(1)).await;
+                spawn_process(async |_: Process<()>| {
+                    time::sleep(millis(1)).await;
+                    Ok(())
+                });
+                Ok(())
+            });
+        });
+    }
+}
+
+#[test]
+fn a_test_that_is_run_no_time_is_refused() {
+    let text = failure(TestOptions { real: Some(0), ..seeded(0) }, || async {});
+    assert!(text.contains("is run no time"), "{text}");
+    test::test(TestOptions { seed: Some(u64::MAX), seeds: None, ..seeded(0) }, || async {});
+}
+
+/// Values that a run holds when it is given up are dropped all the same.
+#[test]
+fn a_run_that_waits_for_ever_leaves_nothing() {
+    let value = std::sync::Arc::new(());
+    let text = failure(seeded(1), || {
+        let value = value.clone();
+        async move {
+            let held = value.clone();
+            spawn_process(async move |mut me: Process<()>| {
+                let _held = held;
+                Ok(me.receive().await?)
+            });
+            std::future::pending::<()>().await;
+            drop(value);
+        }
+    });
+    assert!(text.contains("it would wait for ever"), "{text}");
+    assert_eq!(std::sync::Arc::strong_count(&value), 1);
+}

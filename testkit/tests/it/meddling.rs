@@ -253,3 +253,16 @@ fn a_kit_outside_of_a_test_says_so() {
     let text = biotope::test::once(biotope::Runtime::builder().seeded(0), async { test::expect_crash("x") });
     assert!(text.unwrap_err().to_string().contains("this works in a test only"));
 }
+
+#[test]
+fn a_fault_that_has_met_nothing_fails_the_test() {
+    let text = crate::failure(seeded(1), || async {
+        test::faults("Bnak").at("add").lose_at(1);
+        let sum = test::spawn(Sum(0));
+        test::faults(&sum).kill_at(7);
+        sum.add(1);
+        assert_eq!(sum.sum().await, Ok(1));
+    });
+    assert!(text.contains("a fault for `Bnak` at `add` has not met message 1"), "{text}");
+    assert!(text.contains(" has not met message 7"), "{text}");
+}

@@ -85,6 +85,26 @@ fn clocks_are_those_of_the_run() {
     assert!(dates.windows(2).all(|two| two[0] == two[1]), "{dates:?}");
 }
 
+/// Code that waits for the clock would wait for ever: it is told, and goes on.
+#[test]
+fn whoever_waits_for_the_clock_fails_the_test() {
+    let text = failure(seeded(1), || async {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_millis(1) {
+            std::hint::spin_loop();
+        }
+    });
+    assert!(text.contains("waits for the clock, which stands still") && text.contains("outside.rs:"), "{text}");
+}
+
+#[test]
+fn a_pair_of_sockets_fails_the_test() {
+    let text = failure(seeded(1), || async {
+        assert!(std::os::unix::net::UnixStream::pair().is_err());
+    });
+    assert!(text.contains("a seeded test opens sockets") && text.contains("outside.rs:"), "{text}");
+}
+
 /// A map's order is the seed's: the same in each run of it, and not the same under all seeds.
 #[test]
 fn the_order_of_a_hash_map_is_the_seeds() {
