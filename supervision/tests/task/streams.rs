@@ -7,7 +7,7 @@ use std::time::Duration;
 use biotope_runtime::{ExitReason, Info, Pid, Process, exit_now, node, time, with_me};
 use biotope_supervision::task::OnTimeout;
 use biotope_supervision::{Task, TaskSupervisor};
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -299,6 +299,26 @@ fn a_stream_of_tasks_that_end_well_leaves_nothing_behind() {
             other => Ok(other),
         });
         assert!(info.timeout(Duration::ZERO).await.is_err());
+        Ok(())
+    });
+}
+
+/// Also those that its supervisor had begun, and of which it had not heard yet.
+#[test]
+fn a_stream_that_is_dropped_while_tasks_begin_leaves_none() {
+    virtually(async |_: Process<()>| {
+        let tasks = TaskSupervisor::new().start_link().await?;
+        for pause in [0, 1] {
+            let mut stream = tasks.async_stream(0..3_u64, |_| pending::<u64>()).max_concurrency(3);
+            assert!((&mut stream).next().now_or_never().is_none());
+            if pause == 1 {
+                // They begin, and the stream is not asked again.
+                time::sleep(millis(1)).await;
+            }
+            drop(stream);
+            time::sleep(millis(1)).await;
+            assert_eq!(tasks.children().await?, []);
+        }
         Ok(())
     });
 }

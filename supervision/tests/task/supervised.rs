@@ -415,3 +415,28 @@ fn a_supervisor_is_asked_for_tasks_by_code_outside_processes_too() {
         Ok(())
     });
 }
+
+/// What nobody waits for any more is dropped by the supervisor, and is the user's.
+#[test]
+fn a_future_that_panics_when_it_is_given_up_ends_no_supervisor() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    virtually(async |_: Process<()>| {
+        let tasks = TaskSupervisor::new().start_link().await?;
+        let other = tasks.start_child(std::future::pending::<()>()).await?;
+        node().suspend(&tasks);
+        let bomb = Bomb;
+        let given_up = tasks.spawn(async move {
+            let _bomb = bomb;
+        });
+        assert!(given_up.timeout(millis(10)).await.is_err());
+        node().resume(&tasks);
+        time::sleep(millis(1)).await;
+        assert_eq!(tasks.children().await?, [other]);
+        Ok(())
+    });
+}

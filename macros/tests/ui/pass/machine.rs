@@ -90,6 +90,31 @@ impl Slow {
     async fn two(&self) {}
 }
 
+/// Each kind of info is an event.
+#[derive(Actor, Default)]
+struct Listener;
+
+#[machine(state = Only)]
+impl Listener {
+    #[info]
+    #[on(One => One)]
+    fn on_down(&mut self, _: Down, cx: &mut Context<Self>) {
+        cx.goto(Only::One);
+    }
+    #[info]
+    #[on(One)]
+    fn on_exit(&mut self, _: Exit) {}
+    #[info]
+    #[postpone(One)]
+    fn on_node(&mut self, _: NodeEvent) {}
+    #[info]
+    #[on(One)]
+    fn on_group(&mut self, _: GroupEvent) {}
+    #[info]
+    #[on(_)]
+    fn on_others(&mut self, _: Info) {}
+}
+
 #[derive(Actor, Default)]
 struct Wrapper<T: Send + 'static>(Option<T>);
 
@@ -104,5 +129,5 @@ impl<T: Send + 'static> Wrapper<T> {
 fn main() {
     assert_eq!(At::NAMES, ["Idle", "Busy"]);
     assert!(Worker::diagram().contains("Idle --> Busy: work"));
-    let _ = (spawn::<Empty>, spawn::<Slow>, spawn::<Wrapper<u8>>);
+    let _ = (spawn::<Listener>, spawn::<Empty>, spawn::<Slow>, spawn::<Wrapper<u8>>);
 }
