@@ -310,7 +310,7 @@ fn a_stream_that_is_dropped_while_tasks_begin_leaves_none() {
         let tasks = TaskSupervisor::new().start_link().await?;
         for pause in [0, 1] {
             let mut stream = tasks.async_stream(0..3_u64, |_| pending::<u64>()).max_concurrency(3);
-            assert!((&mut stream).next().now_or_never().is_none());
+            assert!(stream.next().now_or_never().is_none());
             if pause == 1 {
                 // They begin, and the stream is not asked again.
                 time::sleep(millis(1)).await;
