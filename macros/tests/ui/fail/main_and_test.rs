@@ -3,7 +3,7 @@
 #[biotope::main(threads = 2)]
 async fn main() {}
 
-#[biotope::test]
+#[biotope::test(seeds = 2)]
 fn it_works() {}
 
 #[biotope::test(seed = 1, seeds = 2)]
