@@ -172,7 +172,7 @@ const PROGRAMS: [Program; 17] = [
         promised: &[
             "… workers: … turns/s, … steals, … parks, longest turn … ms",
             "… processes: … spawned, … ended, 0 crashed",
-            "…process…actor…state…handler…mailbox…reductions/s…bytes…",
+            "process…actor…state…handler…mailbox…reductions/s…bytes…",
             "… mill…Mill…",
             "… mill…Mill…",
             "…",
