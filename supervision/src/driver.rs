@@ -3,29 +3,22 @@
 //! It waits for three things at once: its mailbox, the one start that may be under way, and the next
 //! deadline. So it answers while a child starts or stops, and a start that never returns does not keep it
 //! from ending.
-//!
-//! Every child is linked, and monitored from when it is told to stop: one that has taken its link back is
-//! waited for like the others. Whichever of `Exit` and `Down` comes first counts; of the other, the core
-//! knows no process any more.
 
 use std::any::Any;
-use std::collections::BTreeMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
-use biotope_runtime::{
-    ExitReason, Info, MonitorRef, PanicReport, Pid, Process, ReceiveError, Received, RegisterError, Result,
-    SpawnOptions, StartError,
-};
+use biotope_runtime::{ExitReason, PanicReport, Pid, Process, RegisterError, Result, SpawnOptions, StartError};
 use tokio::sync::oneshot;
 
 use crate::child_spec::{Child, Starting};
 use crate::client::Request;
 use crate::core::{Action, Core, End, Key, Target};
+use crate::hearing::{Heard, Leaving};
 use crate::supervisor::SupervisorStartError;
 
 /// Who waits for the supervisor to have started.
@@ -40,15 +33,12 @@ struct Driver {
     started: Option<Started>,
     /// The start under way.
     start: Option<(Key, Starting)>,
-    /// Of the children that were told to stop.
-    monitors: BTreeMap<Pid, MonitorRef>,
+    leaving: Leaving,
 }
 
 enum Event {
     Started(Key, std::result::Result<Pid, StartError>),
-    Received(Received<Request>),
-    Stop(ExitReason),
-    Deadline,
+    Heard(Heard<Request>),
 }
 
 /// The body of a supervisor.
@@ -60,7 +50,7 @@ pub(crate) async fn run(
     started: Started,
 ) -> Result<()> {
     me.trap_exits(true);
-    let driver = Driver { me, name, link, core, started: Some(started), start: None, monitors: BTreeMap::new() };
+    let driver = Driver { me, name, link, core, started: Some(started), start: None, leaving: Leaving::default() };
     Err(driver.run().await.into())
 }
 
@@ -86,11 +76,9 @@ impl Driver {
     }
 
     async fn next(&mut self) -> Event {
-        let Self { me, core, start, .. } = self;
-        let runtime = me.node().runtime().clone();
-        let mut sleep = core.deadline().map(|at| runtime.sleep(at.saturating_duration_since(runtime.now())));
-        let mut receive = me.receive_any();
-        std::future::poll_fn(move |cx| {
+        let Self { me, core, start, leaving, .. } = self;
+        let mut hear = pin!(leaving.hear(me, core.deadline()));
+        poll_fn(|cx| {
             // The start first: what it spawned may have ended already, which is then in the mailbox.
             if let Some((key, starting)) = start
                 && let Poll::Ready(outcome) = poll_caught(starting, cx)
@@ -99,16 +87,7 @@ impl Driver {
                 *start = None;
                 return Poll::Ready(Event::Started(key, outcome));
             }
-            match Pin::new(&mut receive).poll(cx) {
-                Poll::Ready(Ok(received)) => return Poll::Ready(Event::Received(received)),
-                Poll::Ready(Err(ReceiveError::Stopped(reason))) => return Poll::Ready(Event::Stop(reason)),
-                Poll::Ready(Err(_)) => unreachable!("this receive has no timeout"),
-                Poll::Pending => {}
-            }
-            match &mut sleep {
-                Some(sleep) => Pin::new(sleep).poll(cx).map(|()| Event::Deadline),
-                None => Poll::Pending,
-            }
+            hear.as_mut().poll(cx).map(Event::Heard)
         })
         .await
     }
@@ -123,28 +102,10 @@ impl Driver {
                 }
                 self.core.on_started(now, key, outcome, out);
             }
-            Event::Received(Received::Message(request)) => self.core.on_request(now, request, out),
-            Event::Received(Received::Info(Info::Exit(exit))) => {
-                // From itself: sent by `Node::exit`, from outside any process. From the parent: whoever it is a
-                // part of ends.
-                if exit.from == self.me.pid() || Some(exit.from) == self.me.parent() {
-                    return self.core.on_stop(now, exit.reason, out);
-                }
-                if let Some(monitor) = self.monitors.remove(&exit.from) {
-                    self.me.demonitor(monitor);
-                }
-                self.core.on_ended(now, exit.from, exit.reason, out);
-            }
-            Event::Received(Received::Info(Info::Down(down))) => {
-                if let Some(pid) = down.pid()
-                    && self.monitors.remove(&pid).is_some()
-                {
-                    self.core.on_ended(now, pid, down.reason, out);
-                }
-            }
-            Event::Received(Received::Info(_)) => {}
-            Event::Stop(reason) => self.core.on_stop(now, reason, out),
-            Event::Deadline => self.core.on_deadline(now, out),
+            Event::Heard(Heard::Request(request)) => self.core.on_request(now, request, out),
+            Event::Heard(Heard::Ended(pid, reason)) => self.core.on_ended(now, pid, reason, out),
+            Event::Heard(Heard::Stop(reason)) => self.core.on_stop(now, reason, out),
+            Event::Heard(Heard::Deadline) => self.core.on_deadline(now, out),
         }
     }
 
@@ -176,18 +137,11 @@ impl Driver {
         }
     }
 
-    /// Sends `target` an exit signal, and sees to it that its end is heard of.
+    /// Sends `target` an exit signal. Of the end of a child it hears.
     fn signal(&mut self, target: Target, reason: &ExitReason) {
-        let pids = match target {
-            Target::Process(pid) => vec![pid],
-            Target::Start(_) => self.strays(),
-        };
-        for pid in pids {
-            if let Target::Process(_) = target {
-                let me = &self.me;
-                self.monitors.entry(pid).or_insert_with(|| me.monitor(pid));
-            }
-            self.me.exit(pid, reason.clone());
+        match target {
+            Target::Process(pid) => self.leaving.send_away(&self.me, pid, reason.clone()),
+            Target::Start(_) => self.strays().into_iter().for_each(|pid| self.me.exit(pid, reason.clone())),
         }
     }
 

@@ -25,6 +25,7 @@
 //!   strategy, intensity    which siblings are affected; how many restarts are too many   (pure)
 //!   core/                  every decision of a supervisor: events in, actions out        (pure)
 //!   driver                 the process that does what the core decides
+//!   hearing                what a supervisor of either kind waits for, and how it sends children away
 //!   report                 one `tracing` event for each thing worth knowing
 //!   application, signals   the top of the tree: start, stop, SIGTERM
 //!   shutdown               the end of a whole tree by force
@@ -50,6 +51,7 @@ mod core;
 mod driver;
 pub mod ecosystem;
 mod events;
+mod hearing;
 mod intensity;
 mod report;
 mod shutdown;
