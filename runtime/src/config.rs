@@ -66,6 +66,9 @@ pub(crate) const MEMORY_KEPT: Duration = Duration::from_secs(1);
 /// How long a node that shuts down waits for its processes to end before it kills them.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
+/// After so long a node that shuts down looks again, for the first time, for processes that nobody has asked to stop.
+pub(crate) const SHUTDOWN_FIRST_LOOK: Duration = Duration::from_millis(10);
+
 /// How many messages wait in a mailbox that is long. More are taken all the same; that it is so long is told once.
 pub(crate) const LONG_MAILBOX: usize = 10_000;
 

@@ -460,10 +460,11 @@ impl Runtime {
                 seeded.note(&[u64::from(node), u64::from(slot) << 32 | u64::from(generation), done]);
             } else if !woken.raised.load(Ordering::Acquire) {
                 let Some(deadline) = timers.next_deadline() else {
+                    let who = self.who_waits();
                     if let Some(director) = self.directed() {
-                        director.stuck(&self.who_waits());
+                        director.stuck(&who);
                     }
-                    panic!("nothing can run and no timer is set: this would wait for ever{}", self.who_waits());
+                    panic!("nothing can run and no timer is set: this would wait for ever{who}");
                 };
                 turns = 0;
                 clock.advance_to(deadline);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use biotope::memory::Accounting;
 use biotope::prelude::*;
 use biotope::{Info, Spawn};
-use biotope_testkit::{on_threads, repetitions};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -18,10 +17,7 @@ const MB: u64 = 1_024 * KB;
 
 /// Runs `body` under 100 seeds in virtual time, and ten times on the real scheduler.
 fn everywhere<F: Future<Output = biotope::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
-    under_seeds(name, body);
-    for _ in 0..repetitions(10) {
-        on_threads(name, body);
-    }
+    biotope_testkit::everywhere(name, 100, 10, body);
 }
 
 fn under_seeds<F: Future<Output = biotope::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {

@@ -56,7 +56,7 @@ pub use probe::{Probe, probe};
 pub use stand_in::{StandIn, stand_in};
 pub use steps::{Steps, at_every_step};
 pub use tree::{Tree, tree};
-pub use verdict::{Failed, TestOptions, check, on_threads, repetitions, test, under_seeds};
+pub use verdict::{Failed, TestOptions, check, everywhere, on_threads, repetitions, test, under_seeds};
 
 /// Spawns a process that is stopped when the body is over, the last one first. It is linked to nobody.
 ///

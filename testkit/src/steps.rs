@@ -7,8 +7,7 @@ use std::thread;
 use crate::TestResult;
 use crate::faults::{Rules, Victim};
 use crate::run::{Checks, Ran, Setup, run};
-use crate::schedule::Plan;
-use crate::verdict::{number_from, repetitions};
+use crate::verdict::{number_from, seeds_of};
 
 /// A test that is run again and again, and each time somebody is killed one message later; made by [`at_every_step`].
 ///
@@ -86,12 +85,8 @@ impl Steps {
         F: Future<Output = O> + Send + 'static,
         O: TestResult,
     {
-        let seeds = match number_from("BIOTOPE_SEED") {
-            Some(seed) => seed..=seed,
-            None => 0..=repetitions(self.seeds.max(1)) - 1,
-        };
         let mut first = None;
-        for seed in seeds {
+        for seed in seeds_of(self.seeds.max(1)) {
             let mut counting = Rules::default();
             counting.count(self.victim.clone());
             let whole = self.run(seed, counting, body());
@@ -118,7 +113,7 @@ impl Steps {
         F: Future<Output = O> + Send + 'static,
         O: TestResult,
     {
-        run(Setup { seed: Some(seed), plan: Plan::Drawn(seed), faults, checks: self.checks }, body)
+        run(Setup { faults, ..Setup::drawn(seed, self.checks) }, body)
     }
 
     fn judge(&self, seed: u64, step: Option<u64>, ran: &Ran) {

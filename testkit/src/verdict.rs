@@ -78,7 +78,7 @@ where
     let seeds = match (options.seed, options.seeds) {
         (None, None) => Vec::new(),
         (Some(seed), _) => vec![seed],
-        (None, Some(seeds)) => asked.map_or_else(|| (0..repetitions(seeds)).collect(), |seed| vec![seed]),
+        (None, Some(seeds)) => seeds_of(seeds).collect(),
     };
     let order = std::env::var("BIOTOPE_ORDER").ok().filter(|_| !seeds.is_empty()).map(|order| {
         assert!(
@@ -125,11 +125,7 @@ where
     F: Future<Output = O> + Send + 'static,
     O: TestResult,
 {
-    let seeds = match number_from("BIOTOPE_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..repetitions(seeds),
-    };
-    for seed in seeds {
+    for seed in seeds_of(seeds) {
         if let Err(reason) = once(Runtime::builder().seeded(seed), body()) {
             panic!("{name} under seed {seed}: {reason}\nreplay: BIOTOPE_SEED={seed} cargo test {name}");
         }
@@ -149,6 +145,29 @@ where
     if let Err(reason) = once(Runtime::builder(), body()) {
         panic!("{name}: {reason}");
     }
+}
+
+/// Runs `body` [under so many seeds](under_seeds), and so often [on threads](on_threads); if one seed is asked for, under that alone.
+///
+/// # Panics
+/// As they do.
+pub fn everywhere<B, F, O>(name: &str, seeds: u64, real: u64, body: B)
+where
+    B: Fn() -> F,
+    F: Future<Output = O> + Send + 'static,
+    O: TestResult,
+{
+    under_seeds(name, seeds, &body);
+    if number_from("BIOTOPE_SEED").is_none() {
+        (0..repetitions(real)).for_each(|_| on_threads(name, &body));
+    }
+}
+
+/// The seeds of a test that usually has those from 0 to `usual`, exclusive: the one that is asked for, or no more than may be.
+pub(crate) fn seeds_of(usual: u64) -> impl Iterator<Item = u64> {
+    let asked = number_from("BIOTOPE_SEED");
+    let all = if asked.is_some() { 0..0 } else { 0..repetitions(usual) };
+    asked.into_iter().chain(all)
 }
 
 /// How often a test repeats itself that usually does so `usual` times: `BIOTOPE_SEEDS`, if that is less.

@@ -36,7 +36,7 @@ pub use self::seen::Stalls;
 use crate::actor::{Bounded, Handle, Start};
 use crate::address::{ActorRef, Address};
 use crate::caller::Caller;
-use crate::config::SHUTDOWN_GRACE;
+use crate::config::{SHUTDOWN_FIRST_LOOK, SHUTDOWN_GRACE};
 use crate::dead_letters::DeadLetters;
 use crate::exit::{Error, ExitReason};
 use crate::gateway::{Gateway, Remote, StartFar, Wire};
@@ -108,9 +108,6 @@ struct Inner {
 const COUNTED: u8 = 1;
 /// In `noting`: somebody directs the runtime.
 const DIRECTED: u8 = 2;
-
-/// After so long a shutdown looks for the first time for processes that nobody has asked to stop.
-const FIRST_LOOK: Duration = Duration::from_millis(10);
 
 /// How a process begins: whose child it is, and whom it is tied to from its first instruction.
 #[derive(Clone, Debug, Default)]
@@ -362,7 +359,7 @@ impl Node {
                 }
             }
             // As long again as it has waited: to look at all of many costs something.
-            let pause = waited.max(FIRST_LOOK).min(SHUTDOWN_GRACE - waited);
+            let pause = waited.max(SHUTDOWN_FIRST_LOOK).min(SHUTDOWN_GRACE - waited);
             if self.none_left(pause).await {
                 return true;
             }

@@ -351,16 +351,20 @@ impl Node {
 
     pub(crate) fn report_crash(&self, report: CrashReport) {
         self.0.crashed.fetch_add(1, Ordering::Relaxed);
-        let is_told = self.runtime().directed().is_some_and(|director| director.crashed(&report));
-        if is_told {
-        } else if tracing::dispatcher::has_been_set() {
+        if !self.runtime().directed().is_some_and(|director| director.crashed(&report)) {
+            self.log_crash(&report);
+        }
+        if let Some(reports) = self.0.reports.get() {
+            reports.tell(report);
+        }
+    }
+
+    fn log_crash(&self, report: &CrashReport) {
+        if tracing::dispatcher::has_been_set() {
             tracing::error!(node = self.name(), pid = %report.pid, name = report.name.as_deref(), "{report}");
         } else {
             // A program that has set no subscriber must still see its crashes, as it sees panics.
             eprintln!("{report}");
-        }
-        if let Some(reports) = self.0.reports.get() {
-            reports.tell(report);
         }
     }
 

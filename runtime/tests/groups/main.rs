@@ -7,17 +7,13 @@ mod topics;
 use std::future::Future;
 
 use biotope::prelude::*;
-use biotope_testkit::{on_threads, repetitions, under_seeds};
 
 /// Runs `body` under 200 seeds in virtual time, and twenty times on the real scheduler.
 fn everywhere<F>(name: &'static str, body: fn(Process<Note>) -> F)
 where
     F: Future<Output = biotope::Result<()>> + Send + 'static,
 {
-    under_seeds(name, 200, move || observe(body));
-    for _ in 0..repetitions(20) {
-        on_threads(name, move || observe(body));
-    }
+    biotope_testkit::everywhere(name, 200, 20, move || observe(body));
 }
 
 /// What a test sends itself, to see that nothing came before it.

@@ -23,12 +23,7 @@ mod waits;
 
 use std::future::Future;
 
-use biotope_testkit::{on_threads, repetitions, under_seeds};
-
 /// Runs `body` under 200 seeds in virtual time, and twenty times on the real scheduler.
 fn everywhere<F: Future<Output = biotope_runtime::Result<()>> + Send + 'static>(name: &'static str, body: fn() -> F) {
-    under_seeds(name, 200, body);
-    for _ in 0..repetitions(20) {
-        on_threads(name, body);
-    }
+    biotope_testkit::everywhere(name, 200, 20, body);
 }

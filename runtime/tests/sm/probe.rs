@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use biotope::prelude::*;
-use biotope::test::{on_threads, repetitions, under_seeds};
+use biotope::test::under_seeds;
 use biotope::{Event, Refused};
 
 /// Runs `body` as a process under 200 seeds in virtual time, and 20 times on the real scheduler.
@@ -12,12 +12,7 @@ pub(crate) fn everywhere<F>(name: &'static str, body: impl Fn() -> F)
 where
     F: Future<Output = biotope::Result<()>> + Send + 'static,
 {
-    seeded(name, &body);
-    if std::env::var_os("BIOTOPE_SEED").is_none() {
-        for _ in 0..repetitions(20) {
-            on_threads(name, &body);
-        }
-    }
+    biotope::test::everywhere(name, 200, 20, body);
 }
 
 /// Runs `body` as a process under 200 seeds in virtual time.

@@ -36,11 +36,8 @@ where
     F: Fn(Process<()>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<()>> + Send + 'static,
 {
-    virtually(body.clone());
     let name = std::any::type_name::<F>();
-    for _ in 0..20 {
-        biotope_testkit::on_threads(name, || in_process(body.clone()));
-    }
+    biotope_testkit::everywhere(name, 100, 20, || in_process(body.clone()));
 }
 
 async fn in_process<F, Fut>(body: F) -> Result<()>

@@ -8,7 +8,6 @@ use biotope_runtime::{
     Exit, ExitReason, Info, Pid, Process, ProcessInfo, ReceiveError, Received, Result, node, spawn_process, time,
 };
 use biotope_supervision::Task;
-use biotope_testkit::repetitions;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -41,11 +40,8 @@ where
     F: Fn(Process<()>) -> Fut + Clone + Send + Sync + 'static,
     Fut: Future<Output = Result<()>> + Send + 'static,
 {
-    virtually(body.clone());
     let name = std::any::type_name::<F>();
-    for _ in 0..repetitions(20) {
-        biotope_testkit::on_threads(name, || in_process(body.clone()));
-    }
+    biotope_testkit::everywhere(name, 200, 20, || in_process(body.clone()));
 }
 
 async fn in_process<F, Fut>(body: F) -> Result<()>
