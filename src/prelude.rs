@@ -12,8 +12,8 @@ pub use crate::{
 
 pub use crate::distribution::{Distribute, Distributed};
 pub use crate::supervision::{
-    App, AppRef, Child, EventManager, HostEcosystems, IntoChild, Permanent, Restart, Shutdown, Supervisor,
-    SupervisorRef, Task, TaskSupervisor, TaskSupervisorRef, Temporary, Transient,
+    App, AppRef, AutoShutdown, Backoff, Child, Circuit, EventManager, HostEcosystems, IntoChild, Permanent, Restart,
+    Shutdown, Supervisor, SupervisorRef, Task, TaskSupervisor, TaskSupervisorRef, Temporary, Transient,
 };
 
 /// `n` seconds.

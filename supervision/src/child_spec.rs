@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use biotope_runtime::{Node, Pid, Restart, RunsOn, Shutdown, SpawnOptions, Spec, Start, StartError};
 
+use crate::backoff::Backoff;
+use crate::circuit::Circuit;
 use crate::config::DEFAULT_SHUTDOWN;
 use crate::supervisor::Supervisor;
 
@@ -50,6 +52,12 @@ pub struct Child {
     pub shutdown: Shutdown,
     /// Whether it has children of its own.
     pub kind: Kind,
+    /// Whether its own end can be that of its supervisor: see [`AutoShutdown`](crate::AutoShutdown).
+    pub significant: bool,
+    /// How long it stays down before it is started again; without one, as its supervisor says.
+    pub backoff: Option<Backoff>,
+    /// What keeps it down.
+    pub circuit: Option<Circuit>,
     start: Arc<dyn Fn(Node, SpawnOptions) -> Starting + Send + Sync>,
 }
 
@@ -77,6 +85,9 @@ impl Child {
             restart: Restart::default(),
             shutdown: Shutdown::Timeout(DEFAULT_SHUTDOWN),
             kind: Kind::Worker,
+            significant: false,
+            backoff: None,
+            circuit: None,
             start: Arc::new(move |node, options| Box::pin(start(node, options))),
         }
     }
@@ -109,6 +120,24 @@ impl Child {
         self
     }
 
+    /// That its own end can be that of its supervisor: see [`AutoShutdown`](crate::AutoShutdown).
+    pub fn significant(mut self) -> Self {
+        self.significant = true;
+        self
+    }
+
+    /// How long it stays down before it is started again.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
+        self
+    }
+
+    /// What it needs: while that is down, it is not started again.
+    pub fn circuit(mut self, circuit: Circuit) -> Self {
+        self.circuit = Some(circuit);
+        self
+    }
+
     /// Starts one, as a supervisor does.
     pub fn start(&self, node: &Node, options: SpawnOptions) -> Starting {
         (self.start)(node.clone(), options)
@@ -117,12 +146,20 @@ impl Child {
 
 impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Child")
-            .field("id", &self.id)
-            .field("restart", &self.restart)
-            .field("shutdown", &self.shutdown)
-            .field("kind", &self.kind)
-            .finish()
+        let Self { id, restart, shutdown, kind, significant, backoff, circuit, start: _ } = self;
+        let mut text = f.debug_struct("Child");
+        text.field("id", id).field("restart", restart).field("shutdown", shutdown).field("kind", kind);
+        // What is off for most is told of the others.
+        if *significant {
+            text.field("significant", significant);
+        }
+        if let Some(backoff) = backoff {
+            text.field("backoff", backoff);
+        }
+        if let Some(circuit) = circuit {
+            text.field("circuit", circuit);
+        }
+        text.finish()
     }
 }
 
@@ -149,6 +186,21 @@ pub trait IntoChild: Sized {
     /// A child that is stopped as `shutdown` says, or within a time; without this, as its actor says.
     fn shutdown(self, shutdown: impl Into<Shutdown>) -> Child {
         self.into_child().shutdown(shutdown)
+    }
+
+    /// A child whose own end can be that of its supervisor: see [`AutoShutdown`](crate::AutoShutdown).
+    fn significant(self) -> Child {
+        self.into_child().significant()
+    }
+
+    /// A child that stays down for a while before it is started again; without this, as its supervisor says.
+    fn backoff(self, backoff: Backoff) -> Child {
+        self.into_child().backoff(backoff)
+    }
+
+    /// A child that is not started again while what it needs is down.
+    fn circuit(self, circuit: Circuit) -> Child {
+        self.into_child().circuit(circuit)
     }
 }
 

@@ -6,6 +6,7 @@ use biotope_runtime::{Address, Call, CallError, Client, Pid, ReplyTo, Restart, S
 
 use crate::child_spec::{Child, IntoChild, Kind};
 use crate::config::DEFAULT_CHILD_CALL_TIMEOUT;
+use crate::strategy::SpecError;
 
 /// The methods of a [`SupervisorRef`](crate::SupervisorRef).
 ///
@@ -82,6 +83,23 @@ impl SupervisorClient {
         let id = id.into();
         Call::fallible(&self.0, |reply| Request::Delete(id, reply))
     }
+
+    /// The specification of a child, if there is one with this id.
+    pub fn child_spec(&self, id: impl Into<Arc<str>>) -> Call<'_, Request, Option<Child>> {
+        let id = id.into();
+        Call::new(&self.0, |reply| Request::Spec(id, reply))
+    }
+
+    /// Puts `child` in the place of the specification with the same id, and gives back that one. How the child is stopped and
+    /// whether it is started again goes by the new one from now on, and so does how it is started; the process that there is
+    /// stays. In OTP, that is what a code change of a supervisor does.
+    ///
+    /// # Errors
+    /// [`ChangeChildError`]; then nothing has changed.
+    pub fn change_child(&self, child: impl IntoChild) -> ChangeChildCall<'_> {
+        let child = child.into_child();
+        Call::fallible(&self.0, |reply| Request::Change(child, reply))
+    }
 }
 
 impl Client for SupervisorClient {
@@ -106,6 +124,8 @@ pub type TerminateChildCall<'a> = FallibleCall<'a, (), TerminateChildError>;
 pub type RestartChildCall<'a> = FallibleCall<'a, Option<Pid>, RestartChildError>;
 /// The call of [`SupervisorClient::delete_child`].
 pub type DeleteChildCall<'a> = FallibleCall<'a, (), DeleteChildError>;
+/// The call of [`SupervisorClient::change_child`].
+pub type ChangeChildCall<'a> = FallibleCall<'a, Child, ChangeChildError>;
 
 /// The messages of a supervisor. [`SupervisorClient`] sends them.
 #[derive(Debug)]
@@ -123,6 +143,10 @@ pub enum Request {
     Restart(Arc<str>, ReplyTo<Result<Option<Pid>, RestartChildError>>),
     /// See [`SupervisorClient::delete_child`].
     Delete(Arc<str>, ReplyTo<Result<(), DeleteChildError>>),
+    /// See [`SupervisorClient::child_spec`].
+    Spec(Arc<str>, ReplyTo<Option<Child>>),
+    /// See [`SupervisorClient::change_child`].
+    Change(Child, ReplyTo<Result<Child, ChangeChildError>>),
 }
 
 /// One child, as it is at this moment.
@@ -156,7 +180,7 @@ impl ChildInfo {
 pub enum ChildStatus {
     /// It has this one.
     Running(Pid),
-    /// It is being started, or waits for that.
+    /// It is being started, or waits for that: its turn, the end of its back-off, or that what it needs is up.
     Restarting,
     /// It has none: it was stopped, has done its work, or had nothing to do.
     Stopped,
@@ -191,6 +215,9 @@ pub enum StartChildError {
     /// A child of this id is listed without a process.
     #[error("already present: the supervisor has a stopped child `{0}`; start it with `restart_child`")]
     AlreadyPresent(Arc<str>),
+    /// Its specification does not fit its supervisor.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
     /// It did not start.
     #[error("the child did not start: {0}")]
     Failed(StartError),
@@ -254,4 +281,16 @@ pub enum DeleteChildError {
     /// The supervisor is about to end.
     #[error("the supervisor is stopping")]
     Stopping,
+}
+
+/// Why the specification of a child was not changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChangeChildError {
+    /// There is no child with this id.
+    #[error("not found: the supervisor has no child `{0}`; start it with `start_child`")]
+    NotFound(Arc<str>),
+    /// The new one does not fit the supervisor.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
 }

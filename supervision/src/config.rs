@@ -11,6 +11,9 @@ pub const DEFAULT_INTENSITY: u32 = 1;
 /// The window in which restarts are counted.
 pub const DEFAULT_PERIOD: Duration = Duration::from_secs(5);
 
+/// How often a supervisor looks whether what a child needs is up again, while it is down.
+pub const DEFAULT_CIRCUIT_CHECK: Duration = Duration::from_secs(1);
+
 /// How long the calls wait that start or stop a child, when the caller does not say so itself: more than
 /// [`DEFAULT_SHUTDOWN`], so that the reply comes when a child has to be killed.
 pub const DEFAULT_CHILD_CALL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -64,11 +64,13 @@ impl Driver {
         let mut actions = Vec::new();
         self.core.begin(self.now(), &mut actions);
         loop {
-            for action in actions.drain(..) {
-                if let Action::End(end) = action {
-                    return self.end(end);
+            while !actions.is_empty() {
+                for action in std::mem::take(&mut actions) {
+                    if let Action::End(end) = action {
+                        return self.end(end);
+                    }
+                    self.apply(action, &mut actions);
                 }
-                self.apply(action);
             }
             let event = self.next().await;
             self.decide(event, &mut actions);
@@ -109,11 +111,16 @@ impl Driver {
         }
     }
 
-    fn apply(&mut self, action: Action) {
+    /// Does what was decided; `more` takes what is decided about it at once.
+    fn apply(&mut self, action: Action, more: &mut Vec<Action>) {
         match action {
             Action::Start(key, child) => self.start = Some((key, self.begin_start(&child))),
             Action::Stop(target) => self.signal(target, &ExitReason::Shutdown),
             Action::Kill(target) => self.signal(target, &ExitReason::Kill),
+            Action::Look(key, circuit) => {
+                let is_up = circuit.is_up(self.me.node());
+                self.core.on_looked(self.now(), key, is_up, more);
+            }
             Action::Abandon => self.start = None,
             Action::Ready => {
                 if let Some(started) = self.started.take() {

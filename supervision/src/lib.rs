@@ -22,7 +22,8 @@
 //! ```text
 //!   child_spec             what to start, how to stop it, when to restart it
 //!   supervisor, client     a supervisor written down; what a running one can be asked
-//!   strategy, intensity    which siblings are affected; how many restarts are too many   (pure)
+//!   strategy, intensity    who is affected; how many restarts are too many               (pure)
+//!   backoff, circuit       how long a child stays down that failed; what keeps it down
 //!   core/                  every decision of a supervisor: events in, actions out        (pure)
 //!   driver                 the process that does what the core decides
 //!   hearing                what a supervisor of either kind waits for, and how it sends children away
@@ -44,7 +45,9 @@
 #![forbid(unsafe_code)]
 
 mod application;
+mod backoff;
 mod child_spec;
+mod circuit;
 mod client;
 mod config;
 mod core;
@@ -61,20 +64,25 @@ mod supervisor;
 pub mod task;
 
 pub use application::{App, AppError, AppRef};
+pub use backoff::Backoff;
 pub use biotope_runtime::Restart::{Permanent, Temporary, Transient};
 pub use biotope_runtime::{Restart, Shutdown};
 pub use child_spec::{Child, IntoChild, Kind, Starting};
+pub use circuit::Circuit;
 pub use client::{
-    ChildCounts, ChildInfo, ChildStatus, DeleteChildCall, DeleteChildError, Request, RestartChildCall,
-    RestartChildError, StartChildCall, StartChildError, SupervisorClient, TerminateChildCall, TerminateChildError,
+    ChangeChildCall, ChangeChildError, ChildCounts, ChildInfo, ChildStatus, DeleteChildCall, DeleteChildError, Request,
+    RestartChildCall, RestartChildError, StartChildCall, StartChildError, SupervisorClient, TerminateChildCall,
+    TerminateChildError,
 };
-pub use config::{DEFAULT_CHILD_CALL_TIMEOUT, DEFAULT_INTENSITY, DEFAULT_PERIOD, DEFAULT_SHUTDOWN};
+pub use config::{
+    DEFAULT_CHILD_CALL_TIMEOUT, DEFAULT_CIRCUIT_CHECK, DEFAULT_INTENSITY, DEFAULT_PERIOD, DEFAULT_SHUTDOWN,
+};
 pub use ecosystem::{Ecosystem, EcosystemError, EcosystemRef, EcosystemReport, HostEcosystems, Topology, Wiring};
 pub use events::{
     AddHandlerCall, DeleteHandlerCall, DeleteHandlerError, Event, EventClient, EventManager, HandlerInfo,
     SwapHandlerCall, SwapHandlerError,
 };
 pub use signals::StopSignals;
-pub use strategy::Strategy;
+pub use strategy::{AutoShutdown, SpecError, Strategy};
 pub use supervisor::{Supervisor, SupervisorRef, SupervisorStartError};
 pub use task::{Task, TaskSupervisor, TaskSupervisorRef};

@@ -2,9 +2,12 @@
 //!
 //! A process that crashes is reported by the runtime, at length and once. These events are one line and
 //! say what it meant to the supervisor. The message of each begins with its context, in OTP's words:
-//! `progress`, `child_terminated`, `start_error`, `shutdown`, `shutdown_error`.
+//! `progress`, `child_terminated`, `start_error`, `shutdown`, `shutdown_error`; and in ours for what OTP does not have:
+//! `backoff`, `circuit`.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use biotope_runtime::{ExitReason, Me, Pid};
 
@@ -29,6 +32,12 @@ pub(crate) enum Context {
     StartError(ExitReason),
     /// It ended, and was one restart too many.
     ReachedMaxRestartIntensity,
+    /// It was significant, and its end is that of the supervisor.
+    AutoShutdown,
+    /// It stays down for so long before it is started again.
+    Backoff(Duration),
+    /// It stays down until this is up, which it needs.
+    CircuitOpen(Arc<str>),
     /// It was to stop and ended otherwise, or had to be killed.
     ShutdownError(ExitReason),
 }
@@ -57,6 +66,13 @@ impl Report {
                 reason = "reached_max_restart_intensity",
                 "shutdown: too many restarts, the supervisor gives up"
             ),
+            Context::AutoShutdown => {
+                tell!(info, reason = "auto_shutdown", "shutdown: a significant child is done, the supervisor ends");
+            }
+            Context::Backoff(wait) => tell!(info, ?wait, "backoff: child is started again later"),
+            Context::CircuitOpen(needs) => {
+                tell!(warn, needs = &**needs, "circuit: child stays down while that is down")
+            }
             Context::ShutdownError(reason) => tell!(error, %reason, "shutdown_error: child did not stop in order"),
         }
     }

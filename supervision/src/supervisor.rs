@@ -8,13 +8,14 @@ use std::time::Duration;
 use biotope_runtime::{Actor, ActorRef, ExitReason, Node, Pid, SpawnOptions, StartError, node, this_pid};
 use tokio::sync::oneshot;
 
+use crate::backoff::Backoff;
 use crate::child_spec::{Child, IntoChild};
 use crate::client::{Request, SupervisorClient};
 use crate::config::{DEFAULT_INTENSITY, DEFAULT_PERIOD};
-use crate::core::Core;
+use crate::core::{Core, Policy};
 use crate::driver;
 use crate::intensity::Intensity;
-use crate::strategy::Strategy;
+use crate::strategy::{AutoShutdown, SpecError, Strategy};
 
 /// A process that starts its children in order, restarts those that fail, and stops them in reverse order.
 ///
@@ -49,6 +50,8 @@ pub struct Supervisor {
     pub(crate) strategy: Strategy,
     pub(crate) restarts: u32,
     pub(crate) period: Duration,
+    pub(crate) auto_shutdown: AutoShutdown,
+    pub(crate) backoff: Option<Backoff>,
     pub(crate) children: Vec<Child>,
     pub(crate) name: Option<Arc<str>>,
 }
@@ -67,6 +70,9 @@ pub enum SupervisorStartError {
     /// Restarts are to be counted within no time at all. Nothing was started.
     #[error("the period of the restart intensity is zero: give it a time, as in `.intensity(3, secs(5))`")]
     ZeroPeriod,
+    /// A child does not fit the supervisor. Nothing was started.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
     /// Another process has the supervisor's name. Nothing was started.
     #[error("already started: {0} is registered under this name")]
     AlreadyStarted(Pid),
@@ -86,7 +92,15 @@ pub enum SupervisorStartError {
 impl Supervisor {
     /// A supervisor without children: one restart is allowed within 5 seconds.
     pub fn new(strategy: Strategy) -> Self {
-        Self { strategy, restarts: DEFAULT_INTENSITY, period: DEFAULT_PERIOD, children: Vec::new(), name: None }
+        Self {
+            strategy,
+            restarts: DEFAULT_INTENSITY,
+            period: DEFAULT_PERIOD,
+            auto_shutdown: AutoShutdown::Never,
+            backoff: None,
+            children: Vec::new(),
+            name: None,
+        }
     }
 
     /// A supervisor that restarts the child that ended, and no other.
@@ -109,6 +123,19 @@ impl Supervisor {
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         self.restarts = restarts;
         self.period = period;
+        self
+    }
+
+    /// Whether it ends with children that are [`significant`](Child::significant); without this, it does not.
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Self {
+        self.auto_shutdown = auto_shutdown;
+        self
+    }
+
+    /// How long its children stay down before they are started again, if they do not say so themselves; without this, they
+    /// are started again at once. While one waits, those are down as well whom its restart affects.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
         self
     }
 
@@ -179,7 +206,15 @@ impl Supervisor {
     > {
         self.check()?;
         let (sender, started) = oneshot::channel();
-        let core = Core::new(self.strategy, Intensity::new(self.restarts, self.period), self.children.clone());
+        let runtime = node.runtime().clone();
+        let policy = Policy {
+            strategy: self.strategy,
+            intensity: Intensity::new(self.restarts, self.period),
+            auto_shutdown: self.auto_shutdown,
+            backoff: self.backoff,
+            chance: Box::new(move || runtime.random()),
+        };
+        let core = Core::new(policy, self.children.clone());
         let (name, link) = (self.name.clone(), options.link);
         let address = node.spawn_process_with(options, move |me| driver::run(me, name, link, core, sender));
         let started = async move {
@@ -193,6 +228,7 @@ impl Supervisor {
         if self.period.is_zero() {
             return Err(SupervisorStartError::ZeroPeriod);
         }
+        self.children.iter().try_for_each(|child| self.auto_shutdown.check(child))?;
         let mut ids = BTreeSet::new();
         match self.children.iter().find(|child| !ids.insert(&child.id)) {
             Some(child) => Err(SupervisorStartError::DuplicateId(child.id.clone())),

@@ -6,14 +6,16 @@
 //!
 //! ```text
 //!   Waiting ──▶ Starting ──▶ Up ──▶ Stopping ──▶ Waiting   (to be restarted with its siblings)
-//!      ▲            │         │                  Down      (terminated, or the supervisor ends)
-//!      └────────────┴─────────┘ failed           gone      (temporary)
+//!      ▲  ▲         │         │                  Down      (terminated, or the supervisor ends)
+//!      │  └─────────┴─────────┤ failed           gone      (temporary)
+//!      └──────── Held ◀───────┘                            (a back-off, or something it needs is down)
 //! ```
 //!
 //! # Laws
 //! - One child is started at a time, the first in order.
 //! - Siblings that are to be restarted are stopped one at a time, the last in order first; nothing is
 //!   started until all of them are gone.
+//! - While a child is held, nobody is started whom its restart affects.
 //! - A supervisor that ends stops one child at a time, the last in order first, and ends when none is left.
 //! - Each request is answered once.
 
@@ -27,22 +29,34 @@ use std::time::Instant;
 use biotope_runtime::{ExitReason, Pid, ReplyTo, Restart, Shutdown, StartError};
 
 pub(crate) use self::requests::Reply;
+use crate::backoff::Backoff;
 use crate::child_spec::Child;
+use crate::circuit::Circuit;
 use crate::client::{RestartChildError, StartChildError, TerminateChildError};
 use crate::config::ABANDON_START_AFTER;
 use crate::intensity::{Intensity, Verdict};
 use crate::report::{Context, Report};
-use crate::strategy::Strategy;
+use crate::strategy::{AutoShutdown, Strategy};
 
 pub(crate) struct Core {
-    strategy: Strategy,
-    intensity: Intensity,
+    policy: Policy,
     /// In start order.
     children: Vec<Entry>,
     phase: Phase,
     keys: u64,
     /// Ends of processes that no child has, seen while one is being started: it may turn out to be its.
     early: Vec<(Pid, ExitReason)>,
+}
+
+/// What a supervisor was told of how it is to decide.
+pub(crate) struct Policy {
+    pub(crate) strategy: Strategy,
+    pub(crate) intensity: Intensity,
+    pub(crate) auto_shutdown: AutoShutdown,
+    /// For children that have none of their own.
+    pub(crate) backoff: Option<Backoff>,
+    /// Gives a random number.
+    pub(crate) chance: Box<dyn FnMut() -> u64 + Send>,
 }
 
 /// What the driver must do, in this order.
@@ -54,6 +68,8 @@ pub(crate) enum Action {
     Stop(Target),
     /// Kill, and tell [`Core::on_ended`] when it has ended.
     Kill(Target),
+    /// Look whether what the child needs is up, and tell [`Core::on_looked`].
+    Look(Key, Circuit),
     /// Forget the start under way; it is no longer of interest.
     Abandon,
     /// All children have been started for the first time.
@@ -102,6 +118,12 @@ struct Entry {
     asked: Option<Asked>,
     /// Who asked for it to be stopped.
     terminators: Vec<ReplyTo<Result<(), TerminateChildError>>>,
+    /// Somebody was told that it stays down because what it needs is down.
+    is_held_back: bool,
+    /// Since when it runs.
+    up_since: Option<Instant>,
+    /// How often it has failed in this run of failures.
+    failures: u32,
 }
 
 enum State {
@@ -109,6 +131,8 @@ enum State {
     Down,
     /// It is to be started when its turn comes.
     Waiting,
+    /// It is to be started again, but not yet.
+    Held(Hold),
     Starting,
     Up(Pid),
     /// It ended while others were still to be started for the first time. What that means is decided
@@ -122,6 +146,17 @@ enum State {
         killed: bool,
         deadline: Option<Instant>,
     },
+}
+
+/// What a child that failed waits for.
+#[derive(Clone, Copy, Debug)]
+enum Hold {
+    /// Its back-off is over at that time.
+    Backoff(Instant),
+    /// The driver looks whether what it needs is up.
+    Looking,
+    /// What it needs is down. The driver looks again at that time.
+    Circuit(Instant),
 }
 
 /// Whether a child that has a process, or is getting one, is to be stopped, and what comes then.
@@ -141,9 +176,8 @@ enum Asked {
 }
 
 impl Core {
-    pub(crate) fn new(strategy: Strategy, intensity: Intensity, children: Vec<Child>) -> Self {
-        let mut core =
-            Self { strategy, intensity, children: Vec::new(), phase: Phase::StartingUp, keys: 0, early: Vec::new() };
+    pub(crate) fn new(policy: Policy, children: Vec<Child>) -> Self {
+        let mut core = Self { policy, children: Vec::new(), phase: Phase::StartingUp, keys: 0, early: Vec::new() };
         for child in children {
             core.add(child, true, None);
         }
@@ -169,7 +203,7 @@ impl Core {
         };
         match outcome {
             Ok(pid) => {
-                self.started(at, pid, out);
+                self.started(now, at, pid, out);
                 if let Some((_, reason)) = early.into_iter().find(|(ended, _)| *ended == pid) {
                     self.ended(now, at, reason, out);
                 }
@@ -189,6 +223,18 @@ impl Core {
         self.step(now, out);
     }
 
+    /// The driver has looked whether what a child needs is up.
+    pub(crate) fn on_looked(&mut self, now: Instant, key: Key, is_up: bool, out: &mut Vec<Action>) {
+        let is_asked = |entry: &Entry| entry.key == key && matches!(entry.state, State::Held(Hold::Looking));
+        let Some(at) = self.children.iter().position(is_asked) else { return };
+        if is_up {
+            self.start_again(now, at, out);
+        } else {
+            self.hold_back(now, at, out);
+        }
+        self.step(now, out);
+    }
+
     /// The supervisor is to end with `reason`. The first reason stands.
     pub(crate) fn on_stop(&mut self, now: Instant, reason: ExitReason, out: &mut Vec<Action>) {
         self.begin_ending(End { reason, failed: None }, out);
@@ -201,10 +247,21 @@ impl Core {
         while at < self.children.len() {
             let entry = &mut self.children[at];
             at += 1;
-            let State::Stopping { target, killed, deadline } = &mut entry.state else { continue };
-            if deadline.is_none_or(|deadline| deadline > now) {
+            if entry.deadline().is_none_or(|deadline| deadline > now) {
                 continue;
             }
+            let (target, killed, deadline) = match &mut entry.state {
+                State::Stopping { target, killed, deadline } => (target, killed, deadline),
+                State::Held(Hold::Circuit(_)) => {
+                    entry.look(out);
+                    continue;
+                }
+                // What it has waited for is over.
+                _ => {
+                    entry.state = State::Waiting;
+                    continue;
+                }
+            };
             match target {
                 Target::Start(_) if *killed => {
                     out.push(Action::Abandon);
@@ -223,11 +280,7 @@ impl Core {
 
     /// When [`on_deadline`](Self::on_deadline) is next to be called.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let deadlines = self.children.iter().filter_map(|entry| match entry.state {
-            State::Stopping { deadline, .. } => deadline,
-            _ => None,
-        });
-        deadlines.min()
+        self.children.iter().filter_map(Entry::deadline).min()
     }
 
     /// Whether `pid` is the process of a child.
@@ -262,8 +315,9 @@ impl Core {
         if self.children.iter().any(Entry::is_starting) {
             return;
         }
-        match self.children.iter_mut().find(|entry| matches!(entry.state, State::Waiting)) {
-            Some(entry) => {
+        match self.next_to_start() {
+            Some(at) => {
+                let entry = &mut self.children[at];
                 entry.state = State::Starting;
                 out.push(Action::Start(entry.key, entry.child.clone()));
             }
@@ -275,6 +329,15 @@ impl Core {
             }
             None => {}
         }
+    }
+
+    /// The first child that is to be started, and is not held up by another.
+    fn next_to_start(&self) -> Option<usize> {
+        let places = || self.children.iter().enumerate();
+        let held = places().filter(|(_, entry)| matches!(entry.state, State::Held(_))).map(|(at, _)| at);
+        let held: Vec<_> = held.map(|at| self.policy.strategy.affected(at, self.children.len())).collect();
+        let is_free = |at: &usize| !held.iter().any(|affected| affected.contains(at));
+        places().filter(|(_, entry)| matches!(entry.state, State::Waiting)).map(|(at, _)| at).find(is_free)
     }
 
     /// Decides what it means that children ended while others were started for the first time.
@@ -321,7 +384,7 @@ impl Core {
         out.push(if killed { Action::Kill(target) } else { Action::Stop(target) });
     }
 
-    fn started(&mut self, at: usize, pid: Pid, out: &mut Vec<Action>) {
+    fn started(&mut self, now: Instant, at: usize, pid: Pid, out: &mut Vec<Action>) {
         let entry = &mut self.children[at];
         if let State::Stopping { target, killed, deadline } = &mut entry.state {
             // It is told again, now by its name: what its start had spawned before may have been another.
@@ -333,6 +396,7 @@ impl Core {
             return;
         }
         entry.state = State::Up(pid);
+        entry.up_since = Some(now);
         entry.first = false;
         out.push(entry.report(Context::Progress));
         entry.answer(Ok(Some(pid)), out);
@@ -388,17 +452,66 @@ impl Core {
             out.push(entry.report(Context::ChildTerminated(reason)));
         }
         // One that was to be stopped anyway has only been faster; that is no failure of its own.
-        if restarts && entry.then == Then::Nothing { self.failed(now, at, out) } else { self.gone(at, out) }
+        let by_itself = entry.then == Then::Nothing;
+        if restarts && by_itself {
+            return self.failed(now, at, out);
+        }
+        let is_significant = entry.child.significant && by_itself;
+        let over = entry.report(Context::AutoShutdown);
+        self.gone(at, out);
+        let lives = |entry: &Entry| entry.child.significant && !matches!(entry.state, State::Down);
+        if is_significant && self.policy.auto_shutdown.is_due(self.children.iter().any(lives)) {
+            out.push(over);
+            self.begin_ending(End { reason: ExitReason::Shutdown, failed: None }, out);
+        }
     }
 
-    /// The child at `at` has no process and is to be restarted, with whomever that affects.
+    /// The child at `at` has no process and is to be restarted, as soon as what it needs is up.
     fn failed(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
-        if self.intensity.record(now) == Verdict::GiveUp {
+        let entry = &mut self.children[at];
+        if entry.child.circuit.is_some() { entry.look(out) } else { self.start_again(now, at, out) }
+    }
+
+    /// What the child at `at` needs is down: it stays so too, and so do those whom its restart affects.
+    fn hold_back(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
+        let entry = &self.children[at];
+        let Some(circuit) = &entry.child.circuit else { unreachable!("what has no circuit is not looked for") };
+        let again = now + circuit.every();
+        if !entry.is_held_back {
+            out.push(entry.report(Context::CircuitOpen(circuit.needs().into())));
+        }
+        self.stop_affected(at);
+        let entry = &mut self.children[at];
+        entry.is_held_back = true;
+        entry.state = State::Held(Hold::Circuit(again));
+    }
+
+    /// The child at `at` has no process and is restarted, with whomever that affects, if that is not once too often.
+    fn start_again(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
+        if self.policy.intensity.record(now) == Verdict::GiveUp {
             out.push(self.children[at].report(Context::ReachedMaxRestartIntensity));
             self.children[at].state = State::Down;
             return self.begin_ending(End { reason: ExitReason::Shutdown, failed: None }, out);
         }
-        for sibling in self.strategy.affected(at, self.children.len()) {
+        self.stop_affected(at);
+        let entry = &mut self.children[at];
+        entry.is_held_back = false;
+        let Some(backoff) = entry.child.backoff.or(self.policy.backoff) else { return };
+        let life = entry.up_since.take().map(|since| now.saturating_duration_since(since));
+        if life.is_some_and(|life| backoff.is_calm(life)) {
+            entry.failures = 0;
+        }
+        entry.failures = entry.failures.saturating_add(1);
+        let wait = backoff.wait(entry.failures, (self.policy.chance)());
+        if !wait.is_zero() {
+            out.push(entry.report(Context::Backoff(wait)));
+            entry.state = State::Held(Hold::Backoff(now + wait));
+        }
+    }
+
+    /// Sees to it that those are down whom the restart of the child at `at` affects, and come up again.
+    fn stop_affected(&mut self, at: usize) {
+        for sibling in self.policy.strategy.affected(at, self.children.len()) {
             let entry = &mut self.children[sibling];
             match entry.state {
                 State::Starting | State::Up(_) if sibling != at => {
@@ -406,6 +519,8 @@ impl Core {
                         entry.then = Then::Restart;
                     }
                 }
+                // It comes up when it may.
+                State::Held(_) if sibling != at => {}
                 State::Stopping { .. } => {}
                 _ => {
                     entry.state = State::Waiting;
@@ -446,7 +561,7 @@ impl Core {
         for entry in &mut self.children {
             match entry.state {
                 State::Down => {}
-                State::Waiting | State::Over { .. } => {
+                State::Waiting | State::Held(_) | State::Over { .. } => {
                     entry.state = State::Down;
                     entry.answer_not_started(true, out);
                 }
@@ -459,7 +574,18 @@ impl Core {
         self.keys += 1;
         let key = Key(self.keys);
         let state = State::Waiting;
-        self.children.push(Entry { key, child, state, then: Then::Nothing, first, asked, terminators: Vec::new() });
+        self.children.push(Entry {
+            key,
+            child,
+            state,
+            then: Then::Nothing,
+            first,
+            asked,
+            terminators: Vec::new(),
+            is_held_back: false,
+            up_since: None,
+            failures: 0,
+        });
     }
 }
 
@@ -469,6 +595,21 @@ impl Entry {
             State::Up(pid) | State::Stopping { target: Target::Process(pid), .. } => Some(pid),
             _ => None,
         }
+    }
+
+    /// When something becomes of it though nothing happens.
+    fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Stopping { deadline, .. } => deadline,
+            State::Held(Hold::Backoff(at) | Hold::Circuit(at)) => Some(at),
+            _ => None,
+        }
+    }
+
+    /// Asks the driver to look whether what it needs is up; until then it is held.
+    fn look(&mut self, out: &mut Vec<Action>) {
+        self.state = State::Held(Hold::Looking);
+        out.extend(self.child.circuit.clone().map(|circuit| Action::Look(self.key, circuit)));
     }
 
     fn is_starting(&self) -> bool {

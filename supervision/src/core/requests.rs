@@ -3,10 +3,10 @@
 use biotope_runtime::{Pid, ReplyTo, StartError};
 
 use super::{Action, Asked, Core, Entry, Phase, State, Then};
-use crate::child_spec::Kind;
+use crate::child_spec::{Child, Kind};
 use crate::client::{
-    ChildCounts, ChildInfo, ChildStatus, DeleteChildError, Request, RestartChildError, StartChildError,
-    TerminateChildError,
+    ChangeChildError, ChildCounts, ChildInfo, ChildStatus, DeleteChildError, Request, RestartChildError,
+    StartChildError, TerminateChildError,
 };
 
 /// An answer and whom it is for.
@@ -18,6 +18,8 @@ pub(crate) enum Reply {
     Terminate(ReplyTo<Result<(), TerminateChildError>>, Result<(), TerminateChildError>),
     Restart(ReplyTo<Result<Option<Pid>, RestartChildError>>, Result<Option<Pid>, RestartChildError>),
     Delete(ReplyTo<Result<(), DeleteChildError>>, Result<(), DeleteChildError>),
+    Spec(ReplyTo<Option<Child>>, Option<Child>),
+    Change(ReplyTo<Result<Child, ChangeChildError>>, Result<Child, ChangeChildError>),
 }
 
 impl Reply {
@@ -29,6 +31,8 @@ impl Reply {
             Self::Terminate(to, answer) => to.send(answer),
             Self::Restart(to, answer) => to.send(answer),
             Self::Delete(to, answer) => to.send(answer),
+            Self::Spec(to, answer) => to.send(answer),
+            Self::Change(to, answer) => to.send(answer),
         }
     }
 }
@@ -41,7 +45,7 @@ impl Core {
             Request::Which(reply) => Some(Reply::Which(reply, self.children.iter().map(Entry::info).collect())),
             Request::Count(reply) => Some(Reply::Count(reply, self.count())),
             Request::Start(_, reply) if is_ending => Some(Reply::Start(reply, Err(StartChildError::Stopping))),
-            Request::Start(child, reply) => match self.check_new(&child.id) {
+            Request::Start(child, reply) => match self.check_new(&child) {
                 Ok(()) => {
                     self.add(child, false, Some(Asked::Start(reply)));
                     None
@@ -59,18 +63,34 @@ impl Core {
                 let outcome = self.delete(&id);
                 Some(Reply::Delete(reply, outcome))
             }
+            Request::Spec(id, reply) => {
+                let spec = self.find(&id).map(|at| self.children[at].child.clone());
+                Some(Reply::Spec(reply, spec))
+            }
+            Request::Change(child, reply) => {
+                let outcome = self.change(child);
+                Some(Reply::Change(reply, outcome))
+            }
         };
         out.extend(reply.map(Action::Reply));
         self.step(now, out);
     }
 
-    fn check_new(&self, id: &str) -> Result<(), StartChildError> {
-        let Some(at) = self.find(id) else { return Ok(()) };
-        let entry = &self.children[at];
+    fn check_new(&self, child: &Child) -> Result<(), StartChildError> {
+        self.policy.auto_shutdown.check(child)?;
+        let Some(at) = self.find(&child.id) else { return Ok(()) };
+        let (entry, id) = (&self.children[at], child.id.clone());
         match entry.state {
-            State::Down => Err(StartChildError::AlreadyPresent(id.into())),
-            _ => Err(StartChildError::AlreadyStarted { id: id.into(), pid: entry.pid() }),
+            State::Down => Err(StartChildError::AlreadyPresent(id)),
+            _ => Err(StartChildError::AlreadyStarted { id, pid: entry.pid() }),
         }
+    }
+
+    /// Takes the place of the specification with the same id; returns that.
+    fn change(&mut self, child: Child) -> Result<Child, ChangeChildError> {
+        self.policy.auto_shutdown.check(&child)?;
+        let at = self.find(&child.id).ok_or_else(|| ChangeChildError::NotFound(child.id.clone()))?;
+        Ok(std::mem::replace(&mut self.children[at].child, child))
     }
 
     fn terminate(
@@ -85,7 +105,7 @@ impl Core {
         let entry = &mut self.children[at];
         match entry.state {
             State::Down => Some(Reply::Terminate(reply, Ok(()))),
-            State::Waiting | State::Over { .. } => {
+            State::Waiting | State::Held(_) | State::Over { .. } => {
                 entry.terminators.push(reply);
                 let is_new = matches!(entry.asked, Some(Asked::Start(_)));
                 self.give_up(at, is_new, out);
@@ -110,7 +130,7 @@ impl Core {
                 entry.asked = Some(Asked::Restart(reply));
                 None
             }
-            State::Waiting | State::Starting | State::Over { .. } => {
+            State::Waiting | State::Held(_) | State::Starting | State::Over { .. } => {
                 Some(Reply::Restart(reply, Err(RestartChildError::Restarting(id.into()))))
             }
             State::Up(_) | State::Stopping { .. } => {
@@ -126,7 +146,9 @@ impl Core {
                 self.children.remove(at);
                 Ok(())
             }
-            State::Waiting | State::Starting | State::Over { .. } => Err(DeleteChildError::Restarting(id.into())),
+            State::Waiting | State::Held(_) | State::Starting | State::Over { .. } => {
+                Err(DeleteChildError::Restarting(id.into()))
+            }
             State::Up(_) | State::Stopping { .. } => Err(DeleteChildError::Running(id.into())),
         }
     }

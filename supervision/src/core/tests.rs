@@ -1,7 +1,7 @@
 //! The laws of the core, against children that do anything at any time.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,6 +28,10 @@ enum Happens {
     },
     TimePasses {
         millis: u64,
+    },
+    /// What children need comes up, or goes down.
+    NeedIs {
+        up: bool,
     },
     Asked(Question),
     ToldToStop,
@@ -66,6 +70,7 @@ fn happens() -> impl Generator<Value = Happens> {
         3 => (0_usize..8, prop::bool::ANY).prop_map(|(which, abnormally)| Happens::Ends { which, abnormally }),
         6 => (0_usize..8).prop_map(|which| Happens::Stops { which }),
         2 => (0_u64..2_000).prop_map(|millis| Happens::TimePasses { millis }),
+        2 => prop::bool::ANY.prop_map(|up| Happens::NeedIs { up }),
         4 => question.prop_map(Happens::Asked),
         1 => Just(Happens::ToldToStop),
     ]
@@ -76,6 +81,7 @@ struct World {
     core: Core,
     strategy: Strategy,
     now: Instant,
+    is_up: bool,
     /// Processes, with the position of their key and whether they were told to stop.
     alive: BTreeMap<Pid, (Key, Told)>,
     starting: Option<(Key, Told)>,
@@ -96,7 +102,23 @@ enum Told {
 fn child(id: usize, restart: Restart) -> Child {
     let shutdown = [Shutdown::BrutalKill, Shutdown::Timeout(Duration::from_millis(500)), Shutdown::Infinity][id % 3];
     let start = |_: biotope_runtime::Node, _: SpawnOptions| std::future::pending();
-    Child::with(id.to_string(), start).restart(restart).shutdown(shutdown)
+    let child = Child::with(id.to_string(), start).restart(restart).shutdown(shutdown);
+    match id % 4 {
+        1 => child.backoff(Backoff::constant(Duration::from_millis(300))),
+        3 => child.circuit(Circuit::when("something", |_| unreachable!("the world looks by itself"))),
+        _ => child,
+    }
+}
+
+/// As above, and significant if it may be.
+fn significant(id: usize, restart: Restart) -> Child {
+    let child = child(id, restart);
+    if restart == Restart::Permanent { child } else { child.significant() }
+}
+
+fn policy(strategy: Strategy, limit: u32, auto_shutdown: AutoShutdown) -> Policy {
+    let intensity = Intensity::new(limit, Duration::from_secs(1));
+    Policy { strategy, intensity, auto_shutdown, backoff: None, chance: Box::new(|| 7) }
 }
 
 fn pid(number: u32) -> Pid {
@@ -109,11 +131,17 @@ fn pid(number: u32) -> Pid {
 impl World {
     fn new(strategy: Strategy, restarts: &[Restart], limit: u32) -> Self {
         let children = restarts.iter().enumerate().map(|(id, restart)| child(id, *restart)).collect();
-        let core = Core::new(strategy, Intensity::new(limit, Duration::from_secs(1)), children);
+        Self::of(policy(strategy, limit, AutoShutdown::Never), children)
+    }
+
+    fn of(policy: Policy, children: Vec<Child>) -> Self {
+        let strategy = policy.strategy;
+        let core = Core::new(policy, children);
         let mut world = Self {
             core,
             strategy,
             now: Instant::now(),
+            is_up: true,
             alive: BTreeMap::new(),
             starting: None,
             pids: 0,
@@ -129,16 +157,23 @@ impl World {
     fn act(&mut self, event: impl FnOnce(&mut Core, Instant, &mut Vec<Action>)) {
         let mut actions = Vec::new();
         event(&mut self.core, self.now, &mut actions);
-        for action in actions {
+        let mut actions = VecDeque::from(actions);
+        while let Some(action) = actions.pop_front() {
             assert_eq!(self.ended, 0, "{action:?} after the end");
             match action {
                 Action::Start(key, _) => {
                     assert_eq!(self.starting, None, "one start at a time");
                     assert!(self.alive.values().all(|(alive, _)| *alive != key), "a second process for one child");
+                    assert!(!self.is_held_up(key), "it is started though its restart is held up");
                     self.starting = Some((key, Told::Nothing));
                 }
                 Action::Stop(target) => self.tell(target, Told::Stop),
                 Action::Kill(target) => self.tell(target, Told::Kill),
+                Action::Look(key, _) => {
+                    let mut more = Vec::new();
+                    self.core.on_looked(self.now, key, self.is_up, &mut more);
+                    actions.extend(more);
+                }
                 Action::Abandon => {
                     let (_, told) = self.starting.take().expect("a start to abandon");
                     assert_eq!(told, Told::Kill);
@@ -156,6 +191,17 @@ impl World {
             }
         }
         self.check();
+    }
+
+    /// Whether a child that waits for its back-off, or for what it needs, affects this one.
+    fn is_held_up(&self, key: Key) -> bool {
+        let place = |key: Key| self.core.children.iter().position(|entry| entry.key == key);
+        let held = self.core.children.iter().filter(|entry| matches!(entry.state, State::Held(_)));
+        held.map(|entry| entry.key).any(|held| match self.strategy {
+            Strategy::OneForOne => held == key,
+            Strategy::OneForAll => true,
+            Strategy::RestForOne => place(key) >= place(held),
+        })
     }
 
     fn tell(&mut self, target: Target, told: Told) {
@@ -196,6 +242,7 @@ impl World {
                 self.act(|core, now, out| core.on_deadline(now, out));
                 assert!(self.core.deadline().is_none_or(|deadline| deadline > self.now), "a deadline was missed");
             }
+            Happens::NeedIs { up } => self.is_up = up,
             Happens::Asked(question) => self.ask(question),
             Happens::ToldToStop => self.act(|core, now, out| core.on_stop(now, ExitReason::Shutdown, out)),
         }
@@ -254,11 +301,16 @@ impl World {
 
     /// Everything that is under way comes to its end, as it would if nobody disturbed it.
     fn calm_down(&mut self) {
+        self.is_up = true;
         for _ in 0..1_000 {
             let is_busy = self.starting.is_some() || self.alive.values().any(|(_, told)| *told != Told::Nothing);
-            if !is_busy {
-                return;
+            match self.core.deadline() {
+                None if !is_busy => return,
+                // What is held is waited for.
+                Some(deadline) if !is_busy => self.now = deadline,
+                _ => {}
             }
+            self.act(|core, now, out| core.on_deadline(now, out));
             self.happen(Happens::Starts(Outcome::Well));
             self.happen(Happens::Stops { which: 0 });
         }
@@ -276,6 +328,110 @@ fn a_child_whose_first_start_was_called_off_may_fail_when_it_is_started_by_reque
     world.happen(Happens::Starts(Outcome::Failed));
     assert_eq!((world.ended, world.ready), (0, 1));
     assert_eq!(world.answered.get(), 2);
+}
+
+/// A child that waits before it is started again is not started before that, and its siblings wait with it.
+#[test]
+fn a_back_off_holds_up_those_whom_the_restart_affects() {
+    let wait = |world: &World| world.core.deadline().map(|deadline| (deadline - world.now).as_millis());
+    for (strategy, expected) in [(Strategy::OneForOne, 3), (Strategy::OneForAll, 0), (Strategy::RestForOne, 1)] {
+        let plain = |id: &str| Child::with(id, |_, _| std::future::pending());
+        let slow = plain("b").backoff(Backoff::new(Duration::from_millis(100), Duration::from_secs(1)).jitter(0.0));
+        let children = vec![plain("a"), slow, plain("c"), plain("d")];
+        let mut world = World::of(policy(strategy, 10, AutoShutdown::Never), children);
+        world.calm_down();
+        for millis in [100, 200, 400, 800, 1_000, 1_000] {
+            let pid = world.core.children[1].pid().unwrap();
+            world.alive.remove(&pid);
+            world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+            while world.alive.values().any(|(_, told)| *told != Told::Nothing) {
+                world.happen(Happens::Stops { which: 0 });
+            }
+            assert_eq!((wait(&world), world.starting), (Some(millis), None), "{strategy:?}");
+            assert_eq!(world.alive.len(), expected);
+            world.happen(Happens::TimePasses { millis: millis as u64 - 1 });
+            assert_eq!(world.starting, None);
+            world.happen(Happens::TimePasses { millis: 1 });
+            assert!(world.starting.is_some());
+            world.calm_down();
+            assert_eq!(world.alive.len(), 4);
+        }
+        // A life of a second is calm: the next failure is the first of a new run.
+        world.now += Duration::from_secs(1);
+        let pid = world.core.children[1].pid().unwrap();
+        world.alive.remove(&pid);
+        world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+        assert_eq!(wait(&world), Some(100));
+    }
+}
+
+/// One that waits for its own back-off does so also when one before it fails, which takes it along.
+#[test]
+fn a_back_off_lasts_though_a_sibling_is_restarted() {
+    let plain = |id: &str| Child::with(id, |_, _| std::future::pending());
+    let children = vec![plain("a"), plain("b").backoff(Backoff::constant(Duration::from_millis(300)))];
+    let mut world = World::of(policy(Strategy::RestForOne, 10, AutoShutdown::Never), children);
+    world.calm_down();
+    for at in [1, 0] {
+        let pid = world.core.children[at].pid().unwrap();
+        world.alive.remove(&pid);
+        world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+    }
+    world.happen(Happens::Starts(Outcome::Well));
+    assert_eq!((world.alive.len(), world.starting), (1, None));
+    world.happen(Happens::TimePasses { millis: 300 });
+    assert!(world.starting.is_some());
+}
+
+/// One that is to be stopped with its siblings and is faster than that comes back with them.
+#[test]
+fn a_significant_child_that_ends_while_its_siblings_are_stopped_ends_nobody() {
+    let plain = |id: &str| Child::with(id, |_, _| std::future::pending()).restart(Restart::Transient);
+    let children = vec![plain("a").significant(), plain("b"), plain("c")];
+    let mut world = World::of(policy(Strategy::OneForAll, 10, AutoShutdown::AnySignificant), children);
+    world.calm_down();
+    for (at, reason) in [(1, ExitReason::Killed), (0, ExitReason::Normal)] {
+        let pid = world.core.children[at].pid().unwrap();
+        world.alive.remove(&pid);
+        world.act(|core, now, out| core.on_ended(now, pid, reason, out));
+    }
+    world.calm_down();
+    assert_eq!((world.alive.len(), world.ended), (3, 0));
+}
+
+/// While what it needs is down, a child is not started again, and nothing is counted.
+#[test]
+fn a_circuit_keeps_a_child_down_without_counting() {
+    for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
+        let plain = |id: &str| Child::with(id, |_, _| std::future::pending());
+        let circuit = Circuit::when("db", |_| unreachable!("the world looks by itself"));
+        let children = vec![plain("a"), plain("b").circuit(circuit), plain("c")];
+        let mut world = World::of(policy(strategy, 1, AutoShutdown::Never), children);
+        world.calm_down();
+        let pid = world.core.children[1].pid().unwrap();
+        world.alive.remove(&pid);
+        world.is_up = false;
+        world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+        for _ in 0..10 {
+            world.happen(Happens::Stops { which: 0 });
+            world.happen(Happens::TimePasses { millis: 1_000 });
+            assert_eq!(world.starting, None, "{strategy:?}");
+        }
+        let live = match strategy {
+            Strategy::OneForOne => 2,
+            Strategy::OneForAll => 0,
+            Strategy::RestForOne => 1,
+        };
+        assert_eq!((world.alive.len(), world.ended), (live, 0));
+        world.calm_down();
+        assert_eq!((world.alive.len(), world.ended), (3, 0));
+        // That was the one restart that there may be within a second.
+        let pid = world.core.children[1].pid().unwrap();
+        world.alive.remove(&pid);
+        world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+        world.calm_down();
+        assert_eq!(world.ended, 1);
+    }
 }
 
 fn restarts() -> impl Generator<Value = Vec<Restart>> {
@@ -296,9 +452,14 @@ proptest! {
         strategy in strategies(),
         children in restarts(),
         limit in 0_u32..4,
+        auto_shutdown in prop_oneof![
+            2 => Just(AutoShutdown::Never), 1 => Just(AutoShutdown::AnySignificant), 1 => Just(AutoShutdown::AllSignificant)
+        ],
         events in prop::collection::vec(happens(), 0..60),
     ) {
-        let mut world = World::new(strategy, &children, limit);
+        let make = if auto_shutdown == AutoShutdown::Never { child } else { significant };
+        let children = children.into_iter().enumerate().map(|(id, restart)| make(id, restart)).collect();
+        let mut world = World::of(policy(strategy, limit, auto_shutdown), children);
         for event in events {
             world.happen(event);
         }
@@ -320,6 +481,63 @@ proptest! {
         assert_eq!(world.answered.get(), world.asked, "each request is answered once");
     }
 
+    /// SUP-17, -18: the naive model knows which significant children have a process.
+    #[test]
+    fn the_supervisor_ends_with_its_first_or_its_last_significant_child(
+        strategy in strategies(),
+        is_all in prop::bool::ANY,
+        children in prop::collection::vec((prop::bool::ANY, prop::bool::ANY), 1..6),
+        ends in prop::collection::vec((0_usize..6, prop::bool::ANY, prop::bool::ANY), 1..8),
+    ) {
+        let auto_shutdown = if is_all { AutoShutdown::AllSignificant } else { AutoShutdown::AnySignificant };
+        let specs = children.iter().enumerate().map(|(at, (is_significant, is_transient))| {
+            let restart = if *is_transient { Restart::Transient } else { Restart::Temporary };
+            let child = Child::with(at.to_string(), |_, _| std::future::pending()).restart(restart);
+            if *is_significant { child.significant() } else { child }
+        });
+        let mut world = World::of(policy(strategy, 1_000, auto_shutdown), specs.collect());
+        world.calm_down();
+        let mut live: BTreeSet<usize> = (0..children.len()).collect();
+        for (which, abnormally, is_asked) in ends {
+            let which = which % children.len();
+            if !live.contains(&which) {
+                continue;
+            }
+            let (is_significant, is_transient) = children[which];
+            let entry = world.core.children.iter().find(|entry| *entry.child.id == which.to_string());
+            let pid = entry.and_then(Entry::pid).expect("the model knows that it runs");
+            if is_asked {
+                world.happen(Happens::Asked(Question::Terminate(which)));
+                live.remove(&which);
+            } else {
+                world.alive.remove(&pid);
+                let reason = if abnormally { ExitReason::value("crash") } else { ExitReason::Normal };
+                world.act(|core, now, out| core.on_ended(now, pid, reason, out));
+                if is_transient && abnormally {
+                    // It comes back, and others with it: all that its strategy affects and that are still listed.
+                    for at in strategy.affected(which, children.len()) {
+                        if children[at].1 {
+                            live.insert(at);
+                        }
+                    }
+                    // A temporary one that is stopped with its siblings is gone.
+                    live.retain(|at| children[*at].1 || !strategy.affected(which, children.len()).contains(at));
+                } else {
+                    live.remove(&which);
+                    let others = live.iter().any(|at| children[*at].0);
+                    let is_over = is_significant && (!is_all || !others);
+                    world.calm_down();
+                    assert_eq!(world.ended, usize::from(is_over));
+                    if is_over {
+                        return Ok(());
+                    }
+                }
+            }
+            world.calm_down();
+            assert_eq!(world.ended, 0);
+        }
+    }
+
     /// SUP-01, -06, -07: which children are stopped and started, and in which order.
     #[test]
     fn a_crash_stops_the_affected_in_reverse_and_starts_them_in_order(
@@ -327,7 +545,8 @@ proptest! {
         count in 1_usize..6,
         pick in 0_usize..6,
     ) {
-        let mut world = World::new(strategy, &vec![Restart::Permanent; count], 1);
+        let plain = |id: usize| Child::with(id.to_string(), |_, _| std::future::pending());
+        let mut world = World::of(policy(strategy, 1, AutoShutdown::Never), (0..count).map(plain).collect());
         world.calm_down();
         let position = |world: &World, key: Key| world.core.children.iter().position(|entry| entry.key == key).unwrap();
         let died = pick % count;
