@@ -71,7 +71,7 @@ impl Report {
             }
             Context::Backoff(wait) => tell!(info, ?wait, "backoff: child is started again later"),
             Context::CircuitOpen(needs) => {
-                tell!(warn, needs = &**needs, "circuit: child stays down while that is down")
+                tell!(warn, needs = &**needs, "circuit: child stays down while that is down");
             }
             Context::ShutdownError(reason) => tell!(error, %reason, "shutdown_error: child did not stop in order"),
         }
