@@ -310,10 +310,12 @@ impl Runtime {
 
     /// What the workers have done so far. A seeded run has one, of which the turns are counted.
     pub fn stats(&self) -> RuntimeStats {
+        let pieces = self.0.memory.in_use();
         match &self.0.executor {
-            Executor::Workers(workers) => workers.stats(),
+            Executor::Workers(workers) => RuntimeStats { pieces, ..workers.stats() },
             Executor::Seeded(seeded) => RuntimeStats {
                 timers: self.0.timers.len(),
+                pieces,
                 workers: vec![WorkerStats { turns: seeded.board.turns(), ..WorkerStats::default() }],
                 ..RuntimeStats::default()
             },

@@ -64,7 +64,7 @@ impl Strategy {
 ///         .auto_shutdown(AutoShutdown::AnySignificant)
 ///         .child(Progress::spec())
 ///         .child(Copy::spec().named("copy").restart(Transient).significant())
-///         .start_on(&node(), SpawnOptions::default())
+///         .start_on(&node(), biotope::SpawnOptions::default())
 ///         .await?;
 ///     let ended = node().ended(&job);
 ///     node().lookup::<Copy>("copy").ok_or(ExitReason::NoProc)?.stop();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biotope_runtime::{Actor, ActorRef, Meeting, Observed, Pid};
+use biotope_runtime::{Actor, ActorRef, ExitReason, Meeting, Observed, Pid};
 
 use crate::kit::Kit;
 
@@ -136,6 +136,36 @@ impl Faults {
             Rule { victim: self.victim.clone(), handler: self.handler.clone(), which, what, met: 0, has_hit: false };
         self.kit.with(|state| state.faults.0.push(rule));
         self
+    }
+}
+
+/// The end of whoever does the event of this number, of all that are counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Doom {
+    counted: u64,
+    at: u64,
+    reason: ExitReason,
+}
+
+impl Doom {
+    /// Strikes at event number `at`, from 1.
+    pub(crate) fn new(at: u64, reason: ExitReason) -> Self {
+        Self { counted: 0, at, reason }
+    }
+
+    /// Strikes nobody, and counts.
+    pub(crate) fn never() -> Self {
+        Self::new(u64::MAX, ExitReason::Kill)
+    }
+
+    pub(crate) fn counted(&self) -> u64 {
+        self.counted
+    }
+
+    /// An event. Returns how whoever did it ends, if it does.
+    pub(crate) fn strike(&mut self) -> Option<ExitReason> {
+        self.counted += 1;
+        (self.counted == self.at).then(|| self.reason.clone())
     }
 }
 

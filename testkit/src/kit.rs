@@ -13,7 +13,7 @@ use biotope_runtime::{
 use parking_lot::Mutex;
 
 use crate::cast::Cast;
-use crate::faults::Rules;
+use crate::faults::{Doom, Rules};
 use crate::history::{History, short};
 use crate::run::Checks;
 use crate::schedule::{Plan, Schedule};
@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) history: History,
     pub(crate) schedule: Schedule,
     pub(crate) faults: Rules,
+    /// What strikes at an event, if anything does.
+    pub(crate) doom: Option<Doom>,
     pub(crate) deaths: Deaths,
     /// What is to be stopped when the body is over, in the order in which it was started.
     pub(crate) to_stop: Vec<Pid>,
@@ -65,6 +67,7 @@ impl Kit {
             history: History::new(Instant::now()),
             schedule: Schedule::new(plan),
             faults,
+            doom: None,
             deaths: Deaths::default(),
             to_stop: Vec::new(),
             turns: 0,
@@ -128,11 +131,16 @@ impl Director for Kit {
 
     fn spawned(&self, process: Observed<'_>) {
         let label = process.label().unwrap_or_else(|| short(process.actor()).into());
-        self.with(|state| state.cast.enter(process.pid(), process.parent(), label));
+        let end = self.with(|state| {
+            state.cast.enter(process.pid(), process.parent(), label);
+            let is_ours = state.deaths.test.is_none() || process.actor().starts_with("biotope_runtime::");
+            if is_ours { None } else { state.strike(process, process.node().runtime().now()) }
+        });
+        strike(process, end);
     }
 
     fn seen(&self, process: Observed<'_>, event: &TraceEvent) {
-        self.with(|state| {
+        let end = self.with(|state| {
             let State { cast, history, deaths, .. } = state;
             let who = cast.id(event.pid);
             if let Traced::Exited(reason) = &event.what
@@ -146,7 +154,11 @@ impl Director for Kit {
             if !is_ours {
                 history.see(event, who, cast);
             }
+            let is_test = cast.is_first(who) || deaths.test == Some(event.pid);
+            let has_ended = matches!(event.what, Traced::Exited(_));
+            if is_ours || is_test || has_ended { None } else { state.strike(process, event.at) }
         });
+        strike(process, end);
     }
 
     fn crashed(&self, report: &CrashReport) -> bool {
@@ -178,6 +190,24 @@ impl Director for Kit {
 
     fn lost(&self, message: Box<dyn Any + Send>) {
         self.with(|state| state.lost.push(message));
+    }
+}
+
+impl State {
+    /// `process` has done something: returns how it is to end for that, if it is.
+    fn strike(&mut self, process: Observed<'_>, at: Instant) -> Option<ExitReason> {
+        let end = self.doom.as_mut()?.strike()?;
+        let who = self.cast.id(process.pid());
+        self.history.meddled(at, who, format!("struck: {end}"), &self.cast);
+        self.deaths.see(process.pid());
+        Some(end)
+    }
+}
+
+/// Ends `process`, if it is to end. Not under the lock: that too is seen.
+fn strike(process: Observed<'_>, end: Option<ExitReason>) {
+    if let Some(reason) = end {
+        process.node().exit(process.pid(), reason);
     }
 }
 

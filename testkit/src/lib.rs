@@ -54,7 +54,7 @@ pub use faults::{Faults, Victim};
 use kit::Kit;
 pub use probe::{Probe, probe};
 pub use stand_in::{StandIn, stand_in};
-pub use steps::{Steps, at_every_step};
+pub use steps::{Steps, at_every_event, at_every_step};
 pub use tree::{Tree, tree};
 pub use verdict::{Failed, TestOptions, check, everywhere, on_threads, repetitions, test, under_seeds};
 

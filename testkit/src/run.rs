@@ -14,7 +14,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
 use crate::TestResult;
-use crate::faults::Rules;
+use crate::faults::{Doom, Rules};
 use crate::kit::{Endless, Kit, without_backtrace};
 use crate::outside;
 use crate::schedule::Plan;
@@ -32,6 +32,7 @@ pub(crate) struct Setup {
     pub(crate) seed: Option<u64>,
     pub(crate) plan: Plan,
     pub(crate) faults: Rules,
+    pub(crate) doom: Option<Doom>,
     pub(crate) checks: Checks,
 }
 
@@ -50,13 +51,15 @@ pub(crate) struct Ran {
     pub(crate) wrong: Vec<String>,
     /// It would not have come to an end.
     pub(crate) is_endless: bool,
+    /// How many pieces of the runtime's memory were in use when it was over.
+    pub(crate) pieces: usize,
     pub(crate) kit: Arc<Kit>,
 }
 
 impl Setup {
     /// Under this seed, as it has drawn it.
     pub(crate) fn drawn(seed: u64, checks: Checks) -> Self {
-        Self { seed: Some(seed), plan: Plan::Drawn(seed), faults: Rules::default(), checks }
+        Self { seed: Some(seed), plan: Plan::Drawn(seed), faults: Rules::default(), doom: None, checks }
     }
 }
 
@@ -86,9 +89,10 @@ where
     F: Future<Output = O> + Send + 'static,
     O: TestResult,
 {
-    let Setup { seed, plan, faults, checks } = setup;
+    let Setup { seed, plan, faults, doom, checks } = setup;
     let outside = seed.map(outside::shut);
     let kit = Arc::new(Kit::new(plan, faults, checks));
+    kit.with(|state| state.doom = doom);
     let builder = Runtime::builder().director(kit.clone());
     let builder = match seed {
         Some(seed) => builder.seeded(seed),
@@ -116,7 +120,7 @@ where
         }
     }
     kit.forget_lost();
-    Ran { wrong, is_endless, kit }
+    Ran { wrong, is_endless, pieces: runtime.stats().pieces, kit }
 }
 
 /// Runs the body on a node of its own. Returns what is wrong.
@@ -245,6 +249,12 @@ async fn left(runtime: &Runtime) -> Vec<String> {
     let mut wrong: Vec<String> = left.into_iter().map(|(node, info)| outlives(&node, &info)).collect();
     if more > 0 {
         wrong.push(format!("and {more} more processes outlive the test"));
+    }
+    // Of those that live, their names are told.
+    if wrong.is_empty() {
+        for node in runtime.nodes() {
+            wrong.extend(node.registered().iter().map(|name| format!("the name `{name}` outlives its process")));
+        }
     }
     if let Some(first) = wrong.first_mut() {
         first.push_str(

@@ -200,8 +200,13 @@ where
     O: TestResult,
 {
     fn on_threads(&self) -> Result<(), Failed> {
-        let setup =
-            Setup { seed: None, plan: Plan::Steps(Vec::new()), faults: Default::default(), checks: self.checks };
+        let setup = Setup {
+            seed: None,
+            plan: Plan::Steps(Vec::new()),
+            faults: Default::default(),
+            doom: None,
+            checks: self.checks,
+        };
         let ran = run(setup, (self.body)());
         if ran.wrong.is_empty() {
             return Ok(());

@@ -81,6 +81,12 @@ impl Pool {
         self.take_out(|shelf, _| std::mem::take(&mut shelf.free))
     }
 
+    /// How many pieces are in use; those that magazines hold are.
+    #[cold]
+    pub(crate) fn in_use(&self) -> usize {
+        (0..CLASSES).map(|class| self.shelves[class].lock().in_use(size_of_class(class))).sum()
+    }
+
     fn take_out(self: &Arc<Self>, which: impl Fn(&mut Shelf, usize) -> Vec<*mut u8>) -> Vec<Unneeded> {
         let of_class = |class: usize| which(&mut self.shelves[class].lock(), size_of_class(class));
         let taken = (0..CLASSES).map(|class| Unneeded { pool: self.clone(), class, pieces: of_class(class) });
@@ -151,6 +157,12 @@ impl Shelf {
         self.free.truncate(left);
         self.note_left(left);
         count
+    }
+
+    /// How many pieces are in use.
+    fn in_use(&self, size: usize) -> usize {
+        let uncut: usize = self.uncut.iter().map(|uncut| uncut.len / size).sum();
+        self.chunks.len() * (CHUNK.size() / size) - uncut - self.free.len()
     }
 
     /// Takes one piece.
@@ -261,6 +273,25 @@ mod tests {
             }
             assert_eq!((pieces, pool.shelves[class].lock().chunks.len()), (of_a_chunk, 1), "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn what_is_in_use_is_known_however_it_was_cut_and_trimmed() {
+        let pool = Arc::new(Pool::new());
+        assert_eq!(pool.in_use(), 0);
+        let mut had = pieces(&pool, CLASS, 10_000);
+        let others = pieces(&pool, 100, 500);
+        assert_eq!(pool.in_use(), 10_500);
+        let back = had.split_off(3_000);
+        pool.give(CLASS, &back);
+        assert_eq!(pool.in_use(), 3_500);
+        trim(pool.all_free());
+        assert_eq!(pool.in_use(), 3_500);
+        had.extend(pieces(&pool, CLASS, 9_000));
+        assert_eq!(pool.in_use(), 12_500);
+        pool.give(CLASS, &had);
+        pool.give(100, &others);
+        assert_eq!(pool.in_use(), 0);
     }
 
     fn pieces(pool: &Pool, class: usize, count: usize) -> Vec<*mut u8> {

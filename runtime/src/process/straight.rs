@@ -83,7 +83,8 @@ pub enum ReceiveError {
     /// Nothing that fits came in time. What did not fit is still in the mailbox.
     #[error("timeout: nothing that fits was received")]
     Timeout,
-    /// The process was asked to stop; passed on with `?`, it ends with the reason.
+    /// The process was asked to stop, or its parent has ended, or sent it an exit, and it traps exits. Passed on with `?`, it ends
+    /// with the reason.
     #[error("asked to stop: {0}")]
     Stopped(ExitReason),
 }
@@ -423,6 +424,10 @@ where
             let mut was_message = false;
             let look = |taken: Taken<M>| match taken {
                 Taken::Request(request) => Ok(Err(request)),
+                // A parent's end is that of a child that traps exits, too.
+                Taken::Info(Info::Exit(exit)) if Some(exit.from) == header.parent() => {
+                    Ok(Err(Request::Stop(exit.reason)))
+                }
                 other => {
                     was_message = matches!(other, Taken::Message(_));
                     wants(other).map(Ok)

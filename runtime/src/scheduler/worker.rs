@@ -320,6 +320,7 @@ impl Workers {
                     longest_turn: Duration::from_nanos(seat.longest_turn.load(Ordering::Relaxed)),
                 })
                 .collect(),
+            ..RuntimeStats::default()
         }
     }
 

@@ -240,7 +240,7 @@ fn a_kill_at_every_step_finds_what_only_one_moment_shows() {
     let careless = || test::at_every_step("Ledger").kill(|| entries(false));
     let failed = catch_unwind(AssertUnwindSafe(careless)).expect_err("it loses an entry");
     let text = failed.downcast_ref::<String>().expect("a text");
-    assert!(text.contains("with a kill at message 2: ") && text.contains("is lost"), "{text}");
+    assert!(text.contains("with an end at step 2: ") && text.contains("is lost"), "{text}");
     assert!(text.contains("replay: BIOTOPE_SEED=0 BIOTOPE_STEP=2 cargo test "), "{text}");
     assert!(text.contains("[killed at enter]"), "{text}");
 
