@@ -93,7 +93,8 @@ impl Child {
     }
 
     /// Like [`with`](Self::with), for a child that has children of its own: it is stopped however long
-    /// that takes.
+    /// that takes. If it is killed, it is started again when what it had spawned is gone, which is waited for for 5 seconds, and
+    /// killed then.
     pub fn supervisor_with<F, Fut>(id: impl Into<Arc<str>>, start: F) -> Self
     where
         F: Fn(Node, SpawnOptions) -> Fut + Send + Sync + 'static,

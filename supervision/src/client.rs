@@ -180,7 +180,8 @@ impl ChildInfo {
 pub enum ChildStatus {
     /// It has this one.
     Running(Pid),
-    /// It is being started, or waits for that: its turn, the end of its back-off, or that what it needs is up.
+    /// It is being started, or waits for that: its turn, the end of its back-off, that what it needs is up, or that the children
+    /// are gone which it has left.
     Restarting,
     /// It has none: it was stopped, has done its work, or had nothing to do.
     Stopped,

@@ -18,6 +18,10 @@ pub const DEFAULT_CIRCUIT_CHECK: Duration = Duration::from_secs(1);
 /// [`DEFAULT_SHUTDOWN`], so that the reply comes when a child has to be killed.
 pub const DEFAULT_CHILD_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a supervisor waits for the children of one of its supervisors that was killed, before it kills them and starts that
+/// one again.
+pub(crate) const ORPHANS_END_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long a supervisor that ends waits for a child's start to return, after it has killed what the
 /// start had spawned. Then it no longer waits.
 pub(crate) const ABANDON_START_AFTER: Duration = Duration::from_secs(1);

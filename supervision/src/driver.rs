@@ -5,6 +5,7 @@
 //! from ending.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -120,6 +121,11 @@ impl Driver {
             Action::Look(key, circuit) => {
                 let is_up = circuit.is_up(self.me.node());
                 self.core.on_looked(self.now(), key, is_up, more);
+            }
+            Action::FindOrphans(key, killed) => {
+                let left: BTreeSet<Pid> = self.me.node().children(killed).into_iter().collect();
+                left.iter().for_each(|orphan| self.leaving.watch(&self.me, *orphan));
+                self.core.on_orphans(self.now(), key, left, more);
             }
             Action::Abandon => self.start = None,
             Action::Ready => {

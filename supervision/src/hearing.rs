@@ -21,7 +21,7 @@ pub(crate) enum Heard<M> {
     Deadline,
 }
 
-/// The monitors of the children that were told to stop.
+/// The monitors of the children that were told to stop, and of others whose end is waited for.
 #[derive(Default)]
 pub(crate) struct Leaving(BTreeMap<Pid, MonitorRef>);
 
@@ -56,9 +56,14 @@ impl Leaving {
         }
     }
 
+    /// Sees to it that the end of `pid` is heard of.
+    pub(crate) fn watch(&mut self, me: &Me, pid: Pid) {
+        self.0.entry(pid).or_insert_with(|| me.monitor(pid));
+    }
+
     /// Sends a child an exit signal, and sees to it that its end is heard of.
     pub(crate) fn send_away(&mut self, me: &Me, pid: Pid, reason: ExitReason) {
-        self.0.entry(pid).or_insert_with(|| me.monitor(pid));
+        self.watch(me, pid);
         me.exit(pid, reason);
     }
 

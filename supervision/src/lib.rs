@@ -13,7 +13,8 @@
 //! stops its children and ends, and its own supervisor decides. At the top is the [`App`], which ends with it.
 //!
 //! **An end is asked for, waited for, and enforced.** A child is told to stop with an exit `Shutdown`, has its
-//! time, and is then killed. A supervisor that is itself killed takes its children along through their links.
+//! time, and is then killed. A supervisor that is itself killed takes its children along through their links, and is started again
+//! when they are gone.
 //!
 //! **A supervisor answers at any time**, also while a child starts or stops slowly, and can be stopped meanwhile.
 //!

@@ -36,6 +36,31 @@ impl Node {
         self.0.table.all().iter().map(|process| ProcessInfo::of(process)).collect()
     }
 
+    /// The processes that `parent` has spawned and that still live, whether it does or not. It looks at all processes.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Cart;
+    ///
+    /// #[handlers]
+    /// impl Cart {}
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let cart = spawn(Cart);
+    ///     assert!(node().children(this_pid()).contains(&cart.pid()));
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn children(&self, parent: impl Into<Pid>) -> Vec<Pid> {
+        let parent = Some(parent.into());
+        let all = self.0.table.all();
+        all.iter().filter(|process| process.parent() == parent).map(|process| process.pid()).collect()
+    }
+
     /// The cycles of calls that there are at this moment: processes of which each waits for the next one's reply. Of cycles that
     /// share a process, one at least.
     ///

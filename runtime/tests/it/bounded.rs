@@ -385,7 +385,13 @@ fn what_has_to_come_through_does_so_when_the_mailbox_is_full() {
                 alias.cast(2);
                 watched.cast(());
                 node().ended(watched_pid).await;
-                me.exit(&receiver, ExitReason::value("trapped"));
+                // Not from its parent, of whose exits it would end.
+                let to = receiver.pid();
+                let other = spawn_process(async move |me: Process<()>| {
+                    me.exit(to, ExitReason::value("trapped"));
+                    Ok(())
+                });
+                node().ended(&other).await;
                 let _ = go.send(());
                 let mut all = tells.await?;
                 all.sort_unstable();

@@ -8,13 +8,14 @@
 //!   Waiting ──▶ Starting ──▶ Up ──▶ Stopping ──▶ Waiting   (to be restarted with its siblings)
 //!      ▲  ▲         │         │                  Down      (terminated, or the supervisor ends)
 //!      │  └─────────┴─────────┤ failed           gone      (temporary)
-//!      └──────── Held ◀───────┘                            (a back-off, or something it needs is down)
+//!      └──────── Held ◀───────┘                            (a back-off, what it needs is down, orphans)
 //! ```
 //!
 //! # Laws
 //! - One child is started at a time, the first in order.
 //! - Siblings that are to be restarted are stopped one at a time, the last in order first; nothing is
 //!   started until all of them are gone.
+//! - A supervisor that was killed is started again when its children are gone.
 //! - While a child is held, nobody is started whom its restart affects.
 //! - A supervisor that ends stops one child at a time, the last in order first, and ends when none is left.
 //! - Each request is answered once.
@@ -23,6 +24,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,10 +32,10 @@ use biotope_runtime::{ExitReason, Pid, ReplyTo, Restart, Shutdown, StartError};
 
 pub(crate) use self::requests::Reply;
 use crate::backoff::Backoff;
-use crate::child_spec::Child;
+use crate::child_spec::{Child, Kind};
 use crate::circuit::Circuit;
 use crate::client::{RestartChildError, StartChildError, TerminateChildError};
-use crate::config::ABANDON_START_AFTER;
+use crate::config::{ABANDON_START_AFTER, ORPHANS_END_WITHIN};
 use crate::intensity::{Intensity, Verdict};
 use crate::report::{Context, Report};
 use crate::strategy::{AutoShutdown, Strategy};
@@ -70,6 +72,8 @@ pub(crate) enum Action {
     Kill(Target),
     /// Look whether what the child needs is up, and tell [`Core::on_looked`].
     Look(Key, Circuit),
+    /// Find the children that this process has left, which was killed, watch them, and tell [`Core::on_orphans`].
+    FindOrphans(Key, Pid),
     /// Forget the start under way; it is no longer of interest.
     Abandon,
     /// All children have been started for the first time.
@@ -124,6 +128,8 @@ struct Entry {
     up_since: Option<Instant>,
     /// How often it has failed in this run of failures.
     failures: u32,
+    /// It is a supervisor, and its last process, which was this one, was killed: it may have left children.
+    bereft: Option<Pid>,
 }
 
 enum State {
@@ -149,14 +155,16 @@ enum State {
 }
 
 /// What a child that failed waits for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Hold {
     /// Its back-off is over at that time.
     Backoff(Instant),
-    /// The driver looks whether what it needs is up.
+    /// The driver looks whether what it needs is up, or for orphans.
     Looking,
     /// What it needs is down. The driver looks again at that time.
     Circuit(Instant),
+    /// These, whom its last process has left, have not ended yet. At that time they are killed.
+    Orphans { left: BTreeSet<Pid>, deadline: Option<Instant> },
 }
 
 /// Whether a child that has a process, or is getting one, is to be stopped, and what comes then.
@@ -217,8 +225,23 @@ impl Core {
     pub(crate) fn on_ended(&mut self, now: Instant, pid: Pid, reason: ExitReason, out: &mut Vec<Action>) {
         match self.children.iter().position(|entry| entry.pid() == Some(pid)) {
             Some(at) => self.ended(now, at, reason, out),
+            None if self.children.iter_mut().any(|entry| entry.is_rid_of(pid)) => {}
             None if self.children.iter().any(Entry::is_starting) => self.early.push((pid, reason)),
             None => {}
+        }
+        self.step(now, out);
+    }
+
+    /// These are left of the children of one that was killed.
+    pub(crate) fn on_orphans(&mut self, now: Instant, key: Key, left: BTreeSet<Pid>, out: &mut Vec<Action>) {
+        let is_asked = |entry: &&mut Entry| entry.key == key && matches!(entry.state, State::Held(Hold::Looking));
+        if let Some(entry) = self.children.iter_mut().find(is_asked) {
+            if left.is_empty() {
+                entry.rid();
+            } else {
+                let deadline = now.checked_add(ORPHANS_END_WITHIN);
+                entry.state = State::Held(Hold::Orphans { left, deadline });
+            }
         }
         self.step(now, out);
     }
@@ -252,6 +275,11 @@ impl Core {
             }
             let (target, killed, deadline) = match &mut entry.state {
                 State::Stopping { target, killed, deadline } => (target, killed, deadline),
+                State::Held(Hold::Orphans { left, deadline }) => {
+                    *deadline = None;
+                    out.extend(left.iter().map(|orphan| Action::Kill(Target::Process(*orphan))));
+                    continue;
+                }
                 State::Held(Hold::Circuit(_)) => {
                     entry.look(out);
                     continue;
@@ -316,6 +344,11 @@ impl Core {
             return;
         }
         match self.next_to_start() {
+            Some(at) if let Some(killed) = self.children[at].bereft => {
+                let entry = &mut self.children[at];
+                entry.state = State::Held(Hold::Looking);
+                out.push(Action::FindOrphans(entry.key, killed));
+            }
             Some(at) => {
                 let entry = &mut self.children[at];
                 entry.state = State::Starting;
@@ -431,6 +464,10 @@ impl Core {
 
     /// The process of the child at `at` has ended.
     fn ended(&mut self, now: Instant, at: usize, reason: ExitReason, out: &mut Vec<Action>) {
+        let entry = &mut self.children[at];
+        if entry.child.kind == Kind::Supervisor && reason == ExitReason::Killed {
+            entry.bereft = entry.last_pid();
+        }
         let entry = &self.children[at];
         if matches!(entry.state, State::Stopping { .. }) {
             if is_disorderly(&reason, entry.child.shutdown) {
@@ -585,6 +622,7 @@ impl Core {
             is_held_back: false,
             up_since: None,
             failures: 0,
+            bereft: None,
         });
     }
 }
@@ -597,10 +635,26 @@ impl Entry {
         }
     }
 
+    /// Takes `pid` out of those it waits for before it is started again; returns whether it was one of them.
+    fn is_rid_of(&mut self, pid: Pid) -> bool {
+        let State::Held(Hold::Orphans { left, .. }) = &mut self.state else { return false };
+        let was_one = left.remove(&pid);
+        if left.is_empty() {
+            self.rid();
+        }
+        was_one
+    }
+
+    /// Nobody is left whom its last process has started.
+    fn rid(&mut self) {
+        self.bereft = None;
+        self.state = State::Waiting;
+    }
+
     /// When something becomes of it though nothing happens.
     fn deadline(&self) -> Option<Instant> {
         match self.state {
-            State::Stopping { deadline, .. } => deadline,
+            State::Stopping { deadline, .. } | State::Held(Hold::Orphans { deadline, .. }) => deadline,
             State::Held(Hold::Backoff(at) | Hold::Circuit(at)) => Some(at),
             _ => None,
         }
@@ -617,11 +671,15 @@ impl Entry {
     }
 
     fn report(&self, context: Context) -> Action {
-        let pid = match self.state {
+        Action::Report(Report { child: self.child.clone(), pid: self.last_pid(), context })
+    }
+
+    /// The process that it has, or had.
+    fn last_pid(&self) -> Option<Pid> {
+        match self.state {
             State::Over { pid, .. } => Some(pid),
             _ => self.pid(),
-        };
-        Action::Report(Report { child: self.child.clone(), pid, context })
+        }
     }
 }
 

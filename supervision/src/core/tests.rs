@@ -29,6 +29,8 @@ enum Happens {
     TimePasses {
         millis: u64,
     },
+    /// One that was left by a supervisor that was killed ends.
+    OrphanEnds,
     /// What children need comes up, or goes down.
     NeedIs {
         up: bool,
@@ -71,6 +73,7 @@ fn happens() -> impl Generator<Value = Happens> {
         6 => (0_usize..8).prop_map(|which| Happens::Stops { which }),
         2 => (0_u64..2_000).prop_map(|millis| Happens::TimePasses { millis }),
         2 => prop::bool::ANY.prop_map(|up| Happens::NeedIs { up }),
+        3 => Just(Happens::OrphanEnds),
         4 => question.prop_map(Happens::Asked),
         1 => Just(Happens::ToldToStop),
     ]
@@ -85,6 +88,11 @@ struct World {
     /// Processes, with the position of their key and whether they were told to stop.
     alive: BTreeMap<Pid, (Key, Told)>,
     starting: Option<(Key, Told)>,
+    /// What was left by supervisors that were killed.
+    orphans: BTreeMap<Pid, Key>,
+    killed_orphans: BTreeSet<Pid>,
+    /// Whose children were looked for.
+    searched: BTreeSet<Pid>,
     pids: u32,
     asked: usize,
     answered: Rc<Cell<usize>>,
@@ -102,7 +110,9 @@ enum Told {
 fn child(id: usize, restart: Restart) -> Child {
     let shutdown = [Shutdown::BrutalKill, Shutdown::Timeout(Duration::from_millis(500)), Shutdown::Infinity][id % 3];
     let start = |_: biotope_runtime::Node, _: SpawnOptions| std::future::pending();
-    let child = Child::with(id.to_string(), start).restart(restart).shutdown(shutdown);
+    // The end of a supervisor may leave orphans.
+    let make = if id % 4 == 2 { Child::supervisor_with } else { Child::with };
+    let child = make(id.to_string(), start).restart(restart).shutdown(shutdown);
     match id % 4 {
         1 => child.backoff(Backoff::constant(Duration::from_millis(300))),
         3 => child.circuit(Circuit::when("something", |_| unreachable!("the world looks by itself"))),
@@ -144,6 +154,9 @@ impl World {
             is_up: true,
             alive: BTreeMap::new(),
             starting: None,
+            orphans: BTreeMap::new(),
+            killed_orphans: BTreeSet::new(),
+            searched: BTreeSet::new(),
             pids: 0,
             asked: 0,
             answered: Rc::default(),
@@ -165,13 +178,28 @@ impl World {
                     assert_eq!(self.starting, None, "one start at a time");
                     assert!(self.alive.values().all(|(alive, _)| *alive != key), "a second process for one child");
                     assert!(!self.is_held_up(key), "it is started though its restart is held up");
+                    assert!(self.orphans.values().all(|bereft| *bereft != key), "it is started beside its orphans");
                     self.starting = Some((key, Told::Nothing));
                 }
                 Action::Stop(target) => self.tell(target, Told::Stop),
+                Action::Kill(Target::Process(pid)) if self.orphans.contains_key(&pid) => {
+                    self.killed_orphans.insert(pid);
+                }
                 Action::Kill(target) => self.tell(target, Told::Kill),
                 Action::Look(key, _) => {
                     let mut more = Vec::new();
                     self.core.on_looked(self.now, key, self.is_up, &mut more);
+                    actions.extend(more);
+                }
+                Action::FindOrphans(key, killed) => {
+                    // The children of one that was killed: some are gone already.
+                    if self.searched.insert(killed) {
+                        let orphans = (0..self.pids % 3).map(|number| (pid(1_000_000 + 3 * self.pids + number), key));
+                        self.orphans.extend(orphans);
+                    }
+                    let left = self.orphans.iter().filter(|(_, bereft)| **bereft == key).map(|(orphan, _)| *orphan);
+                    let mut more = Vec::new();
+                    self.core.on_orphans(self.now, key, left.collect(), &mut more);
                     actions.extend(more);
                 }
                 Action::Abandon => {
@@ -232,8 +260,19 @@ impl World {
     fn happen(&mut self, event: Happens) {
         match event {
             Happens::Starts(outcome) => self.start_returns(outcome),
+            Happens::OrphanEnds => {
+                let orphan = self.killed_orphans.pop_first().or_else(|| self.orphans.keys().next().copied());
+                if let Some(orphan) = orphan {
+                    self.orphans.remove(&orphan);
+                    self.act(|core, now, out| core.on_ended(now, orphan, ExitReason::Killed, out));
+                }
+            }
             Happens::Ends { which, abnormally } => {
-                let reason = if abnormally { ExitReason::value("crash") } else { ExitReason::Normal };
+                let reason = match (abnormally, which % 2) {
+                    (false, _) => ExitReason::Normal,
+                    (true, 0) => ExitReason::value("crash"),
+                    (true, _) => ExitReason::Killed,
+                };
                 self.end(which, |told| told == Told::Nothing, reason);
             }
             Happens::Stops { which } => self.end(which, |told| told != Told::Nothing, ExitReason::Shutdown),
@@ -303,7 +342,9 @@ impl World {
     fn calm_down(&mut self) {
         self.is_up = true;
         for _ in 0..1_000 {
-            let is_busy = self.starting.is_some() || self.alive.values().any(|(_, told)| *told != Told::Nothing);
+            let is_busy = self.starting.is_some()
+                || !self.orphans.is_empty()
+                || self.alive.values().any(|(_, told)| *told != Told::Nothing);
             match self.core.deadline() {
                 None if !is_busy => return,
                 // What is held is waited for.
@@ -311,6 +352,7 @@ impl World {
                 _ => {}
             }
             self.act(|core, now, out| core.on_deadline(now, out));
+            self.happen(Happens::OrphanEnds);
             self.happen(Happens::Starts(Outcome::Well));
             self.happen(Happens::Stops { which: 0 });
         }
@@ -434,6 +476,42 @@ fn a_circuit_keeps_a_child_down_without_counting() {
     }
 }
 
+/// A supervisor that was killed has children that still end. Their names are taken, and their work may be in two hands.
+#[test]
+fn a_supervisor_that_was_killed_is_started_again_when_its_children_are_gone() {
+    for (is_patient, by_request) in [(true, false), (false, false), (true, true)] {
+        let child = Child::supervisor_with("s", |_, _| std::future::pending());
+        let mut world = World::of(policy(Strategy::OneForOne, 10, AutoShutdown::Never), vec![child]);
+        world.calm_down();
+        // So many orphans it has in this world.
+        world.pids = 2;
+        let pid = world.core.children[0].pid().unwrap();
+        world.alive.remove(&pid);
+        world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+        assert_eq!((world.orphans.len(), world.starting), (2, None));
+        if by_request {
+            // Who asks for it by hand does not come before them either.
+            world.act(|core, now, out| {
+                core.on_request(now, Request::Terminate("s".into(), ReplyTo::from_fn(drop)), out)
+            });
+            world.act(|core, now, out| core.on_request(now, Request::Restart("s".into(), ReplyTo::from_fn(drop)), out));
+            assert_eq!(world.starting, None);
+        }
+        if is_patient {
+            world.happen(Happens::OrphanEnds);
+            assert_eq!((world.orphans.len(), world.starting), (1, None));
+            world.happen(Happens::TimePasses { millis: 4_999 });
+            assert!(world.killed_orphans.is_empty());
+        } else {
+            world.happen(Happens::TimePasses { millis: 5_000 });
+            assert_eq!((world.killed_orphans.len(), world.starting), (2, None));
+            world.happen(Happens::OrphanEnds);
+        }
+        world.happen(Happens::OrphanEnds);
+        assert!(world.orphans.is_empty() && world.starting.is_some());
+    }
+}
+
 fn restarts() -> impl Generator<Value = Vec<Restart>> {
     let restart =
         prop_oneof![4 => Just(Restart::Permanent), 1 => Just(Restart::Transient), 1 => Just(Restart::Temporary)];
@@ -483,7 +561,7 @@ proptest! {
 
     /// SUP-17, -18: the naive model knows which significant children have a process.
     #[test]
-    fn the_supervisor_ends_with_its_first_or_its_last_significant_child(
+    fn sup_17_the_supervisor_ends_with_its_first_or_its_last_significant_child(
         strategy in strategies(),
         is_all in prop::bool::ANY,
         children in prop::collection::vec((prop::bool::ANY, prop::bool::ANY), 1..6),

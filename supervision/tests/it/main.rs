@@ -5,10 +5,13 @@
 
 mod application;
 mod declared;
+mod held;
 mod listing;
 mod managing;
 mod restarting;
+mod significant;
 mod slow;
 mod stopping;
+mod storms;
 mod support;
 mod tree;

@@ -2,7 +2,8 @@
 
 use biotope_runtime::{CallError, CallFailed, ExitReason, StartError};
 use biotope_supervision::{
-    ChildStatus, DeleteChildError, RestartChildError, StartChildError, Supervisor, Temporary, TerminateChildError,
+    ChangeChildError, ChildStatus, DeleteChildError, Permanent, RestartChildError, SpecError, StartChildError,
+    Supervisor, Temporary, TerminateChildError, Transient,
 };
 
 use crate::support::*;
@@ -113,6 +114,42 @@ fn a_child_that_was_terminated_comes_back_with_its_siblings() {
         stage.expect(["start a", "start b", "stop b: shutdown"]).await;
         stage.kill("a");
         stage.expect(["start a", "start b"]).await;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_childs_specification_can_be_read_and_changed() {
+    everywhere(|mut me| async move {
+        let stage = Stage::new();
+        let supervisor = Supervisor::one_for_one().child(worker(&stage, "c")).start_link().await?;
+        stage.expect(["start c"]).await;
+        let before = supervisor.child_spec("c").await?.expect("it is listed");
+        assert_eq!((before.restart, before.significant), (Permanent, false));
+        assert!(supervisor.child_spec("x").await?.is_none());
+
+        // Another restart type counts from now on, for the process that there is.
+        let old = supervisor.change_child(before.clone().restart(Temporary)).await?;
+        assert_eq!(old.restart, Permanent);
+        let pid = stage.pid("c");
+        assert_eq!(pid_of(&supervisor, "c").await, Some(pid));
+        let end = me.monitor(pid);
+        stage.end("c", ExitReason::value("crash"));
+        down(&mut me, end).await?;
+        assert_eq!(supervisor.count_children().await?.specs, 0);
+
+        // And another start, from the next one on.
+        supervisor.start_child(before.clone()).await?;
+        let other = Script { id: "other", ..script(&stage, "c") }.child().id("c");
+        supervisor.change_child(other).await?;
+        stage.expect(["stop c: \"crash\"", "start c"]).await;
+        stage.end("c", ExitReason::value("crash"));
+        stage.expect(["stop c: \"crash\"", "start other"]).await;
+
+        let unknown = supervisor.change_child(worker(&stage, "x")).await.unwrap_err();
+        assert_eq!(unknown, CallError::Reply(ChangeChildError::NotFound("x".into())));
+        let misfit = supervisor.change_child(before.restart(Transient).significant()).await.unwrap_err();
+        assert_eq!(misfit, CallError::Reply(ChangeChildError::Spec(SpecError::NoAutoShutdown("c".into()))));
         Ok(())
     });
 }

@@ -1,6 +1,6 @@
 //! The order of starts and stops, roll-back, and how long a child has to stop.
 
-use biotope_runtime::{ExitReason, Process, SpawnOptions, StartError, node, time};
+use biotope_runtime::{ExitReason, Process, SpawnOptions, StartError, node, spawn_process, time};
 use biotope_supervision::{Child, Shutdown, Supervisor, SupervisorStartError};
 
 use crate::support::*;
@@ -246,6 +246,41 @@ fn an_exit_from_outside_any_process_stops_a_supervisor_and_the_first_reason_stan
         supervisor.stop();
         stage.expect(["stop a: shutdown"]).await;
         assert_eq!(down(&mut me, end).await?, ExitReason::value("first"));
+        Ok(())
+    });
+}
+
+/// A trapping child in straight-line code that never looks at what it receives: its parent's end is its own all the same.
+#[test]
+fn gs_17_the_next_receive_of_a_straight_line_child_fails_with_its_parents_reason() {
+    everywhere(|mut me| async move {
+        for reason in [ExitReason::Killed, ExitReason::Shutdown, ExitReason::Normal, ExitReason::value("crash")] {
+            let (tell, told) = tokio::sync::oneshot::channel();
+            let parent = spawn_process(async move |mut me: Process<ExitReason>| {
+                let options = SpawnOptions::linked_to(me.pid());
+                let child = me.node().spawn_process_with(options, async move |mut me: Process<u32>| {
+                    me.trap_exits(true);
+                    let _ = tell.send(me.address());
+                    // What was sent before the end is received before it.
+                    assert_eq!(me.receive().await?, 1);
+                    loop {
+                        me.receive_any().await?;
+                    }
+                });
+                child.cast(1);
+                Err(me.receive().await?.into())
+            });
+            let child = told.await?;
+            let end = me.monitor(&child);
+            // A process that is no parent ends nobody who traps exits.
+            me.exit(&child, ExitReason::value("not mine"));
+            if reason == ExitReason::Killed {
+                me.exit(&parent, ExitReason::Kill);
+            } else {
+                parent.cast(reason.clone());
+            }
+            assert_eq!(down(&mut me, end).await?, reason);
+        }
         Ok(())
     });
 }

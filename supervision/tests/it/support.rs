@@ -105,6 +105,17 @@ impl Stage {
         }
     }
 
+    /// Waits for the next line.
+    pub(crate) async fn next(&self) -> String {
+        self.heard.lock().await.recv().await.unwrap()
+    }
+
+    /// The lines that were told and nobody has waited for.
+    pub(crate) async fn rest(&self) -> Vec<String> {
+        let mut heard = self.heard.lock().await;
+        std::iter::from_fn(|| heard.try_recv().ok()).collect()
+    }
+
     pub(crate) async fn expect_nothing(&self) {
         settle().await;
         let line = self.heard.lock().await.try_recv();
@@ -113,6 +124,11 @@ impl Stage {
 
     pub(crate) fn worker(&self, id: &str) -> Address<Order> {
         self.workers.lock().unwrap()[id].clone()
+    }
+
+    /// Whether `id` has ever started.
+    pub(crate) fn has_worker(&self, id: &str) -> bool {
+        self.workers.lock().unwrap().contains_key(id)
     }
 
     pub(crate) fn pid(&self, id: &str) -> Pid {

@@ -1,7 +1,7 @@
 //! Supervisors under supervisors.
 
-use biotope_runtime::ExitReason;
-use biotope_supervision::{IntoChild, Supervisor, SupervisorRef};
+use biotope_runtime::{ExitReason, Spec, node};
+use biotope_supervision::{ChildStatus, IntoChild, Supervisor, SupervisorRef};
 
 use crate::support::*;
 
@@ -30,6 +30,38 @@ fn sup_19_a_supervisor_that_gives_up_is_restarted_by_its_own() {
         assert!(before.iter().zip(&after).all(|(before, after)| before.pid() != after.pid()));
         let s2 = biotope_runtime::node().lookup::<Supervisor>("s2").unwrap();
         assert_eq!(s2.count_children().await?.specs, 0);
+        Ok(())
+    });
+}
+
+/// The children of a supervisor that is killed end one after the other, and may take their time. Until they are gone their
+/// names are taken: to start others meanwhile would fail, and use up all restarts in no time.
+#[test]
+fn a_supervisor_that_was_killed_comes_back_when_its_children_are_gone() {
+    virtually(|_me| async move {
+        let stage = Stage::new();
+        let slow = Script { stop_time: secs(2), ..script(&stage, "slow") };
+        let stubborn = Script { stop_time: secs(3600), ..script(&stage, "stubborn") };
+        let named = |script: Script| {
+            let id = script.id;
+            Spec::<Worker>::new(move || script.clone()).named(id)
+        };
+        let inner = Supervisor::one_for_one().named("inner").child(named(slow)).child(named(stubborn));
+        let top = Supervisor::one_for_one().intensity(1, secs(3600)).child(inner).child(worker(&stage, "other"));
+        let top = top.start_link().await?;
+        stage.expect(["start slow", "start stubborn", "start other"]).await;
+        let before = (node().runtime().now(), stage.pid("other"));
+        node().exit(node().whereis("inner").unwrap(), ExitReason::Kill);
+        stage.expect(["stop slow: killed"]).await;
+        assert_eq!(status_of(&top, "inner").await, Some(ChildStatus::Restarting));
+        // One that does not end is killed in the end.
+        stage.expect(["start slow", "start stubborn"]).await;
+        assert_eq!(node().runtime().now() - before.0, secs(5));
+        settle().await;
+        assert_eq!(pid_of(&top, "inner").await, node().whereis("inner"));
+        assert_eq!(stage.pid("other"), before.1);
+        // Without a wait for an hour: it is killed with its supervisor.
+        node().exit(stage.pid("stubborn"), ExitReason::Kill);
         Ok(())
     });
 }
