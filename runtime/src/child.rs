@@ -1,5 +1,6 @@
 //! How an actor is to be supervised, as it says itself. Nothing here acts on it: that is a supervisor's.
 
+use std::fmt;
 use std::time::Duration;
 
 /// When a child of a supervisor that ended is started again.
@@ -23,6 +24,26 @@ pub enum Shutdown {
     Timeout(Duration),
     /// By an exit with `Shutdown`, however long it takes.
     Infinity,
+}
+
+impl fmt::Display for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Temporary => "temporary",
+        })
+    }
+}
+
+impl fmt::Display for Shutdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BrutalKill => f.write_str("brutal kill"),
+            Self::Timeout(time) => write!(f, "{time:?}"),
+            Self::Infinity => f.write_str("infinity"),
+        }
+    }
 }
 
 impl From<Duration> for Shutdown {

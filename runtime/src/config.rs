@@ -43,8 +43,19 @@ pub(crate) const TRACES_KEPT: usize = 1_024;
 /// How many events of one process are kept at most, however many are asked for.
 pub(crate) const MOST_EVENTS_KEPT: usize = 1_024;
 
-/// How many crash reports wait for whoever reads them. Of more, the oldest are lost; all of them are in the log.
+/// How many crash reports wait for whoever reads them. Of more, the oldest are lost; all of them are in the log, or counted
+/// there.
 pub(crate) const REPORTS_KEPT: usize = 64;
+
+/// How many crashes of one kind are logged one by one within [`ALIKE_WITHIN`], unless the runtime is told otherwise. Of more the
+/// log says how many there were.
+pub(crate) const LOGGED_ALIKE: usize = 10;
+
+/// In how short a time crashes of one kind are too many to be logged one by one.
+pub(crate) const ALIKE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How many kinds of crashes are told apart at once. Of more, what was counted of the kind that began first is told early.
+pub(crate) const KINDS_IN_STORM: usize = 64;
 
 /// How many of the messages that were left, and of the processes above it, a crash report names.
 pub(crate) const NAMED_IN_REPORT: usize = 16;

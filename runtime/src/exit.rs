@@ -80,6 +80,25 @@ impl ExitReason {
         !matches!(self, Self::Normal | Self::Shutdown | Self::ShutdownWith(_))
     }
 
+    /// Its text in one line: what has more, as an assertion that failed, has blanks between.
+    pub fn in_one_line(&self) -> impl fmt::Display + use<> {
+        let text = self.to_string();
+        if text.contains(char::is_control) { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text }
+    }
+
+    /// Whether the two are reasons of one kind: panics in one place, values of one type, or the same word.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Panic(one), Self::Panic(other)) => match (&one.location, &other.location) {
+                (Some(one), Some(other)) => one == other,
+                _ => one.message == other.message,
+            },
+            (Self::Value(one), Self::Value(other)) => one.type_name() == other.type_name(),
+            (Self::Remote { type_name: one, .. }, Self::Remote { type_name: other, .. }) => one == other,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        }
+    }
+
     /// The value that was given to [`value`](Self::value), if it has type `T`.
     pub fn downcast_ref<T: 'static>(&self) -> Option<&T> {
         match self {

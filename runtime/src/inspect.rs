@@ -113,6 +113,8 @@ pub struct ProcessInfo {
     pub caller: Option<Pid>,
     /// The process that leads its group.
     pub group_leader: Option<Pid>,
+    /// How often its supervisor has started it again, this time included.
+    pub restarts: u64,
     /// What it is doing.
     pub status: Status,
     /// When it was spawned: at most 70 ms before it truly was, as long as the runtime's own thread gets a core. Of a process
@@ -173,6 +175,7 @@ impl ProcessInfo {
             parent: header.parent(),
             caller: None,
             group_leader: None,
+            restarts: header.restarts(),
             status: match header.activity() {
                 Activity::Ended | Activity::Gone => Status::Ended,
                 Activity::Running => Status::Running,

@@ -21,6 +21,7 @@
 //!   iolist                      bytes in pieces, on their way to a socket
 //!   runtime, clock, timer, time what nodes run on; real and virtual time
 //!   inspect, report, panics     what can be seen of a process, alive and dead
+//!   storm                       crashes that are too many to be logged one by one
 //!   shown                       what a state says of itself
 //!   trace, visit                what one process does; a look at its state, between two handlers
 //!   observe                     hooks into what processes do, if they are compiled in
@@ -82,6 +83,7 @@ mod source;
 mod spawn;
 mod spec;
 mod stats;
+mod storm;
 mod sync;
 pub mod time;
 mod timer;
@@ -141,6 +143,8 @@ pub use source::{NotHandled, Source, SourceBuilder};
 pub use spawn::{blocking, exit_now, node, spawn, spawn_link, spawn_monitor, spawn_process, this_pid, with_me};
 pub use spec::{Code, Configured, Spawn, Spec, StartError, options, process};
 pub use stats::{NodeStats, RuntimeStats, WorkerStats};
+#[doc(hidden)]
+pub use storm::Occurrence;
 pub use time::{reduce, yield_now};
 pub use timer::TimerRef;
 pub use topic::{Heard, Lag, PublishError, Subscription, Topic, TopicStats};

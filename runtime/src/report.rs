@@ -1,4 +1,5 @@
-//! The one readable report of a crash.
+//! The one readable report of a crash. Of too many that are alike the log has one line more and not all of the reports: see
+//! [`storm`](crate::storm).
 
 use std::fmt;
 use std::panic::Location;
@@ -6,12 +7,14 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tracing::Level;
 
 use crate::config::{NAMED_IN_REPORT, REPORTS_KEPT};
 use crate::exit::ExitReason;
 use crate::inspect::{ProcessInfo, Status};
 use crate::pid::Pid;
 use crate::process::Header;
+use crate::storm::Occurrence;
 use crate::trace::{Events, TraceEvent};
 
 /// What is known of a process that ended abnormally. Its `Display` is the report that people read.
@@ -41,6 +44,8 @@ pub struct CrashReport {
     pub callers: Vec<Pid>,
     /// Where that process asked for it.
     pub asked_at: Option<&'static Location<'static>>,
+    /// How often its supervisor had started it again, this time included.
+    pub restarts: u64,
     /// Why it ended.
     pub reason: ExitReason,
     /// The handler that ended it, by a panic or by a stop. `None` if something else did, or if it was straight-line code.
@@ -86,6 +91,15 @@ pub(crate) struct Last {
     pub(crate) told: bool,
 }
 
+impl Last {
+    /// The crash of the process at `header`, as the log tells it apart from others.
+    pub(crate) fn occurrence(&self, header: &Header, reason: &ExitReason) -> Occurrence {
+        let (handler, reason) = (self.handler, Some(reason.clone()));
+        let (actor, pid) = (Some(header.actor()), Some(header.pid()));
+        Occurrence { what: "crashes", actor, handler, reason, pid, level: Level::ERROR }
+    }
+}
+
 impl CrashReport {
     /// The report of the process at `header`, which is about to end with `reason`, out of order. Without what only its body
     /// knows.
@@ -102,6 +116,7 @@ impl CrashReport {
             ancestors: ancestors(header),
             callers: callers(header),
             asked_at: header.asked_at(),
+            restarts: info.restarts,
             reason: reason.clone(),
             handler: last.handler,
             client: last.client,
@@ -162,6 +177,9 @@ impl fmt::Display for CrashReport {
             self.asked_at.map_or(Ok(()), |place| write!(f, ", begun at {place}"))?;
             writeln!(f)?;
         }
+        if self.restarts > 0 {
+            writeln!(f, "  restarts    {}", self.restarts)?;
+        }
         writeln!(f, "  links       {:?}", self.links)?;
         write!(f, "  mailbox     {} unhandled", self.mailbox_len)?;
         if !self.messages.is_empty() {
@@ -194,7 +212,8 @@ impl fmt::Display for CrashReport {
 pub struct CrashReports(broadcast::Receiver<Arc<CrashReport>>);
 
 impl CrashReports {
-    /// The next one. If the reader was too slow, those that are lost are skipped: all of them are in the log too.
+    /// The next one. If the reader was too slow, those that are lost are skipped: all of them are in the log too, or counted
+    /// there.
     /// `None` when the node is gone.
     ///
     /// # Cancel safety
@@ -216,6 +235,10 @@ pub(crate) struct Reports(broadcast::Sender<Arc<CrashReport>>);
 impl Reports {
     pub(crate) fn subscribe(&self) -> CrashReports {
         CrashReports(self.0.subscribe())
+    }
+
+    pub(crate) fn has_readers(&self) -> bool {
+        self.0.receiver_count() > 0
     }
 
     pub(crate) fn tell(&self, report: CrashReport) {

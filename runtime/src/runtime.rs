@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::clock::Clock;
-use crate::config::BLOCKING_THREADS;
+use crate::config::{ALIKE_WITHIN, BLOCKING_THREADS, LOGGED_ALIKE};
 use crate::director::{Directed, Director};
 use crate::memory::{Pool, Unneeded};
 use crate::node::{Node, WeakNode};
@@ -24,6 +24,7 @@ use crate::process::turn::{After, Turn, handler_on};
 use crate::process::{Header, Ready};
 use crate::scheduler::{Directory, Home, Io, Seeded, Settings, Workers};
 use crate::stats::{RuntimeStats, WorkerStats};
+use crate::storm::StormLimit;
 use crate::sync::AtomicU32;
 use crate::time::{Sleep, sleep_on};
 use crate::timer::Timers;
@@ -52,6 +53,7 @@ struct Inner {
     nodes: Arc<Directory>,
     node_numbers: AtomicU32,
     finds_call_cycles: bool,
+    storm_limit: StormLimit,
     random: Mutex<StdRng>,
     director: Directed,
     #[cfg_attr(not(feature = "observe"), expect(dead_code, reason = "nobody asks for it"))]
@@ -73,6 +75,7 @@ pub struct RuntimeBuilder {
     blocking_threads: Option<usize>,
     seed: Option<u64>,
     find_call_cycles: Option<bool>,
+    storm_limit: Option<StormLimit>,
     director: Directed,
     observer: Chosen,
 }
@@ -128,6 +131,29 @@ impl RuntimeBuilder {
         self
     }
 
+    /// Logs `events` crashes of one kind one by one within `period`, and of more only how many there were, in one line when the
+    /// period is over; without this, 10 within 5 seconds. `usize::MAX` logs all. Of one kind are crashes of one actor in one
+    /// handler, by a panic in one place, or for reasons of one type; and so is what supervisors say of children.
+    ///
+    /// [`Node::crash_reports`](crate::Node::crash_reports) tells of all of them, whatever this says. A crash that is not logged
+    /// and that nobody reads costs no report.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    ///
+    /// # fn main() -> biotope::Result<()> {
+    /// biotope::run(Runtime::builder().log_at_most(3, secs(60)), "shop", async {
+    ///     // … of a thousand crashes within a minute, three are in the log, and that there were 997 more …
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn log_at_most(mut self, events: usize, period: Duration) -> Self {
+        self.storm_limit = Some(StormLimit { logged: events, within: period });
+        self
+    }
+
     /// Lets `observer` see what all processes of this runtime do. With the cargo feature `observe` only: without it,
     /// nothing of this is compiled. `#[biotope::main]` makes a runtime without one; a program that wants one gives this
     /// builder to [`run`](crate::run).
@@ -153,6 +179,7 @@ impl RuntimeBuilder {
         let nodes = Arc::<Directory>::default();
         let node_numbers = AtomicU32::new(0);
         let finds_call_cycles = self.find_call_cycles.unwrap_or(cfg!(debug_assertions) || self.seed.is_some());
+        let storm_limit = self.storm_limit.unwrap_or(StormLimit { logged: LOGGED_ALIKE, within: ALIKE_WITHIN });
         if let Some(seed) = self.seed {
             let clock = Arc::new(Clock::virtual_from_now());
             return Ok(Runtime(Arc::new(Inner {
@@ -163,6 +190,7 @@ impl RuntimeBuilder {
                 nodes,
                 node_numbers,
                 finds_call_cycles,
+                storm_limit,
                 random: Mutex::new(StdRng::seed_from_u64(seed)),
                 director: self.director,
                 observer: self.observer,
@@ -202,6 +230,7 @@ impl RuntimeBuilder {
             nodes,
             node_numbers,
             finds_call_cycles,
+            storm_limit,
             random: Mutex::new(rand::make_rng()),
             director: self.director,
             observer: self.observer,
@@ -271,6 +300,11 @@ impl Runtime {
     #[inline]
     pub(crate) fn finds_call_cycles(&self) -> bool {
         self.0.finds_call_cycles
+    }
+
+    /// How much of one kind is logged one by one.
+    pub(crate) fn storm_limit(&self) -> StormLimit {
+        self.0.storm_limit
     }
 
     /// Where sockets and tokio's timers live; `None` in a seeded run.

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
-use super::{DIRECTED, Inner, Node};
+use super::{DIRECTED, Inner, Node, Weather};
 use crate::dead_letters::DeadLetters;
 use crate::gateway::FarFuture;
 use crate::names::Names;
@@ -101,6 +101,7 @@ impl NodeBuilder {
         let id = NodeId::new(&self.name, incarnation(&runtime));
         let memory = runtime.memory().clone();
         let number = runtime.next_node_number();
+        let weather = Weather::new(runtime.storm_limit());
         let noting = if runtime.directed().is_some() { DIRECTED } else { 0 };
         let inner = Inner {
             name: self.name,
@@ -119,6 +120,7 @@ impl NodeBuilder {
             traces: OnceLock::new(),
             lints: OnceLock::new(),
             reports: OnceLock::new(),
+            weather,
             scopes: Mutex::default(),
             node_monitors: Mutex::default(),
             leases: CachePadded::default(),

@@ -8,6 +8,7 @@
 //!   builder    a node before it is started
 //!   naming     names, and who is reached by one
 //!   seen       what can be seen of it
+//!   storms     what it logs of crashes, unless there are too many
 //!   timers     timers that are set from outside a process
 //!   peers      signals and messages to other nodes and from them
 //! ```
@@ -16,6 +17,7 @@ mod builder;
 mod naming;
 mod peers;
 mod seen;
+mod storms;
 mod timers;
 
 use std::collections::BTreeSet;
@@ -33,6 +35,7 @@ use tokio::sync::oneshot;
 pub use self::builder::{Extension, NodeBuilder, NodeError};
 pub use self::naming::NoSuchName;
 pub use self::seen::Stalls;
+use self::storms::Weather;
 use crate::actor::{Bounded, Handle, Start};
 use crate::address::{ActorRef, Address};
 use crate::caller::Caller;
@@ -95,6 +98,7 @@ struct Inner {
     traces: OnceLock<Traces>,
     lints: OnceLock<Lints>,
     reports: OnceLock<Reports>,
+    weather: Weather,
     /// The scopes of process groups.
     scopes: Mutex<Scopes>,
     /// Who is told of nodes that come and go.
@@ -133,6 +137,8 @@ pub struct SpawnOptions {
     pub max_memory: Option<usize>,
     /// The process that it works for, if that is not merely its parent.
     pub caller: Option<Caller>,
+    /// How often its supervisor has started it again, this time included: what its report says, should it crash.
+    pub restarts: u64,
 }
 
 impl SpawnOptions {
@@ -153,6 +159,7 @@ impl SpawnOptions {
             || self.label.is_some()
             || self.group_leader.is_some()
             || self.caller.is_some()
+            || self.restarts > 0
     }
 }
 
@@ -341,6 +348,7 @@ impl Node {
             }
             self.none_left(SHUTDOWN_GRACE).await;
         }
+        self.end_storms();
         if let Some(gateway) = self.0.gateway.get() {
             gateway.close().await;
         }

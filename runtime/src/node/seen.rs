@@ -13,6 +13,7 @@ use crate::process::{Header, StallCounts, StallEvent};
 use crate::report::{CrashReport, CrashReports, Reports};
 use crate::signal::Request;
 use crate::stats::NodeStats;
+use crate::storm::Occurrence;
 use crate::sync::Ordering;
 use crate::trace::{Events, TraceEvent, TraceFeed, Traces};
 
@@ -146,7 +147,8 @@ impl Node {
         asked.await.ok()
     }
 
-    /// Tells of crashes from now on: each report, once. All of them are in the log too.
+    /// Tells of crashes from now on: each report, once. All of them are in the log too, but for those of too many that are
+    /// alike: see [`RuntimeBuilder::log_at_most`](crate::RuntimeBuilder::log_at_most).
     ///
     /// # Examples
     /// ```
@@ -374,10 +376,16 @@ impl Node {
         }
     }
 
-    pub(crate) fn report_crash(&self, report: CrashReport) {
+    /// Counts a crash. Returns whether its report is wanted: not in a storm of its like, if nobody reads reports.
+    pub(crate) fn count_crash(&self, crash: &Occurrence) -> bool {
         self.0.crashed.fetch_add(1, Ordering::Relaxed);
+        let is_read = self.0.reports.get().is_some_and(Reports::has_readers);
+        is_read || self.runtime().directed().is_some() || !self.hold_back(crash)
+    }
+
+    pub(crate) fn report_crash(&self, report: CrashReport, crash: &Occurrence) {
         if !self.runtime().directed().is_some_and(|director| director.crashed(&report)) {
-            self.log_crash(&report);
+            self.log_unless_storm(crash, || self.log_crash(&report));
         }
         if let Some(reports) = self.0.reports.get() {
             reports.tell(report);

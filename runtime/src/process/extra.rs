@@ -65,6 +65,8 @@ pub(crate) struct Extra {
     pub(super) sent: AtomicU64,
     /// Since when they are counted.
     pub(super) counted_since: AtomicMoment,
+    /// How often its supervisor has started it again.
+    pub(super) restarts: u64,
     pub(super) owned: UnsafeCell<Owned>,
 }
 

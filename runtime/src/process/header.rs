@@ -942,6 +942,11 @@ impl Header {
         self.bound().map(Bound::high_water).or_else(noted).map(|most| most as usize)
     }
 
+    /// How often its supervisor has started it again.
+    pub(crate) fn restarts(&self) -> u64 {
+        self.extra_if_any().map_or(0, |extra| extra.restarts)
+    }
+
     /// What lists and reports call it.
     pub(crate) fn describe(&self) -> String {
         let name = self.extra_if_any().and_then(|extra| extra.control.lock().name.clone());

@@ -154,7 +154,7 @@ fn tie(
     Manner { launching, trap_exit, home, .. }: Manner,
     bound: Option<Box<Bound>>,
 ) -> Tied {
-    let mut extra = Extra { bound, home, ..Extra::default() };
+    let mut extra = Extra { bound, home, restarts: options.restarts, ..Extra::default() };
     let mut monitor = None;
     extra.owned.get_mut().launching = launching;
     let control = extra.control.get_mut();

@@ -28,6 +28,7 @@ use crate::pid::Pid;
 use crate::report::CrashReport;
 use crate::signal::{MonitorRef, Signal};
 use crate::spec::Launching;
+use crate::storm::Occurrence;
 use crate::trace::Traced;
 
 /// How many are told of an end in one turn.
@@ -56,7 +57,7 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     let (launching, quiet) =
         unsafe { header.owned_if_any() }.map_or((None, false), |owned| (owned.launching.take(), owned.quiet));
     // SAFETY: as above.
-    let mut report = (!quiet && reason.is_abnormal()).then(|| unsafe { report::<M, B>(local, body, reason) });
+    let mut crash = if !quiet && reason.is_abnormal() { unsafe { crash::<M, B>(local, body, reason) } } else { None };
 
     // Who ties something to the process makes its `Extra` if need be, takes the lock, and then looks whether
     // the process has ended. Either it sees that, or what it tied is found here.
@@ -76,15 +77,15 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
         header.forget_owned();
         undelivered
     });
-    if let Some(report) = &mut report {
+    if let Some((report, _)) = &mut crash {
         report.mailbox_len = undelivered;
     }
     // A process whose pid names nobody has no state any more.
     if let Some(entry) = entry {
         node.table().remove(node, entry, turn);
     }
-    if let Some(report) = report {
-        node.report_crash(report);
+    if let Some((report, crash)) = crash {
+        node.report_crash(report, &crash);
     }
     observe::exited(header, reason);
     header.trace(|| Traced::Exited(reason.clone()));
@@ -106,19 +107,23 @@ pub(super) unsafe fn end<M: Send + 'static, B: Body<M>>(
     false
 }
 
-/// The report of a process that is about to end with `reason`, out of order.
+/// Takes down what a process looks like that is about to end with `reason`, out of order; unless nobody wants to know.
 ///
 /// # Safety
 /// The caller is the owner, and `body` is the one of `local`.
 #[cold]
-unsafe fn report<M: Send + 'static, B: Body<M>>(
+unsafe fn crash<M: Send + 'static, B: Body<M>>(
     local: InTurn<M>,
     body: NonNull<B>,
     reason: &ExitReason,
-) -> CrashReport {
+) -> Option<(CrashReport, Occurrence)> {
     let header = local.header();
     // SAFETY: the caller's promise, here and below.
     let last = unsafe { header.owned_if_any() }.and_then(|owned| owned.last.take()).unwrap_or_default();
+    let crash = last.occurrence(header, reason);
+    if !header.node().count_crash(&crash) {
+        return None;
+    }
     let mut report = CrashReport::of(header, reason, *last);
     let mut messages = 0;
     let see = |message: &M| {
@@ -135,7 +140,7 @@ unsafe fn report<M: Send + 'static, B: Body<M>>(
         }
         report.state = B::show(body, header);
     }
-    report
+    Some((report, crash))
 }
 
 /// Goes on with what [`end`] has left. Returns whether nothing is left to do.
