@@ -13,7 +13,7 @@ pub use crate::{
 pub use crate::distribution::{Distribute, Distributed};
 pub use crate::supervision::{
     App, AppRef, AutoShutdown, Backoff, Child, Circuit, EventManager, HostEcosystems, IntoChild, Permanent, Restart,
-    Shutdown, Supervisor, SupervisorRef, Task, TaskSupervisor, TaskSupervisorRef, Temporary, Transient,
+    Shutdown, Supervisor, SupervisorRef, Task, TaskSupervisor, TaskSupervisorRef, Temporary, Transient, Trees,
 };
 
 /// `n` seconds.

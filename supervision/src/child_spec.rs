@@ -11,6 +11,7 @@ use crate::backoff::Backoff;
 use crate::circuit::Circuit;
 use crate::config::DEFAULT_SHUTDOWN;
 use crate::supervisor::Supervisor;
+use crate::tree::Declared;
 
 /// Whether a child has children of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,7 +27,8 @@ pub type Starting = Pin<Box<dyn Future<Output = Result<Pid, StartError>> + Send>
 
 /// What a supervisor knows of one child: what to start, how to stop it, when to restart it.
 ///
-/// Most are made from a [`Spec`] by the methods of [`IntoChild`]. Cheap to clone.
+/// Most are made from a [`Spec`] by the methods of [`IntoChild`]. Cheap to clone. Two are equal if all that they say is, and they
+/// start by the same function: as a child and its clone, but not two that were made alike.
 ///
 /// # Examples
 /// ```
@@ -58,6 +60,8 @@ pub struct Child {
     pub backoff: Option<Backoff>,
     /// What keeps it down.
     pub circuit: Option<Circuit>,
+    /// What is known of these before it starts.
+    pub declared: Option<Arc<Declared>>,
     start: Arc<dyn Fn(Node, SpawnOptions) -> Starting + Send + Sync>,
 }
 
@@ -88,6 +92,7 @@ impl Child {
             significant: false,
             backoff: None,
             circuit: None,
+            declared: None,
             start: Arc::new(move |node, options| Box::pin(start(node, options))),
         }
     }
@@ -139,15 +144,31 @@ impl Child {
         self
     }
 
+    /// What is known before it starts of the children that it has itself: what a printed tree says of it.
+    pub fn declared(mut self, declared: Declared) -> Self {
+        self.declared = Some(Arc::new(declared));
+        self
+    }
+
     /// Starts one, as a supervisor does.
     pub fn start(&self, node: &Node, options: SpawnOptions) -> Starting {
         (self.start)(node.clone(), options)
     }
 }
 
+impl PartialEq for Child {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { id, restart, shutdown, kind, significant, backoff, circuit, declared, start } = self;
+        (id, restart, shutdown, kind) == (&other.id, &other.restart, &other.shutdown, &other.kind)
+            && (significant, backoff, circuit) == (&other.significant, &other.backoff, &other.circuit)
+            && declared == &other.declared
+            && Arc::ptr_eq(start, &other.start)
+    }
+}
+
 impl fmt::Debug for Child {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, restart, shutdown, kind, significant, backoff, circuit, start: _ } = self;
+        let Self { id, restart, shutdown, kind, significant, backoff, circuit, declared: _, start: _ } = self;
         let mut text = f.debug_struct("Child");
         text.field("id", id).field("restart", restart).field("shutdown", shutdown).field("kind", kind);
         // What is off for most is told of the others.
@@ -228,10 +249,12 @@ impl<A: Start, K: RunsOn<A>> IntoChild for Spec<A, K> {
 
 impl IntoChild for Supervisor {
     fn into_child(self) -> Child {
-        let id: Arc<str> = self.name().unwrap_or("supervisor").into();
-        Child::supervisor_with(id, move |node, options| {
+        let id: Arc<str> = self.name().unwrap_or(Self::UNNAMED).into();
+        let declared = self.as_declared();
+        let child = Child::supervisor_with(id, move |node, options| {
             let started = self.start_on(&node, options);
             async move { Ok(started.await?.pid()) }
-        })
+        });
+        child.declared(declared)
     }
 }

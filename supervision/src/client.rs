@@ -157,6 +157,8 @@ pub struct ChildInfo {
     pub id: Arc<str>,
     /// Whether it has a process.
     pub status: ChildStatus,
+    /// How often it has been started again, by itself or with its siblings.
+    pub restarts: u64,
     /// Whether it has children of its own.
     pub kind: Kind,
     /// When it is started again.

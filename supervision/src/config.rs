@@ -26,6 +26,10 @@ pub(crate) const ORPHANS_END_WITHIN: Duration = Duration::from_secs(5);
 /// start had spawned. Then it no longer waits.
 pub(crate) const ABANDON_START_AFTER: Duration = Duration::from_secs(1);
 
+/// How long a tree that is looked at waits for what its supervisors say. Of one that has not answered by then it shows what is
+/// seen from outside.
+pub(crate) const SUPERVISORS_ANSWER_WITHIN: Duration = Duration::from_millis(500);
+
 /// How long an application that is killed waits for its processes to be gone. One that blocks its thread
 /// is not waited for longer.
 pub(crate) const KILL_GRACE: Duration = Duration::from_secs(1);

@@ -115,7 +115,7 @@ impl Driver {
     /// Does what was decided; `more` takes what is decided about it at once.
     fn apply(&mut self, action: Action, more: &mut Vec<Action>) {
         match action {
-            Action::Start(key, child) => self.start = Some((key, self.begin_start(&child))),
+            Action::Start(key, child, restarts) => self.start = Some((key, self.begin_start(&child, restarts))),
             Action::Stop(target) => self.signal(target, &ExitReason::Shutdown),
             Action::Kill(target) => self.signal(target, &ExitReason::Kill),
             Action::Look(key, circuit) => {
@@ -139,8 +139,8 @@ impl Driver {
         }
     }
 
-    fn begin_start(&self, child: &Child) -> Starting {
-        let options = SpawnOptions::linked_to(self.me.pid());
+    fn begin_start(&self, child: &Child, restarts: u64) -> Starting {
+        let options = SpawnOptions { restarts, ..SpawnOptions::linked_to(self.me.pid()) };
         match catch_unwind(AssertUnwindSafe(|| child.start(self.me.node(), options))) {
             Ok(starting) => starting,
             Err(payload) => {

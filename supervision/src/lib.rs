@@ -29,6 +29,7 @@
 //!   driver                 the process that does what the core decides
 //!   hearing                what a supervisor of either kind waits for, and how it sends children away
 //!   report                 one `tracing` event for each thing worth knowing
+//!   tree/                  a tree as text, as it is declared and as it lives
 //!   application, signals   the top of the tree: start, stop, SIGTERM
 //!   shutdown               the end of a whole tree by force
 //!   events/                an event manager, whose handlers come and go and crash alone
@@ -63,6 +64,7 @@ mod signals;
 mod strategy;
 mod supervisor;
 pub mod task;
+mod tree;
 
 pub use application::{App, AppError, AppRef};
 pub use backoff::Backoff;
@@ -87,3 +89,4 @@ pub use signals::StopSignals;
 pub use strategy::{AutoShutdown, SpecError, Strategy};
 pub use supervisor::{Supervisor, SupervisorRef, SupervisorStartError};
 pub use task::{Task, TaskSupervisor, TaskSupervisorRef};
+pub use tree::{Branch, Declared, Tree, Trees};

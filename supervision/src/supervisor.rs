@@ -20,7 +20,17 @@ use crate::strategy::{AutoShutdown, SpecError, Strategy};
 /// A process that starts its children in order, restarts those that fail, and stops them in reverse order.
 ///
 /// This is its specification: cheap to clone, and startable more than once. It is also the actor that a
-/// [`SupervisorRef`] refers to, so that `node.lookup::<Supervisor>("shop")` finds a named one.
+/// [`SupervisorRef`] refers to, so that `node.lookup::<Supervisor>("shop")` finds a named one. It prints as the tree that it is
+/// the root of:
+///
+/// ```text
+/// shop         supervisor                       one_for_one, 3 restarts within 5s
+/// ├─ cart      worker      permanent  2s
+/// └─ stock     supervisor  permanent  infinity  rest_for_one, 1 restart within 5s
+///    └─ shelf  worker      transient  5s
+/// ```
+///
+/// Two are equal if all that they say is and their children are, as [`Child`] says.
 ///
 /// # Examples
 /// ```
@@ -44,7 +54,7 @@ use crate::strategy::{AutoShutdown, SpecError, Strategy};
 ///     Ok(())
 /// }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[must_use = "a supervisor does nothing until it is started"]
 pub struct Supervisor {
     pub(crate) strategy: Strategy,
@@ -90,6 +100,9 @@ pub enum SupervisorStartError {
 }
 
 impl Supervisor {
+    /// What one is called that has no name.
+    pub(crate) const UNNAMED: &'static str = "supervisor";
+
     /// A supervisor without children: one restart is allowed within 5 seconds.
     pub fn new(strategy: Strategy) -> Self {
         Self {

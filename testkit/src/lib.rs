@@ -50,12 +50,13 @@ use std::future::Future;
 
 use biotope_runtime::{ActorRef, Error, ExitReason, Pid, RunsOn, RuntimeBuilder, Spawn, Spec, Start, StartError, node};
 
+pub use biotope_supervision::Tree;
 pub use faults::{Faults, Victim};
 use kit::Kit;
 pub use probe::{Probe, probe};
 pub use stand_in::{StandIn, stand_in};
 pub use steps::{Steps, at_every_event, at_every_step};
-pub use tree::{Tree, tree};
+pub use tree::tree;
 pub use verdict::{Failed, TestOptions, check, everywhere, on_threads, repetitions, test, under_seeds};
 
 /// Spawns a process that is stopped when the body is over, the last one first. It is linked to nobody.

@@ -64,8 +64,8 @@ pub(crate) struct Policy {
 /// What the driver must do, in this order.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Start the child and tell [`Core::on_started`].
-    Start(Key, Child),
+    /// Start the child, which was started again so often with this time, and tell [`Core::on_started`].
+    Start(Key, Child, u64),
     /// Ask to end, and tell [`Core::on_ended`] when it has.
     Stop(Target),
     /// Kill, and tell [`Core::on_ended`] when it has ended.
@@ -116,6 +116,8 @@ struct Entry {
     child: Child,
     state: State,
     then: Then,
+    /// How often it has started.
+    starts: u64,
     /// Whether its very first start is still to come: if that fails, the supervisor does not start.
     first: bool,
     /// Who asked for it to be started.
@@ -352,7 +354,7 @@ impl Core {
             Some(at) => {
                 let entry = &mut self.children[at];
                 entry.state = State::Starting;
-                out.push(Action::Start(entry.key, entry.child.clone()));
+                out.push(Action::Start(entry.key, entry.child.clone(), entry.starts));
             }
             None if matches!(self.phase, Phase::StartingUp) => {
                 self.phase = Phase::Running;
@@ -430,6 +432,7 @@ impl Core {
         }
         entry.state = State::Up(pid);
         entry.up_since = Some(now);
+        entry.starts += 1;
         entry.first = false;
         out.push(entry.report(Context::Progress));
         entry.answer(Ok(Some(pid)), out);
@@ -616,6 +619,7 @@ impl Core {
             child,
             state,
             then: Then::Nothing,
+            starts: 0,
             first,
             asked,
             terminators: Vec::new(),
@@ -671,7 +675,7 @@ impl Entry {
     }
 
     fn report(&self, context: Context) -> Action {
-        Action::Report(Report { child: self.child.clone(), pid: self.last_pid(), context })
+        Action::Report(Report { child: self.child.clone(), pid: self.last_pid(), restarts: self.restarts(), context })
     }
 
     /// The process that it has, or had.
@@ -680,6 +684,11 @@ impl Entry {
             State::Over { pid, .. } => Some(pid),
             _ => self.pid(),
         }
+    }
+
+    /// How often it has started again.
+    fn restarts(&self) -> u64 {
+        self.starts.saturating_sub(1)
     }
 }
 

@@ -175,8 +175,9 @@ impl Entry {
             (None, State::Down) => ChildStatus::Stopped,
             (None, _) => ChildStatus::Restarting,
         };
-        let Self { child, .. } = self;
-        ChildInfo { id: child.id.clone(), status, kind: child.kind, restart: child.restart, shutdown: child.shutdown }
+        let Child { id, kind, restart, shutdown, .. } = &self.child;
+        let restarts = self.restarts();
+        ChildInfo { id: id.clone(), status, restarts, kind: *kind, restart: *restart, shutdown: *shutdown }
     }
 
     /// Tells whoever asked for the start what came of it.

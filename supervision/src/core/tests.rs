@@ -174,7 +174,7 @@ impl World {
         while let Some(action) = actions.pop_front() {
             assert_eq!(self.ended, 0, "{action:?} after the end");
             match action {
-                Action::Start(key, _) => {
+                Action::Start(key, ..) => {
                     assert_eq!(self.starting, None, "one start at a time");
                     assert!(self.alive.values().all(|(alive, _)| *alive != key), "a second process for one child");
                     assert!(!self.is_held_up(key), "it is started though its restart is held up");

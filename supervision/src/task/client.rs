@@ -138,14 +138,15 @@ impl TaskSupervisorClient {
         F: Future<Output: Send> + Send + 'static,
     {
         let (caller, place, make) = (asker(), Location::caller(), Arc::new(make));
-        let again = move |node: &Node, supervisor: Pid| {
+        let again = move |node: &Node, supervisor: Pid, restarts| {
             let make = make.clone();
             // In the task: what makes its future is the user's, too.
-            begin::alone(node, &options(caller, supervisor, place), async move { make().await })
+            let options = SpawnOptions { restarts, ..options(caller, supervisor, place) };
+            begin::alone(node, &options, async move { make().await })
         };
         let again: Arc<Again> = Arc::new(again);
         let first = again.clone();
-        self.start(caller, restart, Some(again), move |node, supervisor| first(node, supervisor))
+        self.start(caller, restart, Some(again), move |node, supervisor| first(node, supervisor, 0))
     }
 
     /// As [`Task::async_stream`], with tasks that are the supervisor's children too. One that the supervisor does not begin
@@ -329,8 +330,8 @@ pub struct NewTask {
 /// Begins a task under a supervisor of a node, if it is admitted.
 type Begin = dyn FnOnce(Result<(&Node, Pid), StartTaskError>) -> Option<Pid> + Send;
 
-/// Begins a task once more, under a supervisor of a node.
-pub(super) type Again = dyn Fn(&Node, Pid) -> Pid + Send + Sync;
+/// Begins a task once more, under a supervisor of a node; the number says how often, this time included.
+pub(super) type Again = dyn Fn(&Node, Pid, u64) -> Pid + Send + Sync;
 
 impl fmt::Debug for NewTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -59,6 +59,8 @@ pub(crate) struct Begun {
     pub(crate) shutdown: Shutdown,
     /// Begins it once more, if it is ever to be.
     pub(crate) again: Option<Arc<Again>>,
+    /// How often it was begun once more.
+    pub(crate) restarts: u64,
 }
 
 struct Entry {
@@ -187,7 +189,7 @@ impl Core {
             return;
         }
         match self.intensity.record(now) {
-            Verdict::Restart => out.push(Action::Again(begun)),
+            Verdict::Restart => out.push(Action::Again(Begun { restarts: begun.restarts + 1, ..begun })),
             Verdict::GiveUp => {
                 out.push(Action::Report(pid, begun, Context::ReachedMaxRestartIntensity));
                 self.on_stop(now, ExitReason::Shutdown, out);

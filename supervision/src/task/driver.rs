@@ -91,7 +91,7 @@ impl Driver {
             Action::Begin(task) => self.begin(task),
             Action::Again(begun) => {
                 if let Some(again) = &begun.again {
-                    let pid = again(self.me.node(), self.me.pid());
+                    let pid = again(self.me.node(), self.me.pid(), begun.restarts);
                     self.core.on_begun(pid, begun);
                 }
             }
@@ -106,7 +106,7 @@ impl Driver {
     }
 
     fn begin(&mut self, NewTask { restart, shutdown, again, begin }: NewTask) {
-        let begun = Begun { restart, shutdown: shutdown.unwrap_or(self.shutdown), again };
+        let begun = Begun { restart, shutdown: shutdown.unwrap_or(self.shutdown), again, restarts: 0 };
         // A future that nobody waits for any more is dropped there: it is the user's, and may panic.
         let place = Ok((self.me.node(), self.me.pid()));
         if let Ok(Some(pid)) = catch_unwind(AssertUnwindSafe(|| begin(place))) {
@@ -116,7 +116,7 @@ impl Driver {
 
     fn report(&self, pid: Pid, begun: &Begun, context: Context) {
         let child = self.child.clone().restart(begun.restart).shutdown(begun.shutdown);
-        Report { child, pid: Some(pid), context }.emit(&self.me, self.name.as_deref());
+        Report { child, pid: Some(pid), restarts: begun.restarts, context }.emit(&self.me, self.name.as_deref());
     }
 }
 

@@ -181,16 +181,17 @@ fn a_tree_is_compared_as_text() {
                 .child(Prices::spec().id("till 1"))
                 .child(Prices::spec().id("till 2"))
                 .id("tills");
-            let shop = Supervisor::rest_for_one().child(Prices::spec().id("prices")).child(tills).start_link().await?;
+            let shop = Supervisor::rest_for_one().named("shop").child(Prices::spec().id("prices")).child(tills);
+            let shop = shop.start_link().await?;
             test::stop_at_end(&shop);
-            let tree = test::tree(&shop).await?;
-            assert_eq!(tree.to_string(), "prices\ntills (supervisor)\n  till 1\n  till 2\n");
+            let tree = test::tree(&shop).await;
+            assert_eq!(tree.outline(), "shop (supervisor)\n  prices\n  tills (supervisor)\n    till 1\n    till 2\n");
 
-            let tills = node().actor(tree.children[1].0.pid().expect("it runs"));
+            let tills = node().actor(tree.named("tills").and_then(|tills| tills.pid()).expect("it runs"));
             let tills: biotope::supervision::SupervisorRef = tills.expect("it is a supervisor");
             tills.terminate_child("till 2").await?;
-            let text = test::tree(&shop).await?.to_string();
-            assert_eq!(text, "prices\ntills (supervisor)\n  till 1\n  till 2: stopped\n");
+            let text = test::tree(&shop).await.outline();
+            assert_eq!(text, "shop (supervisor)\n  prices\n  tills (supervisor)\n    till 1\n    till 2: stopped\n");
             Ok::<_, biotope::Error>(())
         });
     }

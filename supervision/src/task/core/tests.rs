@@ -102,7 +102,7 @@ impl World {
             match action {
                 Action::Begin(NewTask { restart, shutdown, begin, .. }) => {
                     drop(begin);
-                    self.begin(Begun { restart, shutdown: shutdown.unwrap(), again: None });
+                    self.begin(Begun { restart, shutdown: shutdown.unwrap(), again: None, restarts: 0 });
                 }
                 Action::Again(begun) => self.begin(begun),
                 Action::Refuse(_, error) => self.refused = Some(error),
