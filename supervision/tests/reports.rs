@@ -32,7 +32,8 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Events {
                 }
             }
         }
-        if !event.metadata().target().starts_with("biotope_supervision") {
+        let targets = ["biotope_supervision", "biotope_runtime::node::storms"];
+        if !targets.iter().any(|target| event.metadata().target().starts_with(target)) {
             return;
         }
         let mut line = Line(String::new(), String::new());
@@ -88,11 +89,11 @@ fn log_04_progress_and_errors_with_the_childs_details() {
     for event in &events {
         assert_event(event, &details);
     }
-    assert_event(&events[0], &["INFO progress", "pid=<"]);
-    assert_event(&events[1], &["ERROR child_terminated", "reason=\"crash\"", "pid=<"]);
-    assert_event(&events[2], &["ERROR start_error", "reason=\"nope\""]);
-    assert_event(&events[3], &["INFO progress"]);
-    assert_event(&events[4], &["ERROR child_terminated"]);
+    assert_event(&events[0], &["INFO progress", "pid=<", "restarts=0"]);
+    assert_event(&events[1], &["ERROR child_terminated", "reason=\"crash\"", "pid=<", "restarts=0"]);
+    assert_event(&events[2], &["ERROR start_error", "reason=\"nope\"", "pid=none"]);
+    assert_event(&events[3], &["INFO progress", "restarts=1"]);
+    assert_event(&events[4], &["ERROR child_terminated", "restarts=1"]);
     assert_event(&events[5], &["ERROR shutdown:", "reached_max_restart_intensity"]);
     assert_eq!(events.len(), 6, "{events:#?}");
 }
@@ -144,4 +145,47 @@ fn log_04_an_orderly_stop_is_no_error() {
         Ok(())
     });
     assert!(events.iter().all(|event| event.starts_with("INFO progress")), "{events:#?}");
+}
+
+/// As an assertion that failed says more than a line, or an error of somebody else's.
+#[test]
+fn log_04_a_reason_of_many_lines_is_told_in_one() {
+    let events = events_of(|_| async move {
+        let stage = Stage::new();
+        let _supervisor = Supervisor::one_for_one().child(worker(&stage, "c")).start_link().await?;
+        stage.end("c", ExitReason::ShutdownWith("two\nlines".into()));
+        settle().await;
+        Ok(())
+    });
+    assert_event(&events[1], &["ERROR child_terminated", "reason=shutdown: two lines"]);
+}
+
+/// Goal: of too many of one kind the first are told and the others counted, with nothing lost; what is different is told.
+#[test]
+fn log_04_a_storm_of_restarts_is_summarised_and_first_starts_are_not() {
+    const CHILDREN: [&str; 30] = [
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19", "20",
+        "21", "22", "23", "24", "25", "26", "27", "28", "29", "30",
+    ];
+    let events = events_of(|_| async move {
+        let stage = Stage::new();
+        let supervisor = Supervisor::one_for_one().intensity(100, secs(5));
+        let supervisor = supervisor.children(CHILDREN.map(|id| worker(&stage, id))).start_link().await?;
+        CHILDREN.iter().for_each(|id| stage.end(id, ExitReason::value("all at once")));
+        settle().await;
+        stage.kill("7");
+        settle().await;
+        biotope_runtime::time::sleep(secs(5)).await;
+        drop(supervisor);
+        Ok(())
+    });
+    let count = |what: &str| events.iter().filter(|event| event.contains(what)).count();
+    assert_eq!(count("progress: child started"), 30 + 10, "{events:#?}");
+    assert_eq!((count("child_terminated: child ended"), count("reason=killed")), (10 + 1, 1), "{events:#?}");
+    let summary = |what: &str| events.iter().find(|event| event.contains(what)).expect("it is told");
+    let terminated = summary(" more ends of children (child_terminated) within 5s: \"all at once\"; the last is <");
+    assert_event(terminated, &["ERROR 20 more ", "node=\"test\"", "more=20"]);
+    assert_event(summary(" more restarts (progress) within 5s; the last is <"), &["INFO 21 more "]);
+    assert!(summary(" more crashes of Worker within 5s").starts_with("ERROR 20 "), "the reports themselves");
+    assert_eq!(events.len(), 40 + 11 + 3, "{events:#?}");
 }
