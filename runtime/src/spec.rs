@@ -20,7 +20,7 @@ use crate::memory;
 use crate::node::{Node, SpawnOptions};
 use crate::pid::Pid;
 use crate::priority::Priority;
-use crate::process::{Me, Process, launch_actor, launch_straight};
+use crate::process::{ByFunction, Me, Process, launch_actor, launch_straight};
 use crate::runs_on::{Beginning, OwnThread, RunsOn, Shared};
 use crate::signal::MonitorRef;
 use crate::time;
@@ -91,7 +91,7 @@ where
 
     #[inline]
     fn spawn_on(self, node: &Node, options: &SpawnOptions) -> (Address<M>, Option<NonZeroU64>) {
-        let (cell, monitor) = launch_straight(node, options, self.body);
+        let (cell, monitor) = launch_straight::<ByFunction<F>, _, _, _>(node, options, self.body);
         (Address::local(cell), monitor)
     }
 }

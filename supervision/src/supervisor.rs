@@ -229,12 +229,12 @@ impl Supervisor {
         };
         let core = Core::new(policy, self.children.clone());
         let (name, link) = (self.name.clone(), options.link);
-        let address = node.spawn_process_with(options, move |me| driver::run(me, name, link, core, sender));
+        let supervisor = node.spawn_process_as(options, move |me| driver::run(me, name, link, core, sender));
         let started = async move {
             // Without an answer, it was killed.
             started.await.unwrap_or(Err(SupervisorStartError::Died(ExitReason::Killed)))
         };
-        Ok((ActorRef::new(address), started))
+        Ok((supervisor, started))
     }
 
     fn check(&self) -> Result<(), SupervisorStartError> {

@@ -36,7 +36,7 @@ pub use self::builder::{Extension, NodeBuilder, NodeError};
 pub use self::naming::NoSuchName;
 pub use self::seen::Stalls;
 use self::storms::Weather;
-use crate::actor::{Bounded, Handle, Start};
+use crate::actor::{Actor, Bounded, Handle, Start};
 use crate::address::{ActorRef, Address};
 use crate::caller::Caller;
 use crate::config::{SHUTDOWN_FIRST_LOOK, SHUTDOWN_GRACE};
@@ -242,6 +242,44 @@ impl Node {
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
         spec::process(body).spawn_on(self, &options).0
+    }
+
+    /// As [`spawn_process_with`](Self::spawn_process_with), for straight-line code that others know as an `A`: lists and reports
+    /// call it that, and it takes the messages of one.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::SpawnOptions;
+    ///
+    /// #[derive(Actor, Default)]
+    /// struct Door;
+    ///
+    /// #[handlers]
+    /// impl Door {
+    ///     #[cast]
+    ///     fn knock(&mut self) {}
+    /// }
+    ///
+    /// # #[biotope::main]
+    /// # async fn main() -> biotope::Result<()> {
+    /// let door = node().spawn_process_as::<Door, _, _>(SpawnOptions::child_of(this_pid()), async |mut me: Process<DoorMsg>| {
+    ///     me.receive().await?;
+    ///     Ok(())
+    /// });
+    /// assert_eq!(node().peek(&door).map(|info| info.actor), Some("Door"));
+    /// door.knock();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn spawn_process_as<A, F, Fut>(&self, options: SpawnOptions, body: F) -> ActorRef<A>
+    where
+        A: Actor,
+        F: FnOnce(Process<A::Msg>) -> Fut,
+        Fut: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        let (cell, _) = process::launch_straight::<process::ByActor<A>, _, _, _>(self, &options, body);
+        ActorRef::new(Address::local(cell))
     }
 
     /// Starts an `A` on the node `node`, and waits until its `init` is done there.

@@ -61,6 +61,6 @@ pub(crate) use me::{
 };
 pub(crate) use reference::{AnyRef, CellRef, Ready};
 pub use sizes::{HandlerSizes, Sizes, any, sizes};
-pub(crate) use spawn::{launch_actor, launch_own_thread, launch_spec, launch_straight};
+pub(crate) use spawn::{ByActor, ByFunction, launch_actor, launch_own_thread, launch_spec, launch_straight};
 pub use straight::{Process, Receive, ReceiveError, Received};
 pub(crate) use table::Table;

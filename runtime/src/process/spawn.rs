@@ -231,28 +231,52 @@ fn inherited_leader(parent: Option<Pid>) -> Option<Pid> {
     })
 }
 
-/// Makes a process in straight-line code.
-pub(crate) fn launch_straight<M, F, Fut>(
+/// What straight-line code is called.
+pub(crate) trait Called {
+    fn called() -> &'static str;
+}
+
+/// By the function that it was written in.
+pub(crate) struct ByFunction<F>(PhantomData<F>);
+
+impl<F> Called for ByFunction<F> {
+    fn called() -> &'static str {
+        std::any::type_name::<F>()
+    }
+}
+
+/// As the actor that others know it as.
+pub(crate) struct ByActor<A>(PhantomData<A>);
+
+impl<A: Actor> Called for ByActor<A> {
+    fn called() -> &'static str {
+        A::NAME
+    }
+}
+
+/// Makes a process in straight-line code, which is called as `C` says.
+pub(crate) fn launch_straight<C, M, F, Fut>(
     node: &Node,
     options: &SpawnOptions,
     body: F,
 ) -> (CellRef<M>, Option<NonZeroU64>)
 where
+    C: Called,
     M: Send + 'static,
     F: FnOnce(Process<M>) -> Fut,
     Fut: Future<Output = Result<(), Error>> + Send + 'static,
 {
-    struct ClassOf<M, F, Fut>(PhantomData<(M, F, Fut)>);
-    impl<M, F, Fut> ClassOf<M, F, Fut>
+    struct ClassOf<C, M, Fut>(PhantomData<(C, M, Fut)>);
+    impl<C, M, Fut> ClassOf<C, M, Fut>
     where
+        C: Called,
         M: Send + 'static,
         Fut: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        const CLASS: Class =
-            Cell::<M, Straight<Fut>>::class(std::any::type_name::<F>, &[], None, run::<M, Straight<Fut>>);
+        const CLASS: Class = Cell::<M, Straight<Fut>>::class(C::called, &[], None, run::<M, Straight<Fut>>);
     }
     let manner = Manner { references: 1, ..Manner::default() };
-    launch(&ClassOf::<M, F, Fut>::CLASS, node, options, manner, |place, cell| {
+    launch(&ClassOf::<C, M, Fut>::CLASS, node, options, manner, |place, cell| {
         // SAFETY: one was counted, and this is it.
         let straight = Straight::new(body(Process::new(unsafe { cell.counted_at_birth() })));
         // SAFETY: the place is that of the body in a new cell.

@@ -13,6 +13,7 @@ use super::driver;
 use crate::child_spec::{Child, IntoChild};
 use crate::config::{DEFAULT_INTENSITY, DEFAULT_PERIOD, DEFAULT_SHUTDOWN};
 use crate::intensity::Intensity;
+use crate::tree::Declared;
 
 /// A process under which tasks run, so that they are known, limited, and stopped with the part of the program that they
 /// belong to. Elixir's `Task.Supervisor`.
@@ -128,11 +129,11 @@ impl TaskSupervisor {
         let core = Core::new(self.max_children, Intensity::new(self.restarts, self.period));
         let (name, shutdown, link) = (self.name.clone(), self.shutdown, options.link);
         let options = SpawnOptions { trap_exit: true, ..options };
-        let address = node.spawn_process_with(options, move |me| driver::run(me, name, link, shutdown, core, sender));
+        let supervisor = node.spawn_process_as(options, move |me| driver::run(me, name, link, shutdown, core, sender));
         async move {
             // Without an answer, it was killed.
             started.await.unwrap_or(Err(StartError::Died(ExitReason::Killed)))?;
-            Ok(ActorRef::new(address))
+            Ok(supervisor)
         }
     }
 }
@@ -152,9 +153,14 @@ impl Actor for TaskSupervisor {
 impl IntoChild for TaskSupervisor {
     fn into_child(self) -> Child {
         let id: Arc<str> = self.name().unwrap_or("task supervisor").into();
-        Child::supervisor_with(id, move |node, options| {
+        let declared = match self.max_children {
+            Some(tasks) => Declared::new(format!("tasks, {tasks} at most")),
+            None => Declared::new("tasks"),
+        };
+        let child = Child::supervisor_with(id, move |node, options| {
             let started = self.start_on(&node, options);
             async move { Ok(started.await?.pid()) }
-        })
+        });
+        child.declared(declared)
     }
 }

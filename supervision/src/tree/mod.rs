@@ -223,17 +223,13 @@ impl Branch {
 
     fn cells(&self) -> [Cell; 9] {
         let (child, process) = (self.child.as_ref(), self.process.as_ref());
-        let actor = match self.kind {
-            Kind::Supervisor => "Supervisor",
-            Kind::Worker => process.map_or("", |process| process.actor),
-        };
         let number =
             |of: fn(&ProcessInfo) -> u64| Cell::number(process.map(of).map_or(String::new(), |n| n.to_string()));
         let restarts = child.map(|child| child.restarts.to_string());
         [
             Cell::text(self.name()),
             Cell::text(self.pid().map_or(String::new(), |pid| pid.to_string())),
-            Cell::text(actor),
+            Cell::text(process.map_or("", |process| process.actor)),
             Cell::text(child.map_or(String::new(), |child| child.restart.to_string())),
             Cell::text(self.state()),
             Cell::number(restarts.unwrap_or_default()),

@@ -49,6 +49,7 @@ fn each_process_is_below_its_supervisor_or_whoever_has_spawned_it() {
         assert_eq!(theirs, here, "{tree}");
 
         let tills = branch(&tree, "tills");
+        assert_eq!(tills.process.as_ref().map(|process| process.actor), Some("Supervisor"));
         assert_eq!((tills.kind, tills.is_silent), (Kind::Supervisor, false));
         assert_eq!(tills.child.as_ref().map(|child| child.restart), Some(Transient));
         let first = branch(&tree, "till 1");
