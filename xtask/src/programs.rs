@@ -15,7 +15,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 17] = [
+const PROGRAMS: [Program; 18] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -35,6 +35,17 @@ const PROGRAMS: [Program; 17] = [
             "a call to the old reference fails: noproc: there is no such process",
             "the till that took its place has sold 0",
             "tills that were opened: 2, of which are open: 1",
+        ],
+    },
+    Program {
+        arguments: &["chaos", "--", "--processes", "300", "--seconds", "3"],
+        promised: &[
+            "a tower of 300 processes: 3 floors, 27 rooms, 269 clerks",
+            "… of them were ended: … killed, … by a panic, … told to exit",
+            "… processes were started in the place of others",
+            "… jobs, each answered once; … attempts failed",
+            "what is left of it: Footprint { processes: 0, names: 0, links: 0, monitors: 0, timers: 0 }",
+            r#"{"killed":…,"jobs":…,"answered_once":…,"missing":0,"restarts":…,"leaked":0}"#,
         ],
     },
     Program {

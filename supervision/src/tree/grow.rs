@@ -90,3 +90,88 @@ impl Grown {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use biotope_runtime::{Process, Restart, Runtime, Shutdown, SpawnOptions, node};
+
+    use super::*;
+    use crate::client::ChildStatus;
+
+    /// Processes that were spawned by those that `parents` names by their places, or by nobody.
+    fn processes(parents: &'static [Option<usize>]) -> Vec<ProcessInfo> {
+        let (sender, seen) = std::sync::mpsc::channel();
+        let body = async move {
+            let mut pids: Vec<Pid> = Vec::new();
+            for parent in parents {
+                let options = SpawnOptions { parent: parent.map(|at| pids[at]), ..SpawnOptions::default() };
+                let process = node().spawn_process_with(options, async |mut me: Process<()>| Ok(me.receive().await?));
+                pids.push(process.pid());
+            }
+            sender.send(pids.into_iter().filter_map(|pid| node().peek(pid)).collect())?;
+            Ok(())
+        };
+        biotope_runtime::run(Runtime::builder().seeded(0), "test", body).unwrap().unwrap();
+        seen.recv().unwrap()
+    }
+
+    fn child(id: &str, status: ChildStatus) -> ChildInfo {
+        let (restart, shutdown) = (Restart::Permanent, Shutdown::Infinity);
+        ChildInfo { id: id.into(), status, restarts: 0, kind: Kind::Worker, restart, shutdown }
+    }
+
+    /// For each branch its depth, which process it is, and what its supervisor calls it.
+    fn grown(processes: &[ProcessInfo], answers: Answers) -> Vec<(usize, Option<usize>, Option<String>)> {
+        let place = |pid| processes.iter().position(|process| process.pid == pid);
+        let branches = grow(processes.to_vec(), answers).into_iter();
+        branches
+            .map(|branch| {
+                (
+                    branch.depth,
+                    branch.process.and_then(|process| place(process.pid)),
+                    branch.child.map(|child| child.id.to_string()),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn children_come_in_start_order_and_before_what_else_their_supervisor_has_spawned() {
+        let all = processes(&[None, Some(0), Some(0), Some(0), Some(2), None]);
+        let running = |at: usize| ChildStatus::Running(all[at].pid);
+        // The last was spawned by nobody, and is a child all the same.
+        let listed = vec![
+            child("late", running(5)),
+            child("none", ChildStatus::Stopped),
+            child("first", running(3)),
+            child("second", running(1)),
+        ];
+        let grown = grown(&all, [(all[0].pid, Some(listed))].into());
+        let expected = [
+            (0, Some(0), None),
+            (1, Some(5), Some("late")),
+            (1, None, Some("none")),
+            (1, Some(3), Some("first")),
+            (1, Some(1), Some("second")),
+            (1, Some(2), None),
+            (2, Some(4), None),
+        ];
+        assert_eq!(grown, expected.map(|(depth, at, id)| (depth, at, id.map(str::to_owned))));
+    }
+
+    /// Supervisors that list each other, themselves, or one child twice.
+    #[test]
+    fn everything_is_there_once_whatever_the_answers_say() {
+        let all = processes(&[None, Some(0), Some(1), None]);
+        let running = |id: &str, at: usize| child(id, ChildStatus::Running(all[at].pid));
+        let answers: Answers = [
+            (all[0].pid, Some(vec![running("1", 1)])),
+            (all[1].pid, Some(vec![running("0", 0), running("1", 1), running("3", 3)])),
+            (all[2].pid, Some(vec![running("3", 3)])),
+        ]
+        .into();
+        let mut seen: Vec<_> = grown(&all, answers).into_iter().filter_map(|(_, at, _)| at).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2, 3]);
+    }
+}

@@ -131,8 +131,8 @@ mod tests {
 
     #[test]
     fn branches_lead_to_what_is_below_and_columns_stand_below_each_other() {
-        let expected = "0           1\n├─ 1       10\n│  ├─ 2   100\n│  └─ 3  1000\n└─ 4    10000\n";
-        assert_eq!(rows(&[0, 1, 2, 2, 1]), expected.replace("  ", "  "));
+        let expected = "0            1\n├─ 1        10\n│  ├─ 2    100\n│  └─ 3   1000\n└─ 4     10000\n";
+        assert_eq!(rows(&[0, 1, 2, 2, 1]), expected);
         assert_eq!(rows(&[0, 0]), "0   1\n1  10\n");
     }
 

@@ -165,6 +165,12 @@ fn a_look_while_children_die_shows_everything_once() {
                     branch.child.is_none() || parent.is_some_and(|parent| parent.kind == Kind::Supervisor),
                     "{tree}"
                 );
+                // Of a process that its supervisor has forgotten nothing is left, while no other has a turn.
+                let is_forgotten =
+                    branch.child.is_none() && parent.is_some_and(|parent| parent.kind == Kind::Supervisor);
+                if is_forgotten && node().runtime().is_seeded() {
+                    assert!(branch.pid().is_some_and(|pid| node().is_alive(pid)), "{tree}");
+                }
                 above.push(branch);
             }
             time::yield_now().await;
