@@ -215,8 +215,8 @@ impl Branch {
             (Some(ChildStatus::Restarting), _) => "restarting".to_owned(),
             (Some(ChildStatus::Stopped), _) => "stopped".to_owned(),
             (_, Some(process)) => format!("{:?}", process.status).to_lowercase(),
-            // On another node.
-            (_, None) => "elsewhere".to_owned(),
+            // On another node, or over since its supervisor has answered.
+            (_, None) => "not here".to_owned(),
         };
         if self.is_silent { format!("{state}, no answer") } else { state }
     }

@@ -165,11 +165,11 @@ fn a_look_while_children_die_shows_everything_once() {
                     branch.child.is_none() || parent.is_some_and(|parent| parent.kind == Kind::Supervisor),
                     "{tree}"
                 );
-                // Of a process that its supervisor has forgotten nothing is left, while no other has a turn.
-                let is_forgotten =
-                    branch.child.is_none() && parent.is_some_and(|parent| parent.kind == Kind::Supervisor);
-                if is_forgotten && node().runtime().is_seeded() {
-                    assert!(branch.pid().is_some_and(|pid| node().is_alive(pid)), "{tree}");
+                // While no other has a turn, it is as the tree says.
+                if let Some(pid) = branch.pid().filter(|_| node().runtime().is_seeded()) {
+                    let is_child = parent.is_some_and(|parent| parent.kind == Kind::Supervisor);
+                    assert!(branch.child.is_some() || !is_child || node().is_alive(pid), "forgotten and gone: {tree}");
+                    assert!(branch.process.is_some() || !node().is_alive(pid), "it is new, and lives: {tree}");
                 }
                 above.push(branch);
             }
