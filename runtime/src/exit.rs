@@ -3,10 +3,12 @@
 use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::config::LONGEST_REASON;
 use crate::process::ReceiveError;
 
 /// Why a process ended.
@@ -80,9 +82,22 @@ impl ExitReason {
         !matches!(self, Self::Normal | Self::Shutdown | Self::ShutdownWith(_))
     }
 
-    /// Its text in one line: what has more, as an assertion that failed, has blanks between.
-    pub fn in_one_line(&self) -> impl fmt::Display + use<> {
-        let text = self.to_string();
+    /// Its text in one line, and no more than 4,096 bytes of it: what has more lines, as an assertion that failed, has blanks
+    /// between.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::ExitReason;
+    ///
+    /// let reason = ExitReason::ShutdownWith("left: 1\n right: 2".into());
+    /// assert_eq!(reason.in_one_line(), "shutdown: left: 1 right: 2");
+    /// ```
+    pub fn in_one_line(&self) -> String {
+        let mut text = self.to_string();
+        if text.len() > LONGEST_REASON {
+            text.truncate(text.floor_char_boundary(LONGEST_REASON));
+            text.push('…');
+        }
         if text.contains(char::is_control) { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text }
     }
 
@@ -177,11 +192,17 @@ impl fmt::Display for ExitReason {
                 write!(f, "memory limit: it has allocated {used} bytes, and may have {limit}")
             }
             Self::Panic(report) => write!(f, "{report}"),
-            Self::Error(error) => write!(f, "{error}"),
-            Self::Value(value) => write!(f, "{value:?}"),
+            Self::Error(error) => f.write_str(&shown(|| error.to_string())),
+            Self::Value(value) => f.write_str(&shown(|| format!("{value:?}"))),
             Self::Remote { text, .. } => f.write_str(text),
         }
     }
+}
+
+/// What a reason of the user's says of itself. It is asked for where nothing of the user's may panic: at the end of a process, and
+/// by its supervisor.
+fn shown(show: impl FnOnce() -> String) -> String {
+    catch_unwind(AssertUnwindSafe(show)).unwrap_or_else(|_| "a reason that panics when it is shown".into())
 }
 
 impl fmt::Debug for ExitReason {

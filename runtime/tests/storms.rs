@@ -171,3 +171,28 @@ fn a_report_says_how_often_its_process_was_started_again() {
         Ok(())
     });
 }
+
+/// It is shown where its process ends, and where the others are told of together.
+#[test]
+fn a_reason_that_panics_when_it_is_shown_ends_nobody_else() {
+    #[derive(PartialEq)]
+    struct Rude;
+    impl std::fmt::Debug for Rude {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("nobody looks at me")
+        }
+    }
+
+    for (name, builder) in [("rude seeded", seeded(7)), ("rude", Runtime::builder().workers(1))] {
+        run(builder, name, async {
+            for _ in 0..12 {
+                let rude = spawn_process(async |_: Process<()>| Err(ExitReason::value(Rude).into()));
+                assert_eq!(node().ended(&rude).await, ExitReason::value(Rude));
+            }
+            Ok(())
+        });
+        let (reports, summaries) = told_by(name);
+        assert_eq!((reports, summaries.len()), (10, 1));
+        assert!(summaries[0].contains(": a reason that panics when it is shown; "), "{}", summaries[0]);
+    }
+}
