@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
-use biotope_runtime::{ExitReason, PanicReport, Pid, Process, RegisterError, Result, SpawnOptions, StartError};
+use biotope_runtime::{ExitReason, Me, PanicReport, Pid, Process, RegisterError, Result, SpawnOptions, StartError};
 use tokio::sync::oneshot;
 
 use crate::child_spec::{Child, Starting};
@@ -115,7 +115,7 @@ impl Driver {
     /// Does what was decided; `more` takes what is decided about it at once.
     fn apply(&mut self, action: Action, more: &mut Vec<Action>) {
         match action {
-            Action::Start(key, child, restarts) => self.start = Some((key, self.begin_start(&child, restarts))),
+            Action::Start(key, child, restarts) => self.start = Some((key, begin_caught(&child, &self.me, restarts))),
             Action::Stop(target) => self.signal(target, &ExitReason::Shutdown),
             Action::Kill(target) => self.signal(target, &ExitReason::Kill),
             Action::Look(key, circuit) => {
@@ -136,17 +136,6 @@ impl Driver {
             Action::Report(report) => report.emit(&self.me, self.name.as_deref()),
             Action::Reply(reply) => reply.send(),
             Action::End(_) => unreachable!("the end is done by the loop"),
-        }
-    }
-
-    fn begin_start(&self, child: &Child, restarts: u64) -> Starting {
-        let options = SpawnOptions { restarts, ..SpawnOptions::linked_to(self.me.pid()) };
-        match catch_unwind(AssertUnwindSafe(|| child.start(self.me.node(), options))) {
-            Ok(starting) => starting,
-            Err(payload) => {
-                let error = panicked(&*payload);
-                Box::pin(async { Err(error) })
-            }
         }
     }
 
@@ -211,8 +200,23 @@ impl Driver {
     }
 }
 
+/// Begins to start a child of the supervisor `me`. That is the user's code: a panic in it is a start that failed.
+pub(crate) fn begin_caught(child: &Child, me: &Me, restarts: u64) -> Starting {
+    let options = SpawnOptions { restarts, ..SpawnOptions::linked_to(me.pid()) };
+    match catch_unwind(AssertUnwindSafe(|| child.start(me.node(), options))) {
+        Ok(starting) => starting,
+        Err(payload) => {
+            let error = panicked(&*payload);
+            Box::pin(async { Err(error) })
+        }
+    }
+}
+
 /// Polls a start, which is the user's code: a panic in it is a start that failed.
-fn poll_caught(starting: &mut Starting, cx: &mut TaskContext<'_>) -> Poll<std::result::Result<Pid, StartError>> {
+pub(crate) fn poll_caught(
+    starting: &mut Starting,
+    cx: &mut TaskContext<'_>,
+) -> Poll<std::result::Result<Pid, StartError>> {
     catch_unwind(AssertUnwindSafe(|| starting.as_mut().poll(cx)))
         .unwrap_or_else(|payload| Poll::Ready(Err(panicked(&*payload))))
 }

@@ -33,6 +33,7 @@
 //!   application, signals   the top of the tree: start, stop, SIGTERM
 //!   shutdown               the end of a whole tree by force
 //!   events/                an event manager, whose handlers come and go and crash alone
+//!   dynamic/               children that are begun while the program runs, however many
 //!   task/                  processes that compute one value, alone or under a supervisor of their own
 //!   ecosystem/             a coordinator and its workers, wired as a mesh, ring, tree or star
 //! ```
@@ -54,6 +55,7 @@ mod client;
 mod config;
 mod core;
 mod driver;
+pub mod dynamic;
 pub mod ecosystem;
 mod events;
 mod hearing;
@@ -80,6 +82,7 @@ pub use client::{
 pub use config::{
     DEFAULT_CHILD_CALL_TIMEOUT, DEFAULT_CIRCUIT_CHECK, DEFAULT_INTENSITY, DEFAULT_PERIOD, DEFAULT_SHUTDOWN,
 };
+pub use dynamic::{DynamicSupervisor, DynamicSupervisorRef};
 pub use ecosystem::{Ecosystem, EcosystemError, EcosystemRef, EcosystemReport, HostEcosystems, Topology, Wiring};
 pub use events::{
     AddHandlerCall, DeleteHandlerCall, DeleteHandlerError, Event, EventClient, EventManager, HandlerInfo,

@@ -79,6 +79,12 @@ impl Node {
         self.living(pid.into()).map(|process| ProcessInfo::of(&process))
     }
 
+    /// About how many messages wait in the mailbox of `pid`, for whoever gives work to whoever has little. `None` if there is no
+    /// such process on this node.
+    pub fn mailbox_len(&self, pid: impl Into<Pid>) -> Option<usize> {
+        self.living(pid.into()).map(|process| process.mailbox_len())
+    }
+
     /// What a process says of itself, after it has received all that the caller sent it before. It answers
     /// between two handlers, and also while it awaits something. `None` if there is no such process on this
     /// node.

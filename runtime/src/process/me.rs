@@ -173,6 +173,35 @@ impl Me {
         }
     }
 
+    /// Runs `f`, and tells beside what it returns which links of this process were made meanwhile, by the time that they still
+    /// stand: those of the processes that `f` has spawned linked to this one are among them. What another process has linked to
+    /// this one in the same moment is, too.
+    ///
+    /// For whoever lets others' code spawn its children, as a supervisor does, and must know them before it is told their pids.
+    /// It costs the same however many links there are.
+    ///
+    /// # Examples
+    /// ```
+    /// use biotope::prelude::*;
+    /// use biotope::with_me;
+    ///
+    /// #[biotope::main]
+    /// async fn main() -> biotope::Result<()> {
+    ///     let idle = || spawn_link(process(async |mut me: Process<()>| Ok(me.receive().await?)));
+    ///     let (first, links) = with_me(|me| me.linked_during(idle)).expect("this is a process");
+    ///     assert_eq!(links, [first.pid()]);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn linked_during<R>(&self, f: impl FnOnce() -> R) -> (R, Vec<Pid>) {
+        let control = &self.header().extra().control;
+        let before = control.lock().links.len();
+        let returned = f();
+        let control = control.lock();
+        let links = (before..).map_while(|number| control.links.get(number)).map(|(pid, ())| *pid).collect();
+        (returned, links)
+    }
+
     /// Asks for a [`Down`] when `target` ends; at once, with [`ExitReason::NoProc`], if there is no such
     /// process. A monitor of a name sticks to the process that has it now.
     pub fn monitor(&self, target: impl Into<Target>) -> MonitorRef {

@@ -1,12 +1,12 @@
 //! What a running task supervisor can be asked, and what it answers.
 
-use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
 use biotope_runtime::{
-    Address, Call, CallError, Client, ExitReason, Node, Pid, Process, ReplyTo, Restart, Shutdown, SpawnOptions, with_me,
+    Address, Call, CallError, Client, ExitReason, Node, Pid, Process, ReplyTo, Restart, Shutdown, SpawnOptions,
+    StartError, with_me,
 };
 use futures_util::future::BoxFuture;
 use futures_util::{Stream, stream};
@@ -15,6 +15,8 @@ use super::begin::{self, Tie};
 use super::handle::{Task, owner};
 use super::place::Outcome;
 use super::stream::TaskStream;
+use crate::child_spec::Child;
+use crate::dynamic::{AtOnce, DynamicRequest, Refusal, TerminateDynamicChildCall};
 
 /// The methods of a [`TaskSupervisorRef`](super::TaskSupervisorRef).
 ///
@@ -39,15 +41,15 @@ use super::stream::TaskStream;
 /// ```
 #[derive(Clone, Debug)]
 pub struct TaskSupervisorClient {
-    address: Address<TaskRequest>,
+    address: Address<DynamicRequest>,
     shutdown: Option<Shutdown>,
 }
 
 /// The call of [`TaskSupervisorClient::spawn`].
 pub type StartTaskCall<'a, T> =
-    Call<'a, TaskRequest, Result<Task<T>, StartTaskError>, Task<T>, CallError<StartTaskError>>;
+    Call<'a, DynamicRequest, Result<Task<T>, StartTaskError>, Task<T>, CallError<StartTaskError>>;
 /// The call of [`TaskSupervisorClient::start_child`].
-pub type StartTaskChildCall<'a> = Call<'a, TaskRequest, Result<Pid, StartTaskError>, Pid, CallError<StartTaskError>>;
+pub type StartTaskChildCall<'a> = Call<'a, DynamicRequest, Result<Pid, StartTaskError>, Pid, CallError<StartTaskError>>;
 
 /// Why a task was not begun.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +64,15 @@ pub enum StartTaskError {
     /// Whoever asks is a process of another node than the supervisor's. A task's code does not travel.
     #[error("the supervisor is one of another node: a task lives on the node of its owner")]
     OtherNode,
+}
+
+impl From<Refusal> for StartTaskError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::MaxChildren(limit) => Self::MaxChildren(limit),
+            Refusal::Stopping => Self::Stopping,
+        }
+    }
 }
 
 impl StartTaskError {
@@ -138,15 +149,19 @@ impl TaskSupervisorClient {
         F: Future<Output: Send> + Send + 'static,
     {
         let (caller, place, make) = (asker(), Location::caller(), Arc::new(make));
-        let again = move |node: &Node, supervisor: Pid, restarts| {
+        let run = move |node: &Node, supervisor: Pid, restarts| {
             let make = make.clone();
             // In the task: what makes its future is the user's, too.
             let options = SpawnOptions { restarts, ..options(caller, supervisor, place) };
             begin::alone(node, &options, async move { make().await })
         };
-        let again: Arc<Again> = Arc::new(again);
-        let first = again.clone();
-        self.start(caller, restart, Some(again), move |node, supervisor| first(node, supervisor, 0))
+        let first = run.clone();
+        let first = move |node: &Node, supervisor: Pid| first(node, supervisor, 0);
+        let again = Child::with("task", move |node, options| {
+            let begun = options.link.map(|supervisor| run(&node, supervisor, options.restarts));
+            std::future::ready(begun.ok_or(StartError::Ignored))
+        });
+        self.start(caller, restart, Some(again), first)
     }
 
     /// As [`Task::async_stream`], with tasks that are the supervisor's children too. One that the supervisor does not begin
@@ -179,14 +194,17 @@ impl TaskSupervisorClient {
     }
 
     /// The tasks that run, in the order in which they were begun.
-    pub fn children(&self) -> Call<'_, TaskRequest, Vec<Pid>> {
-        Call::new(&self.address, TaskRequest::Children)
+    pub fn children(&self) -> Call<'_, DynamicRequest, Vec<Pid>> {
+        Call::new(&self.address, DynamicRequest::Children)
     }
 
-    /// Stops a task, which is not begun again, and waits until it has ended. Returns whether it was a child.
-    pub fn terminate_child(&self, task: impl Into<Pid>) -> Call<'_, TaskRequest, bool> {
+    /// Stops a task, which is not begun again, and waits until it has ended.
+    ///
+    /// # Errors
+    /// [`NoSuchChild`](crate::dynamic::NoSuchChild); then nothing was stopped.
+    pub fn terminate_child(&self, task: impl Into<Pid>) -> TerminateDynamicChildCall<'_> {
         let task = task.into();
-        Call::new(&self.address, |reply| TaskRequest::Terminate(task, reply))
+        Call::fallible(&self.address, |reply| DynamicRequest::Terminate(task, reply))
     }
 
     #[track_caller]
@@ -229,7 +247,7 @@ impl TaskSupervisorClient {
         future: F,
         mind: fn(Task<F::Output>) -> Task<F::Output>,
         reply: ReplyTo<Result<Task<F::Output>, StartTaskError>>,
-    ) -> TaskRequest
+    ) -> DynamicRequest
     where
         F: Future<Output: Send> + Send + 'static,
     {
@@ -244,7 +262,7 @@ impl TaskSupervisorClient {
         &self,
         caller: Option<Pid>,
         restart: Restart,
-        again: Option<Arc<Again>>,
+        again: Option<Child>,
         begin: impl FnOnce(&Node, Pid) -> Pid + Send + 'static,
     ) -> StartTaskChildCall<'_> {
         Call::fallible(&self.address, |reply| self.request(caller, restart, again, reply, begin, |pid| *pid))
@@ -254,12 +272,12 @@ impl TaskSupervisorClient {
         &self,
         caller: Option<Pid>,
         restart: Restart,
-        again: Option<Arc<Again>>,
+        again: Option<Child>,
         reply: ReplyTo<Result<R, StartTaskError>>,
         begin: impl FnOnce(&Node, Pid) -> R + Send + 'static,
         pid_of: fn(&R) -> Pid,
-    ) -> TaskRequest {
-        let begin = Box::new(move |admitted: Result<(&Node, Pid), StartTaskError>| match admitted {
+    ) -> DynamicRequest {
+        let begin = Box::new(move |admitted: Result<(&Node, Pid), Refusal>| match admitted {
             Ok((node, _)) if caller.is_some_and(|caller| caller.node() != node.id()) => {
                 reply.send(Err(StartTaskError::OtherNode));
                 None
@@ -272,12 +290,12 @@ impl TaskSupervisorClient {
                 reply.send(Ok(begun));
                 Some(pid)
             }
-            Err(error) => {
-                reply.send(Err(error));
+            Err(refusal) => {
+                reply.send(Err(refusal.into()));
                 None
             }
         });
-        TaskRequest::Start(NewTask { restart, shutdown: self.shutdown, again, begin })
+        DynamicRequest::Begin(AtOnce { restart, shutdown: self.shutdown, again, begin })
     }
 }
 
@@ -295,46 +313,13 @@ fn options(caller: Option<Pid>, supervisor: Pid, place: &'static Location<'stati
 }
 
 impl Client for TaskSupervisorClient {
-    type Msg = TaskRequest;
+    type Msg = DynamicRequest;
 
-    fn from_address(address: Address<TaskRequest>) -> Self {
+    fn from_address(address: Address<DynamicRequest>) -> Self {
         Self { address, shutdown: None }
     }
 
-    fn address(&self) -> &Address<TaskRequest> {
+    fn address(&self) -> &Address<DynamicRequest> {
         &self.address
-    }
-}
-
-/// The messages of a task supervisor. [`TaskSupervisorClient`] sends them.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum TaskRequest {
-    /// See [`TaskSupervisorClient::spawn`] and its siblings.
-    Start(NewTask),
-    /// See [`TaskSupervisorClient::terminate_child`].
-    Terminate(Pid, ReplyTo<bool>),
-    /// See [`TaskSupervisorClient::children`].
-    Children(ReplyTo<Vec<Pid>>),
-}
-
-/// A task that is asked for, with whoever waits for it to be begun.
-pub struct NewTask {
-    pub(super) restart: Restart,
-    pub(super) shutdown: Option<Shutdown>,
-    pub(super) again: Option<Arc<Again>>,
-    /// Begins it, or does not, and tells who asked. Returns its process.
-    pub(super) begin: Box<Begin>,
-}
-
-/// Begins a task under a supervisor of a node, if it is admitted.
-type Begin = dyn FnOnce(Result<(&Node, Pid), StartTaskError>) -> Option<Pid> + Send;
-
-/// Begins a task once more, under a supervisor of a node; the number says how often, this time included.
-pub(super) type Again = dyn Fn(&Node, Pid, u64) -> Pid + Send + Sync;
-
-impl fmt::Debug for NewTask {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewTask").field("restart", &self.restart).finish_non_exhaustive()
     }
 }

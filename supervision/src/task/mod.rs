@@ -21,8 +21,9 @@
 //!   many                many, awaited together
 //!   stream, window      one task for each item, so many at once; what decides how many    (window: pure)
 //!   supervisor, client  a task supervisor written down; what a running one can be asked
-//!   core, driver        what it decides, and the process that does it                     (core: pure)
 //! ```
+//!
+//! The process of a task supervisor is that of a [dynamic supervisor](crate::dynamic), of which tasks are children.
 //!
 //! # What it costs
 //! A process in straight-line code, whose memory comes from the runtime's pool, and beside it two allocations: the place,
@@ -34,8 +35,6 @@
 
 mod begin;
 mod client;
-mod core;
-mod driver;
 mod handle;
 mod many;
 mod place;
@@ -43,7 +42,7 @@ mod stream;
 mod supervisor;
 mod window;
 
-pub use client::{NewTask, StartTaskCall, StartTaskChildCall, StartTaskError, TaskRequest, TaskSupervisorClient};
+pub use client::{StartTaskCall, StartTaskChildCall, StartTaskError, TaskSupervisorClient};
 pub use handle::Task;
 pub use many::AwaitMany;
 pub use stream::{OnTimeout, TaskStream};

@@ -4,19 +4,16 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biotope_runtime::{Actor, ActorRef, ExitReason, Node, Shutdown, SpawnOptions, StartError, node, this_pid};
-use tokio::sync::oneshot;
+use biotope_runtime::{Actor, ActorRef, Node, Shutdown, SpawnOptions, StartError, node, this_pid};
 
-use super::client::{TaskRequest, TaskSupervisorClient};
-use super::core::Core;
-use super::driver;
+use super::client::TaskSupervisorClient;
 use crate::child_spec::{Child, IntoChild};
-use crate::config::{DEFAULT_INTENSITY, DEFAULT_PERIOD, DEFAULT_SHUTDOWN};
-use crate::intensity::Intensity;
+use crate::config::DEFAULT_SHUTDOWN;
+use crate::dynamic::{DynamicRequest, DynamicSupervisor};
 use crate::tree::Declared;
 
 /// A process under which tasks run, so that they are known, limited, and stopped with the part of the program that they
-/// belong to. Elixir's `Task.Supervisor`.
+/// belong to. Elixir's `Task.Supervisor`. It is a [`DynamicSupervisor`] of which children are tasks.
 ///
 /// Its children are tasks, begun while it runs; those that have ended are gone from it. When it stops it tells all of
 /// them at once, waits for them, each for as long as its shutdown allows, and kills those that are not done by then. A task
@@ -45,11 +42,8 @@ use crate::tree::Declared;
 #[derive(Clone, Debug)]
 #[must_use = "a task supervisor does nothing until it is started"]
 pub struct TaskSupervisor {
-    max_children: Option<usize>,
-    restarts: u32,
-    period: Duration,
+    supervisor: DynamicSupervisor,
     shutdown: Shutdown,
-    name: Option<Arc<str>>,
 }
 
 /// A reference to a running task supervisor; its methods are those of [`TaskSupervisorClient`].
@@ -58,19 +52,13 @@ pub type TaskSupervisorRef = ActorRef<TaskSupervisor>;
 impl TaskSupervisor {
     /// One without a limit, whose tasks have 5 seconds to stop.
     pub fn new() -> Self {
-        Self {
-            max_children: None,
-            restarts: DEFAULT_INTENSITY,
-            period: DEFAULT_PERIOD,
-            shutdown: Shutdown::Timeout(DEFAULT_SHUTDOWN),
-            name: None,
-        }
+        Self { supervisor: DynamicSupervisor::new(), shutdown: Shutdown::Timeout(DEFAULT_SHUTDOWN) }
     }
 
     /// How many tasks it may have at once. More are refused with
     /// [`StartTaskError::MaxChildren`](super::StartTaskError::MaxChildren).
     pub fn max_children(mut self, tasks: usize) -> Self {
-        self.max_children = Some(tasks);
+        self.supervisor = self.supervisor.max_children(tasks);
         self
     }
 
@@ -79,9 +67,9 @@ impl TaskSupervisor {
     ///
     /// # Panics
     /// If `period` is zero.
+    #[track_caller]
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
-        assert!(!period.is_zero(), "the period of the restart intensity is zero");
-        (self.restarts, self.period) = (restarts, period);
+        self.supervisor = self.supervisor.intensity(restarts, period);
         self
     }
 
@@ -94,13 +82,13 @@ impl TaskSupervisor {
 
     /// Registers it under `name` on its node.
     pub fn named(mut self, name: impl Into<Arc<str>>) -> Self {
-        self.name = Some(name.into());
+        self.supervisor = self.supervisor.named(name);
         self
     }
 
     /// The name that it is registered under.
     pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+        self.supervisor.name()
     }
 
     /// Starts it, linked to the running process, which is its parent: it ends when that ends.
@@ -125,16 +113,9 @@ impl TaskSupervisor {
         node: &Node,
         options: SpawnOptions,
     ) -> impl Future<Output = Result<TaskSupervisorRef, StartError>> + Send + use<> {
-        let (sender, started) = oneshot::channel();
-        let core = Core::new(self.max_children, Intensity::new(self.restarts, self.period));
-        let (name, shutdown, link) = (self.name.clone(), self.shutdown, options.link);
-        let options = SpawnOptions { trap_exit: true, ..options };
-        let supervisor = node.spawn_process_as(options, move |me| driver::run(me, name, link, shutdown, core, sender));
-        async move {
-            // Without an answer, it was killed.
-            started.await.unwrap_or(Err(StartError::Died(ExitReason::Killed)))?;
-            Ok(supervisor)
-        }
+        let task = Child::with("task", |_, _| async { Err(StartError::Ignored) }).shutdown(self.shutdown);
+        let started = self.supervisor.launch(node, options, task);
+        async move { Ok(ActorRef::new(started.await?)) }
     }
 }
 
@@ -145,7 +126,7 @@ impl Default for TaskSupervisor {
 }
 
 impl Actor for TaskSupervisor {
-    type Msg = TaskRequest;
+    type Msg = DynamicRequest;
     type Client = TaskSupervisorClient;
     const NAME: &'static str = "TaskSupervisor";
 }

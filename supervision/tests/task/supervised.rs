@@ -8,6 +8,7 @@ use biotope_runtime::{
     Address, CallError, CallFailed, ExitReason, Node, Pid, Process, Restart, Result, Shutdown, SpawnOptions, exit_now,
     node, spawn_process, time, with_me,
 };
+use biotope_supervision::dynamic::NoSuchChild;
 use biotope_supervision::task::StartTaskError;
 use biotope_supervision::{IntoChild, Supervisor, Task, TaskSupervisor, TaskSupervisorRef, Transient};
 use tokio::sync::oneshot;
@@ -290,11 +291,11 @@ fn task_09_a_child_can_be_terminated() {
         let make = || pending::<()>();
         let child = tasks.start_child_with(Restart::Permanent, make).await?;
         let other = stubborn(&tasks, Shutdown::BrutalKill).await?;
-        assert!(tasks.terminate_child(child).await?);
+        tasks.terminate_child(child).await?;
         assert!(!node().is_alive(child));
         assert_eq!(tasks.children().await?, [other]);
-        assert!(tasks.terminate_child(other).await?);
-        assert!(!tasks.terminate_child(other).await?);
+        tasks.terminate_child(other).await?;
+        assert_eq!(tasks.terminate_child(other).await, Err(CallError::Reply(NoSuchChild(other))));
         assert_eq!(tasks.children().await?, []);
         Ok(())
     });
