@@ -7,6 +7,7 @@ use biotope_runtime::{Address, Call, CallError, Client, Node, Pid, ReplyTo, Rest
 use crate::child_spec::{Child, IntoChild};
 use crate::client::{ChildCounts, ChildInfo};
 use crate::config::DEFAULT_CHILD_CALL_TIMEOUT;
+use crate::strategy::SpecError;
 
 /// The methods of a [`DynamicSupervisorRef`](crate::DynamicSupervisorRef).
 ///
@@ -121,6 +122,9 @@ pub enum StartDynamicChildError {
     /// another.
     #[error("max_children: the supervisor has {0} children already, and may have no more")]
     MaxChildren(usize),
+    /// Its specification does not fit: no child of a dynamic supervisor is significant.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
     /// It did not start.
     #[error("the child did not start: {0}")]
     Failed(StartError),
@@ -135,7 +139,7 @@ impl StartDynamicChildError {
         match self {
             Self::MaxChildren(_) => true,
             Self::Failed(error) => error.can_retry(),
-            Self::Stopping => false,
+            Self::Spec(_) | Self::Stopping => false,
         }
     }
 }

@@ -149,11 +149,15 @@ impl Driver {
                 let place = Ok((self.me.node(), self.me.pid()));
                 // A future that nobody waits for any more is dropped there: it is the user's, and may panic.
                 let begun = catch_unwind(AssertUnwindSafe(|| begin(place))).ok().flatten();
-                self.core.on_begun(key, begun, out);
+                self.core.on_begun(self.now(), key, begun, out);
             }
             Action::Refuse(begin, refusal) => refuse_child(begin, refusal),
             Action::Stop(target) => self.signal(target, &ExitReason::Shutdown),
             Action::Kill(target) => self.signal(target, &ExitReason::Kill),
+            Action::Look(key, circuit) => {
+                let is_up = circuit.is_up(self.me.node());
+                self.core.on_looked(self.now(), key, is_up, out);
+            }
             Action::Abandon(key) => self.starts.abandon(key),
             Action::Report(report) => report.emit(&self.me, self.name.as_deref()),
             Action::Reply(reply) => reply.send(),

@@ -8,8 +8,9 @@ use biotope_runtime::{Actor, ActorRef, Address, ExitReason, Node, SpawnOptions, 
 use tokio::sync::oneshot;
 
 use super::client::{DynamicRequest, DynamicSupervisorClient};
-use super::core::Core;
+use super::core::{Core, Policy};
 use super::driver;
+use crate::backoff::Backoff;
 use crate::child_spec::{Child, IntoChild};
 use crate::config::{DEFAULT_INTENSITY, DEFAULT_PERIOD};
 use crate::intensity::Intensity;
@@ -54,6 +55,7 @@ pub struct DynamicSupervisor {
     max_children: Option<usize>,
     restarts: u32,
     period: Duration,
+    backoff: Option<Backoff>,
     name: Option<Arc<str>>,
 }
 
@@ -63,7 +65,7 @@ pub type DynamicSupervisorRef = ActorRef<DynamicSupervisor>;
 impl DynamicSupervisor {
     /// One without a limit, which allows one restart within 5 seconds.
     pub fn new() -> Self {
-        Self { max_children: None, restarts: DEFAULT_INTENSITY, period: DEFAULT_PERIOD, name: None }
+        Self { max_children: None, restarts: DEFAULT_INTENSITY, period: DEFAULT_PERIOD, backoff: None, name: None }
     }
 
     /// How many children it may have at once, with those that are being started. More are refused with
@@ -85,6 +87,13 @@ impl DynamicSupervisor {
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
         assert!(!period.is_zero(), "the period of the restart intensity is zero");
         (self.restarts, self.period) = (restarts, period);
+        self
+    }
+
+    /// How long its children stay down before they are started again, if they do not say so themselves; without this, they
+    /// are started again at once. One that waits keeps its place, and is known by the pid that it had.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = Some(backoff);
         self
     }
 
@@ -134,7 +143,14 @@ impl DynamicSupervisor {
         at_once: Child,
     ) -> impl Future<Output = Result<Address<DynamicRequest>, StartError>> + Send + use<> {
         let (sender, ready) = oneshot::channel();
-        let core = Core::new(self.max_children, Intensity::new(self.restarts, self.period), at_once);
+        let runtime = node.runtime().clone();
+        let core = Core::new(Policy {
+            max_children: self.max_children,
+            intensity: Intensity::new(self.restarts, self.period),
+            backoff: self.backoff,
+            at_once,
+            chance: Box::new(move || runtime.random()),
+        });
         let (name, link) = (self.name.clone(), options.link);
         let options = SpawnOptions { trap_exit: true, ..options };
         let address = node.spawn_process_with(options, move |me| driver::run(me, name, link, core, sender));

@@ -34,6 +34,18 @@ pub(super) struct Children {
 struct Entry {
     child: Child,
     state: State,
+    past: Past,
+}
+
+/// What a child has behind it, as far as it matters to when it is started again.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Past {
+    /// Since when it runs, if it has a back-off.
+    pub(super) up_since: Option<Instant>,
+    /// How often it has failed in this run of failures.
+    pub(super) failures: u32,
+    /// Somebody was told that it stays down because what it needs is down.
+    pub(super) is_held_back: bool,
 }
 
 pub(super) enum State {
@@ -44,8 +56,21 @@ pub(super) enum State {
         asked: Option<Asked>,
     },
     Up(Pid),
+    /// It is to be started again, but not yet; it had this pid.
+    Held(Pid, Hold),
     /// It was told to stop. In a box: at any time, few are.
     Stopping(Box<Stopping>),
+}
+
+/// What a child that failed waits for.
+#[derive(Clone, Copy)]
+pub(super) enum Hold {
+    /// Its back-off is over at that time.
+    Backoff(Instant),
+    /// The driver looks whether what it needs is up.
+    Looking,
+    /// What it needs is down. The driver looks again at that time.
+    Circuit(Instant),
 }
 
 pub(super) struct Stopping {
@@ -72,7 +97,7 @@ impl State {
     pub(super) fn known(&self) -> Option<Pid> {
         match self {
             Self::Starting { last, .. } => *last,
-            Self::Up(pid) => Some(*pid),
+            Self::Up(pid) | Self::Held(pid, _) => Some(*pid),
             Self::Stopping(stopping) => stopping.known,
         }
     }
@@ -80,7 +105,7 @@ impl State {
     /// The process that it has.
     pub(super) fn process(&self) -> Option<Pid> {
         match self {
-            Self::Starting { .. } => None,
+            Self::Starting { .. } | Self::Held(..) => None,
             Self::Up(pid) => Some(*pid),
             Self::Stopping(stopping) => stopping.process,
         }
@@ -88,8 +113,9 @@ impl State {
 
     fn marks(&self) -> Marks {
         let due = match self {
+            Self::Held(_, Hold::Backoff(due) | Hold::Circuit(due)) => Some(*due),
             Self::Stopping(stopping) => stopping.due,
-            Self::Starting { .. } | Self::Up(_) => None,
+            Self::Starting { .. } | Self::Up(_) | Self::Held(_, Hold::Looking) => None,
         };
         Marks { known: self.known(), process: self.process(), due }
     }
@@ -110,7 +136,8 @@ impl Children {
         let key = Key(self.keys);
         self.counts.specs += 1;
         *self.count_of(child.kind) += 1;
-        self.all.insert(key, Entry { child, state: State::Starting { last: None, asked } });
+        let state = State::Starting { last: None, asked };
+        self.all.insert(key, Entry { child, state, past: Past::default() });
         key
     }
 
@@ -125,6 +152,15 @@ impl Children {
 
     pub(super) fn state(&self, key: Key) -> &State {
         &self.entry(key).state
+    }
+
+    /// Whether there is still such a child.
+    pub(super) fn has(&self, key: Key) -> bool {
+        self.all.contains_key(&key)
+    }
+
+    pub(super) fn past(&mut self, key: Key) -> &mut Past {
+        &mut self.entry_mut(key).past
     }
 
     /// Puts it into another state, and returns the one before.
@@ -148,7 +184,7 @@ impl Children {
     }
 
     pub(super) fn remove(&mut self, key: Key) -> (Child, State) {
-        let Some(Entry { child, state }) = self.all.remove(&key) else { unreachable!("{NOT_ONE_THAT_HAS_GONE}") };
+        let Some(Entry { child, state, .. }) = self.all.remove(&key) else { unreachable!("{NOT_ONE_THAT_HAS_GONE}") };
         self.mark(key, state.marks(), Marks::default());
         self.counts.specs -= 1;
         *self.count_of(child.kind) -= 1;
@@ -214,7 +250,7 @@ const NOT_ONE_THAT_HAS_GONE: &str = "a child is asked for by its key while it is
 
 impl Entry {
     fn info(&self) -> ChildInfo {
-        let Self { child, state } = self;
+        let Self { child, state, .. } = self;
         let status = state.process().map_or(ChildStatus::Restarting, ChildStatus::Running);
         ChildInfo { id: child.id.clone(), status, kind: child.kind, restarts: 0, restart: child.restart, shutdown: child.shutdown }
     }

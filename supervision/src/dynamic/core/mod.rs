@@ -6,7 +6,7 @@
 //! ```text
 //!   Starting ──▶ Up ──▶ Stopping ──▶ gone     (terminated, or the supervisor ends)
 //!      ▲  │      │
-//!      └──┴──────┴ failed                     gone     (not to be started again, or one restart too many)
+//!     Held ◀─────┴ failed                gone     (not to be started again, or one restart too many)
 //! ```
 //!
 //! # Laws
@@ -25,22 +25,34 @@ use std::time::Instant;
 use biotope_runtime::{ExitReason, Pid, ReplyTo, Restart, Shutdown, StartError};
 
 pub(crate) use self::children::Key;
-use self::children::{Asked, Children, State, Stopping, Terminator};
+use self::children::{Asked, Children, Hold, State, Stopping, Terminator};
 use super::client::{AtOnce, Begin, DynamicRequest, NoSuchChild, Refusal, StartDynamicChildError};
+use crate::backoff::Backoff;
 use crate::child_spec::Child;
+use crate::circuit::Circuit;
 use crate::client::{ChildCounts, ChildInfo};
 use crate::config::ABANDON_START_AFTER;
 use crate::core::is_disorderly;
 use crate::intensity::{Intensity, Verdict};
 use crate::report::{Context, Report};
+use crate::strategy::AutoShutdown;
 
 pub(crate) struct Core {
-    max_children: Option<usize>,
-    intensity: Intensity,
-    /// What a child is that was begun at once, as far as it does not say so itself.
-    at_once: Child,
+    policy: Policy,
     children: Children,
     phase: Phase,
+}
+
+/// What a dynamic supervisor was told about all of its children.
+pub(crate) struct Policy {
+    pub(crate) max_children: Option<usize>,
+    pub(crate) intensity: Intensity,
+    /// For children that have none of their own.
+    pub(crate) backoff: Option<Backoff>,
+    /// What a child is that was begun at once, as far as it does not say so itself.
+    pub(crate) at_once: Child,
+    /// Gives a random number.
+    pub(crate) chance: Box<dyn FnMut() -> u64 + Send>,
 }
 
 /// What the driver must do, in this order.
@@ -55,6 +67,8 @@ pub(crate) enum Action {
     Stop(Target),
     /// Kill, and tell [`Core::on_ended`] when it has ended.
     Kill(Target),
+    /// See whether what the child needs is up, and tell [`Core::on_looked`].
+    Look(Key, Circuit),
     /// Forget the start under way; it is no longer of interest.
     Abandon(Key),
     Report(Report),
@@ -99,9 +113,9 @@ enum Phase {
 }
 
 impl Core {
-    /// One without children. Those that are begun at once are as `at_once`.
-    pub(crate) fn new(max_children: Option<usize>, intensity: Intensity, at_once: Child) -> Self {
-        Self { max_children, intensity, at_once, children: Children::default(), phase: Phase::Running }
+    /// One without children.
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self { policy, children: Children::default(), phase: Phase::Running }
     }
 
     /// Somebody asks something. What takes time is answered when it is done.
@@ -109,6 +123,9 @@ impl Core {
         match request {
             DynamicRequest::Start(child, reply) => match self.refusal() {
                 Some(refusal) => out.push(Action::Reply(Reply::Start(reply, Err(refusal.into())))),
+                None if let Err(error) = AutoShutdown::Never.check(&child) => {
+                    out.push(Action::Reply(Reply::Start(reply, Err(error.into()))));
+                }
                 // Nobody would know its pid.
                 None if reply.is_abandoned() => {}
                 None => {
@@ -119,8 +136,8 @@ impl Core {
             DynamicRequest::Begin(AtOnce { restart, shutdown, again, begin }) => match self.refusal() {
                 Some(refusal) => out.push(Action::Refuse(begin, refusal)),
                 None => {
-                    let shutdown = shutdown.unwrap_or(self.at_once.shutdown);
-                    let child = again.unwrap_or_else(|| self.at_once.clone());
+                    let shutdown = shutdown.unwrap_or(self.policy.at_once.shutdown);
+                    let child = again.unwrap_or_else(|| self.policy.at_once.clone());
                     let key = self.children.add(child.restart(restart).shutdown(shutdown), None);
                     out.push(Action::Begin(key, begin));
                 }
@@ -138,9 +155,11 @@ impl Core {
     }
 
     /// A child was begun at once; or was not, and who asked knows it.
-    pub(crate) fn on_begun(&mut self, key: Key, process: Option<Pid>, out: &mut Vec<Action>) {
+    pub(crate) fn on_begun(&mut self, now: Instant, key: Key, process: Option<Pid>, out: &mut Vec<Action>) {
         match process {
             Some(pid) => {
+                let is_timed = self.backoff(key).is_some();
+                self.children.past(key).up_since = is_timed.then_some(now);
                 self.children.set(key, State::Up(pid));
             }
             None => {
@@ -162,6 +181,8 @@ impl Core {
             (Ok(pid), State::Stopping(_)) => self.started_too_late(key, pid, out),
             (Err(_), State::Stopping(_)) => self.stopped(key, out),
             (Ok(pid), _) => {
+                let is_timed = self.backoff(key).is_some();
+                self.children.past(key).up_since = is_timed.then_some(now);
                 if let State::Starting { asked: Some(asked), .. } = self.children.set(key, State::Up(pid)) {
                     out.push(Action::Reply(Reply::Start(asked, Ok(Some(pid)))));
                 }
@@ -189,6 +210,16 @@ impl Core {
         self.step(out);
     }
 
+    /// The driver has looked whether what a child needs is up.
+    pub(crate) fn on_looked(&mut self, now: Instant, key: Key, is_up: bool, out: &mut Vec<Action>) {
+        if self.children.has(key)
+            && let State::Held(last, Hold::Looking) = *self.children.state(key)
+        {
+            if is_up { self.start_again(now, key, last, out) } else { self.hold_back(now, key, last, out) }
+        }
+        self.step(out);
+    }
+
     /// The supervisor is to end with `reason`. The first reason stands.
     pub(crate) fn on_stop(&mut self, now: Instant, reason: ExitReason, out: &mut Vec<Action>) {
         self.begin_ending(now, reason, out);
@@ -211,7 +242,7 @@ impl Core {
     }
 
     fn refusal(&self) -> Option<Refusal> {
-        match (&self.phase, self.max_children) {
+        match (&self.phase, self.policy.max_children) {
             (Phase::Running, Some(limit)) if self.children.len() >= limit => Some(Refusal::MaxChildren(limit)),
             (Phase::Running, _) => None,
             (Phase::Ending(_) | Phase::Ended, _) => Some(Refusal::Stopping),
@@ -267,19 +298,64 @@ impl Core {
         }
     }
 
-    /// The child, whose last process was `last`, is to be started again.
+    /// The child, whose last process was `last`, is to be started again, as soon as what it needs is up.
     fn failed(&mut self, now: Instant, key: Key, last: Pid, out: &mut Vec<Action>) {
-        match self.intensity.record(now) {
-            Verdict::Restart => {
-                self.children.set(key, State::Starting { last: Some(last), asked: None });
-                out.push(Action::Start(key, self.children.child(key).clone()));
-            }
-            Verdict::GiveUp => {
-                out.push(self.report(key, Context::ReachedMaxRestartIntensity));
-                self.children.remove(key);
-                self.begin_ending(now, ExitReason::Shutdown, out);
-            }
+        match self.children.child(key).circuit {
+            Some(_) => self.look(key, last, out),
+            None => self.start_again(now, key, last, out),
         }
+    }
+
+    fn look(&mut self, key: Key, last: Pid, out: &mut Vec<Action>) {
+        if let Some(circuit) = self.children.child(key).circuit.clone() {
+            self.children.set(key, State::Held(last, Hold::Looking));
+            out.push(Action::Look(key, circuit));
+        }
+    }
+
+    /// What the child needs is down: it stays so too.
+    fn hold_back(&mut self, now: Instant, key: Key, last: Pid, out: &mut Vec<Action>) {
+        let Some(circuit) = &self.children.child(key).circuit else {
+            unreachable!("what has no circuit is not looked for")
+        };
+        let (again, needs) = (now + circuit.every(), circuit.needs().into());
+        self.children.set(key, State::Held(last, Hold::Circuit(again)));
+        if !std::mem::replace(&mut self.children.past(key).is_held_back, true) {
+            out.push(self.report(key, Context::CircuitOpen(needs)));
+        }
+    }
+
+    /// The child is started again, if that is not once too often: at once, or when its back-off is over.
+    fn start_again(&mut self, now: Instant, key: Key, last: Pid, out: &mut Vec<Action>) {
+        if self.policy.intensity.record(now) == Verdict::GiveUp {
+            out.push(self.report(key, Context::ReachedMaxRestartIntensity));
+            self.children.remove(key);
+            return self.begin_ending(now, ExitReason::Shutdown, out);
+        }
+        let backoff = self.backoff(key);
+        let past = self.children.past(key);
+        past.is_held_back = false;
+        let Some(backoff) = backoff else { return self.start(key, last, out) };
+        let life = past.up_since.take().map(|since| now.saturating_duration_since(since));
+        if life.is_some_and(|life| backoff.is_calm(life)) {
+            past.failures = 0;
+        }
+        past.failures = past.failures.saturating_add(1);
+        let wait = backoff.wait(past.failures, (self.policy.chance)());
+        if wait.is_zero() {
+            return self.start(key, last, out);
+        }
+        self.children.set(key, State::Held(last, Hold::Backoff(now + wait)));
+        out.push(self.report(key, Context::Backoff(wait)));
+    }
+
+    fn start(&mut self, key: Key, last: Pid, out: &mut Vec<Action>) {
+        self.children.set(key, State::Starting { last: Some(last), asked: None });
+        out.push(Action::Start(key, self.children.child(key).clone()));
+    }
+
+    fn backoff(&self, key: Key) -> Option<Backoff> {
+        self.children.child(key).backoff.or(self.policy.backoff)
     }
 
     fn begin_ending(&mut self, now: Instant, reason: ExitReason, out: &mut Vec<Action>) {
@@ -294,6 +370,11 @@ impl Core {
         let state = self.children.state(key);
         if let State::Stopping(_) = state {
             return self.children.change_stopping(key, |stopping| stopping.terminators.extend(terminator));
+        }
+        if let State::Held(..) = state {
+            self.children.remove(key);
+            out.extend(terminator.map(|reply| Action::Reply(Reply::Terminate(reply, Ok(())))));
+            return;
         }
         let (process, known) = (state.process(), state.known());
         let shutdown = self.children.child(key).shutdown;
@@ -316,6 +397,15 @@ impl Core {
 
     /// What was due of a child is to be done.
     fn overdue(&mut self, now: Instant, key: Key, out: &mut Vec<Action>) {
+        match *self.children.state(key) {
+            State::Held(last, Hold::Circuit(_)) => self.look(key, last, out),
+            State::Held(last, _) => self.start(key, last, out),
+            _ => self.kill(now, key, out),
+        }
+    }
+
+    /// A child that was told to stop has had its time.
+    fn kill(&mut self, now: Instant, key: Key, out: &mut Vec<Action>) {
         let target = self.children.state(key).process().map_or(Target::Start(key), Target::Process);
         let is_start = target == Target::Start(key);
         let mut was_killed = false;

@@ -20,6 +20,8 @@ enum Happens {
         restart: Restart,
         shutdown: usize,
         kind: Kind,
+        waits: bool,
+        needs: bool,
     },
     /// For a child that is begun at once, or is not.
     AskedAtOnce {
@@ -44,6 +46,8 @@ enum Happens {
     TimePasses {
         millis: u64,
     },
+    /// What some children need goes, or comes back.
+    Flips,
     ToldToStop,
 }
 
@@ -59,13 +63,16 @@ fn happens() -> impl Generator<Value = Happens> {
     let kind = prop_oneof![3 => Just(Kind::Worker), 1 => Just(Kind::Supervisor)];
     let outcome = prop_oneof![5 => Just(Outcome::Well), 1 => Just(Outcome::Ignored), 2 => Just(Outcome::Failed)];
     prop_oneof![
-        5 => (restart(), 0_usize..3, kind).prop_map(|(restart, shutdown, kind)| Happens::Asked { restart, shutdown, kind }),
+        5 => (restart(), 0_usize..3, kind, any::<bool>(), any::<bool>()).prop_map(
+            |(restart, shutdown, kind, waits, needs)| Happens::Asked { restart, shutdown, kind, waits, needs }
+        ),
         2 => (restart(), 0_usize..3, any::<bool>())
             .prop_map(|(restart, shutdown, begins)| Happens::AskedAtOnce { restart, shutdown, begins }),
         7 => (any::<usize>(), outcome).prop_map(|(which, outcome)| Happens::Starts { which, outcome }),
         5 => (any::<usize>(), any::<bool>()).prop_map(|(which, abnormally)| Happens::Ends { which, abnormally }),
         3 => any::<usize>().prop_map(|which| Happens::Terminated { which }),
         3 => (0_u64..900).prop_map(|millis| Happens::TimePasses { millis }),
+        1 => Just(Happens::Flips),
         1 => Just(Happens::ToldToStop),
     ]
 }
@@ -74,6 +81,8 @@ const TIMEOUT: Duration = Duration::from_millis(500);
 const SHUTDOWNS: [Shutdown; 3] = [Shutdown::BrutalKill, Shutdown::Timeout(TIMEOUT), Shutdown::Infinity];
 const PERIOD: Duration = Duration::from_secs(1);
 const RESTARTS: usize = 3;
+const WAIT: Duration = Duration::from_millis(300);
+const EVERY: Duration = Duration::from_millis(200);
 
 /// A child as the model has it.
 #[derive(Clone, Debug)]
@@ -86,6 +95,11 @@ struct Modelled {
     known: Option<Pid>,
     told: Option<Instant>,
     killed: Option<Instant>,
+    /// It has a back-off, or a circuit.
+    waits: bool,
+    needs: bool,
+    /// Until when it is not started.
+    held: Option<Instant>,
 }
 
 struct World {
@@ -103,6 +117,7 @@ struct World {
     answered: Arc<AtomicUsize>,
     refused: Option<Refusal>,
     is_stopping: bool,
+    is_up: bool,
     ends: usize,
     listed: Option<(Vec<ChildInfo>, ChildCounts)>,
 }
@@ -113,9 +128,15 @@ fn start(_: biotope_runtime::Node, _: biotope_runtime::SpawnOptions) -> std::fut
 
 impl World {
     fn new(limit: usize) -> Self {
-        let intensity = Intensity::new(RESTARTS as u32, PERIOD);
+        let policy = Policy {
+            max_children: Some(limit),
+            intensity: Intensity::new(RESTARTS as u32, PERIOD),
+            backoff: None,
+            at_once: Child::with("at once", start),
+            chance: Box::new(|| 0),
+        };
         Self {
-            core: Core::new(Some(limit), intensity, Child::with("at once", start)),
+            core: Core::new(policy),
             limit,
             now: Instant::now(),
             model: BTreeMap::new(),
@@ -127,6 +148,7 @@ impl World {
             answered: Arc::default(),
             refused: None,
             is_stopping: false,
+            is_up: true,
             ends: 0,
             listed: None,
         }
@@ -162,6 +184,7 @@ impl World {
             Action::Start(key, child) => match self.model.get(&key) {
                 Some(again) => {
                     assert!(again.process.is_none() && again.known.is_some() && again.told.is_none());
+                    assert!(again.held.is_none_or(|until| until <= self.now), "it was to wait");
                     assert_eq!(child.restart, again.restart);
                 }
                 None => self.admit(key),
@@ -175,10 +198,10 @@ impl World {
                     Some(_) => self.model.entry(key).and_modify(|child| (child.process, child.known) = (pid, pid)),
                     None => {
                         self.model.remove(&key);
-                        return self.on(|core, _, out| core.on_begun(key, None, out));
+                        return self.on(|core, now, out| core.on_begun(now, key, None, out));
                     }
                 };
-                self.on(|core, _, out| core.on_begun(key, pid, out));
+                self.on(|core, now, out| core.on_begun(now, key, pid, out));
             }
             Action::Refuse(_, refusal) => self.refused = Some(refusal),
             Action::Stop(target) => {
@@ -198,6 +221,19 @@ impl World {
                 child.told.get_or_insert(now);
                 child.killed.get_or_insert(now);
             }
+            Action::Look(key, circuit) => {
+                assert_eq!(circuit.needs(), "power");
+                let child = self.model.get_mut(&key).expect("who needs something is there");
+                assert!(child.held.is_none_or(|until| until <= self.now));
+                if self.is_up {
+                    child.held = None;
+                    self.starts_again(key);
+                } else {
+                    child.held = Some(self.now + EVERY);
+                }
+                let is_up = self.is_up;
+                self.on(|core, now, out| core.on_looked(now, key, is_up, out));
+            }
             Action::Abandon(key) => {
                 let Some(child) = self.model.remove(&key) else { panic!("a start to abandon") };
                 assert!(child.process.is_none());
@@ -209,7 +245,7 @@ impl World {
                     self.refused = match error {
                         StartDynamicChildError::MaxChildren(limit) => Some(Refusal::MaxChildren(*limit)),
                         StartDynamicChildError::Stopping => Some(Refusal::Stopping),
-                        StartDynamicChildError::Failed(_) => None,
+                        StartDynamicChildError::Failed(_) | StartDynamicChildError::Spec(_) => None,
                     };
                 }
                 reply.send(answer);
@@ -261,24 +297,36 @@ impl World {
 
     /// The child of this key has failed: in the model, before the core is told.
     fn fails(&mut self, key: Key) {
-        let is_one_too_many = self.is_one_too_many();
-        self.is_stopping |= is_one_too_many;
-        match self.model.get_mut(&key) {
-            Some(child) if !is_one_too_many => child.process = None,
-            _ => {
-                self.model.remove(&key);
-            }
+        let child = self.model.get_mut(&key).expect("who fails is there");
+        child.process = None;
+        if !child.needs {
+            self.starts_again(key);
         }
+    }
+
+    /// The child of this key is started again, if that is not once too often.
+    fn starts_again(&mut self, key: Key) {
+        if self.is_one_too_many() {
+            self.is_stopping = true;
+            self.model.remove(&key);
+            // Nobody waits any more for what has no process and no start under way.
+            self.model.retain(|_, child| child.held.is_none());
+            return;
+        }
+        let until = self.now + WAIT;
+        self.model.entry(key).and_modify(|child| child.held = child.waits.then_some(until));
     }
 
     fn happen(&mut self, happens: Happens) {
         match happens {
-            Happens::Asked { restart, shutdown, kind } => {
+            Happens::Asked { restart, shutdown, kind, waits, needs } => {
                 let shutdown = SHUTDOWNS[shutdown];
-                let child = Modelled { restart, shutdown, kind, ..modelled() };
+                let child = Modelled { restart, shutdown, kind, waits, needs, ..modelled() };
                 let reply = self.reply();
                 let mut spec = Child::with("child", start).restart(restart).shutdown(shutdown);
                 spec.kind = kind;
+                spec.backoff = waits.then(|| Backoff::constant(WAIT));
+                spec.circuit = needs.then(|| Circuit::when("power", |_| unreachable!()).check_every(EVERY));
                 self.ask(child, DynamicRequest::Start(spec, reply));
             }
             Happens::AskedAtOnce { restart, shutdown, begins } => {
@@ -305,6 +353,7 @@ impl World {
                 pids.push(stranger);
                 let pid = pids[which % pids.len()];
                 let reply = self.reply();
+                self.model.retain(|_, child| child.known != Some(pid) || child.held.is_none());
                 self.on(|core, now, out| core.on_request(now, DynamicRequest::Terminate(pid, reply), out));
                 if let Some(child) = self.model.values().find(|child| child.known == Some(pid)) {
                     assert!(child.told.is_some(), "who is terminated is told");
@@ -313,6 +362,8 @@ impl World {
             Happens::TimePasses { millis } => {
                 self.now += Duration::from_millis(millis);
                 self.on(|core, now, out| core.on_deadline(now, out));
+                let now = self.now;
+                self.model.values_mut().for_each(|child| child.held = child.held.filter(|until| *until > now));
                 for child in self.model.values() {
                     if let (Shutdown::Timeout(time), Some(told)) = (child.shutdown, child.told) {
                         assert!(told + time > self.now || child.killed.is_some(), "it has had its time");
@@ -320,6 +371,7 @@ impl World {
                 }
                 assert!(self.core.deadline().is_none_or(|deadline| deadline > self.now), "a deadline was missed");
             }
+            Happens::Flips => self.is_up = !self.is_up,
             Happens::ToldToStop => self.stop(),
         }
         if self.ends == 0 {
@@ -329,6 +381,7 @@ impl World {
 
     fn stop(&mut self) {
         self.is_stopping = true;
+        self.model.retain(|_, child| child.held.is_none());
         self.on(|core, now, out| core.on_stop(now, ExitReason::Shutdown, out));
         assert!(self.model.values().all(|child| child.told.is_some()), "all are told at once");
     }
@@ -345,8 +398,8 @@ impl World {
     }
 
     fn start_returns(&mut self, which: usize, outcome: Outcome) {
-        let starting: Vec<_> =
-            self.model.iter().filter(|(_, child)| child.process.is_none()).map(|(key, _)| *key).collect();
+        let starting = self.model.iter().filter(|(_, child)| child.process.is_none() && child.held.is_none());
+        let starting: Vec<_> = starting.map(|(key, _)| *key).collect();
         if starting.is_empty() {
             return;
         }
@@ -428,6 +481,9 @@ fn modelled() -> Modelled {
         known: None,
         told: None,
         killed: None,
+        waits: false,
+        needs: false,
+        held: None,
     }
 }
 
