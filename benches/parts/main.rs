@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use biotope::prelude::*;
 use biotope::test::{self, TestOptions};
-use biotope::{Bounded, options};
+use biotope::{Bounded, SpawnOptions, options};
 use criterion::{Criterion, criterion_group, criterion_main};
 use tokio::sync::oneshot;
 
@@ -257,6 +257,66 @@ async fn lists(me: Process<u64>, n: u64) -> biotope::Result<Duration> {
     Ok(lasted)
 }
 
+/// A dynamic supervisor with so many children, and one that tells when it has started.
+async fn family(children: usize) -> biotope::Result<DynamicSupervisorRef> {
+    let family = DynamicSupervisor::new().intensity(u32::MAX, secs(1));
+    let family = family.start_on(&node(), SpawnOptions::default()).await?;
+    for _ in 0..children {
+        family.start_child(Counter::spec()).await?;
+    }
+    Ok(family)
+}
+
+/// One child after the other is killed, and is there again.
+async fn restarts(family: DynamicSupervisorRef, n: u64) -> biotope::Result<Duration> {
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let phoenix = Child::with("phoenix", move |node, options| {
+        let pid = node.spawn_process_with(options, async |mut me: Process<()>| Ok(me.receive().await?)).pid();
+        // Nobody listens any more when all is done.
+        let _ = tell.send(pid);
+        std::future::ready(Ok(pid))
+    });
+    family.start_child(phoenix).await?;
+    let mut phoenix = told.recv().await.ok_or(ExitReason::NoProc)?;
+    let start = Instant::now();
+    for _ in 0..n {
+        node().exit(phoenix, ExitReason::Kill);
+        phoenix = told.recv().await.ok_or(ExitReason::NoProc)?;
+    }
+    let lasted = start.elapsed();
+    family.terminate_child(phoenix).await?;
+    Ok(lasted)
+}
+
+/// One child after the other is started, and terminated.
+async fn children(family: DynamicSupervisorRef, n: u64) -> biotope::Result<Duration> {
+    let start = Instant::now();
+    for _ in 0..n {
+        let child = family.start_child(Counter::spec()).await?.ok_or(ExitReason::NoProc)?;
+        family.terminate_child(child).await?;
+    }
+    Ok(start.elapsed())
+}
+
+/// Measures `work` with one of so many children, which are there before.
+fn in_a_family<F, Fut>(c: &mut Criterion, name: &str, siblings: usize, work: F)
+where
+    F: Fn(DynamicSupervisorRef, u64) -> Fut + Copy + Send + Sync + 'static,
+    Fut: Future<Output = biotope::Result<Duration>> + Send + 'static,
+{
+    let biotope = Biotope::with_workers(1);
+    let started = biotope.run(family(siblings));
+    c.bench_function(name, |bencher| bencher.iter_custom(|n| biotope.run(work(started.clone(), n))));
+}
+
+/// What is done to one child costs the same however many others there are.
+fn families(c: &mut Criterion) {
+    in_a_family(c, "a restart of one child of 10", 10, restarts);
+    in_a_family(c, "a restart of one child of 100,000", 100_000, restarts);
+    in_a_family(c, "a child of 10: started and terminated", 10, children);
+    in_a_family(c, "a child of 100,000: started and terminated", 100_000, children);
+}
+
 /// The body of a small test: three processes, ten calls, and a delay.
 async fn small_test() -> biotope::Result<()> {
     let counters = [test::spawn(Counter::default()), test::spawn(Counter::default())];
@@ -307,5 +367,5 @@ fn services(c: &mut Criterion) {
     part(c, "a key: registered, found, given up", keys);
 }
 
-criterion_group!(parts, messages, processes, services, seeds);
+criterion_group!(parts, messages, processes, services, families, seeds);
 criterion_main!(parts);

@@ -34,6 +34,7 @@
 //!   shutdown               the end of a whole tree by force
 //!   events/                an event manager, whose handlers come and go and crash alone
 //!   dynamic/               children that are begun while the program runs, however many
+//!   partition/             one actor divided: equal processes behind one name, each with its share of the keys
 //!   task/                  processes that compute one value, alone or under a supervisor of their own
 //!   ecosystem/             a coordinator and its workers, wired as a mesh, ring, tree or star
 //! ```
@@ -60,6 +61,7 @@ pub mod ecosystem;
 mod events;
 mod hearing;
 mod intensity;
+mod partition;
 mod report;
 mod shutdown;
 mod signals;
@@ -88,6 +90,7 @@ pub use events::{
     AddHandlerCall, DeleteHandlerCall, DeleteHandlerError, Event, EventClient, EventManager, HandlerInfo,
     SwapHandlerCall, SwapHandlerError,
 };
+pub use partition::{FindPartitions, Partition, PartitionStartError, PartitionSupervisor, Partitions};
 pub use signals::StopSignals;
 pub use strategy::{AutoShutdown, SpecError, Strategy};
 pub use supervisor::{Supervisor, SupervisorRef, SupervisorStartError};

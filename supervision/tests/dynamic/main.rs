@@ -1,0 +1,11 @@
+//! Dynamic supervisors and partition supervisors, case by case: each test of a case has a name that begins with its ID.
+//!
+//! A case about a delay, or about something that never happens, runs in virtual time; all else on the real scheduler too,
+//! and over seeds.
+
+mod dsup;
+mod psup;
+mod races;
+mod starts;
+mod support;
+mod waits;
