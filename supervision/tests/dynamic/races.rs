@@ -129,7 +129,7 @@ fn a_supervisor_that_ends_while_children_start_crash_and_are_terminated_leaves_n
                 node().ended(meddler.pid())
             })
             .collect();
-        for _ in 0..drawn(120) {
+        for _ in 0..drawn(60) {
             time::yield_now().await;
         }
         match drawn(4) {
