@@ -140,8 +140,8 @@ impl Driver {
     /// Does it; what the core decides next because of that goes to `out`.
     fn apply(&mut self, action: Action, out: &mut Vec<Action>) {
         match action {
-            Action::Start(key, child) => {
-                if let Some(started) = self.starts.begin(&self.me, key, &child) {
+            Action::Start(key, child, restarts) => {
+                if let Some(started) = self.starts.begin(&self.me, key, &child, restarts) {
                     self.started(started, out);
                 }
             }

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biotope_runtime::{Actor, ActorRef, Address, ExitReason, Node, SpawnOptions, StartError, node, this_pid};
+use biotope_runtime::{Actor, ActorRef, ExitReason, Node, SpawnOptions, StartError, node, this_pid};
 use tokio::sync::oneshot;
 
 use super::client::{DynamicRequest, DynamicSupervisorClient};
@@ -14,6 +14,7 @@ use crate::backoff::Backoff;
 use crate::child_spec::{Child, IntoChild};
 use crate::config::{DEFAULT_INTENSITY, DEFAULT_PERIOD};
 use crate::intensity::Intensity;
+use crate::tree::Declared;
 
 /// A process whose children are begun while it runs, one by one, each from a full specification: sessions, connections, jobs.
 /// Elixir's `DynamicSupervisor`, OTP's `simple_one_for_one`.
@@ -131,17 +132,16 @@ impl DynamicSupervisor {
         options: SpawnOptions,
     ) -> impl Future<Output = Result<DynamicSupervisorRef, StartError>> + Send + use<> {
         let nothing = Child::with("child", |_, _| async { Err(StartError::Ignored) });
-        let started = self.launch(node, options, nothing);
-        async move { Ok(ActorRef::new(started.await?)) }
+        self.launch(node, options, nothing)
     }
 
     /// Starts one whose children that are [begun at once](super::AtOnce) are as `at_once`, unless they say otherwise.
-    pub(crate) fn launch(
+    pub(crate) fn launch<A: Actor<Msg = DynamicRequest>>(
         &self,
         node: &Node,
         options: SpawnOptions,
         at_once: Child,
-    ) -> impl Future<Output = Result<Address<DynamicRequest>, StartError>> + Send + use<> {
+    ) -> impl Future<Output = Result<ActorRef<A>, StartError>> + Send + use<A> {
         let (sender, ready) = oneshot::channel();
         let runtime = node.runtime().clone();
         let core = Core::new(Policy {
@@ -153,11 +153,19 @@ impl DynamicSupervisor {
         });
         let (name, link) = (self.name.clone(), options.link);
         let options = SpawnOptions { trap_exit: true, ..options };
-        let address = node.spawn_process_with(options, move |me| driver::run(me, name, link, core, sender));
+        let supervisor = node.spawn_process_as(options, move |me| driver::run(me, name, link, core, sender));
         async move {
             // Without an answer, it was killed.
             ready.await.unwrap_or(Err(StartError::Died(ExitReason::Killed)))?;
-            Ok(address)
+            Ok(supervisor)
+        }
+    }
+
+    /// What it is declared as, for whoever has it as a child; its children are called `children`.
+    pub(crate) fn as_declared(&self, children: &str) -> Declared {
+        match self.max_children {
+            Some(limit) => Declared::new(format!("{children}, {limit} at most")),
+            None => Declared::new(children),
         }
     }
 }
@@ -177,9 +185,11 @@ impl Actor for DynamicSupervisor {
 impl IntoChild for DynamicSupervisor {
     fn into_child(self) -> Child {
         let id: Arc<str> = self.name().unwrap_or("dynamic supervisor").into();
-        Child::supervisor_with(id, move |node, options| {
+        let declared = self.as_declared("children that come and go");
+        let child = Child::supervisor_with(id, move |node, options| {
             let started = self.start_on(&node, options);
             async move { Ok(started.await?.pid()) }
-        })
+        });
+        child.declared(declared)
     }
 }

@@ -16,6 +16,7 @@ use crate::child_spec::{Child, IntoChild};
 use crate::dynamic::DynamicSupervisor;
 use crate::supervisor::{Supervisor, SupervisorStartError};
 use crate::task::TaskSupervisor;
+use crate::tree::Declared;
 
 /// A process with so many equal children behind one name, each with its share of the keys: what would be one actor, and is too
 /// much for one. Elixir's `PartitionSupervisor`.
@@ -249,7 +250,11 @@ fn permanent(number: usize, child: Child) -> Child {
 impl<A: Actor> IntoChild for PartitionSupervisor<A> {
     fn into_child(self) -> Child {
         let id = self.name.clone();
-        Child::supervisor_with(id, move |node, options| {
+        let declared = Declared::new(match self.partitions {
+            Some(partitions) => format!("{partitions} partitions"),
+            None => "a partition for each worker of the runtime".to_owned(),
+        });
+        let child = Child::supervisor_with(id, move |node, options| {
             let started = self.start_on(&node, options);
             async move {
                 match started.await {
@@ -258,7 +263,8 @@ impl<A: Actor> IntoChild for PartitionSupervisor<A> {
                     Err(error) => Err(StartError::Refused(ExitReason::ShutdownWith(error.to_string().into()))),
                 }
             }
-        })
+        });
+        child.declared(declared)
     }
 }
 

@@ -10,7 +10,6 @@ use super::client::TaskSupervisorClient;
 use crate::child_spec::{Child, IntoChild};
 use crate::config::DEFAULT_SHUTDOWN;
 use crate::dynamic::{DynamicRequest, DynamicSupervisor};
-use crate::tree::Declared;
 
 /// A process under which tasks run, so that they are known, limited, and stopped with the part of the program that they
 /// belong to. Elixir's `Task.Supervisor`. It is a [`DynamicSupervisor`] of which children are tasks.
@@ -114,8 +113,7 @@ impl TaskSupervisor {
         options: SpawnOptions,
     ) -> impl Future<Output = Result<TaskSupervisorRef, StartError>> + Send + use<> {
         let task = Child::with("task", |_, _| async { Err(StartError::Ignored) }).shutdown(self.shutdown);
-        let started = self.supervisor.launch(node, options, task);
-        async move { Ok(ActorRef::new(started.await?)) }
+        self.supervisor.launch(node, options, task)
     }
 }
 
@@ -134,10 +132,7 @@ impl Actor for TaskSupervisor {
 impl IntoChild for TaskSupervisor {
     fn into_child(self) -> Child {
         let id: Arc<str> = self.name().unwrap_or("task supervisor").into();
-        let declared = match self.max_children {
-            Some(tasks) => Declared::new(format!("tasks, {tasks} at most")),
-            None => Declared::new("tasks"),
-        };
+        let declared = self.supervisor.as_declared("tasks");
         let child = Child::supervisor_with(id, move |node, options| {
             let started = self.start_on(&node, options);
             async move { Ok(started.await?.pid()) }

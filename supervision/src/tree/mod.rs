@@ -28,6 +28,7 @@ use self::rows::{Cell, Rows};
 use crate::child_spec::Kind;
 use crate::client::{ChildInfo, ChildStatus};
 use crate::config::SUPERVISORS_ANSWER_WITHIN;
+use crate::dynamic::DynamicSupervisor;
 use crate::supervisor::Supervisor;
 
 /// The processes of a node at one moment, each below its supervisor, or else below the process that spawned it; made by
@@ -137,7 +138,11 @@ async fn ask(node: &Node, processes: &[ProcessInfo]) -> Answers {
 
 /// Asks a process for its children, if it is one that can say.
 fn children_of(node: &Node, pid: Pid) -> Option<Request<Vec<ChildInfo>>> {
-    let supervisor = node.actor::<Supervisor>(pid)?;
+    if let Some(supervisor) = node.actor::<Supervisor>(pid) {
+        return Some(supervisor.which_children().timeout(SUPERVISORS_ANSWER_WITHIN).send());
+    }
+    // Those of tasks answer to the same question.
+    let supervisor = node.actor::<DynamicSupervisor>(pid)?;
     Some(supervisor.which_children().timeout(SUPERVISORS_ANSWER_WITHIN).send())
 }
 

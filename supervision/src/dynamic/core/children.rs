@@ -44,6 +44,8 @@ pub(super) struct Past {
     pub(super) up_since: Option<Instant>,
     /// How often it has failed in this run of failures.
     pub(super) failures: u32,
+    /// How often it has started.
+    pub(super) starts: u64,
     /// Somebody was told that it stays down because what it needs is down.
     pub(super) is_held_back: bool,
 }
@@ -163,6 +165,11 @@ impl Children {
         &mut self.entry_mut(key).past
     }
 
+    /// How often it has started again.
+    pub(super) fn restarts(&self, key: Key) -> u64 {
+        self.entry(key).past.starts.saturating_sub(1)
+    }
+
     /// Puts it into another state, and returns the one before.
     pub(super) fn set(&mut self, key: Key, state: State) -> State {
         let entry = self.entry_mut(key);
@@ -250,8 +257,15 @@ const NOT_ONE_THAT_HAS_GONE: &str = "a child is asked for by its key while it is
 
 impl Entry {
     fn info(&self) -> ChildInfo {
-        let Self { child, state, .. } = self;
+        let Self { child, state, past } = self;
         let status = state.process().map_or(ChildStatus::Restarting, ChildStatus::Running);
-        ChildInfo { id: child.id.clone(), status, kind: child.kind, restarts: 0, restart: child.restart, shutdown: child.shutdown }
+        ChildInfo {
+            id: child.id.clone(),
+            status,
+            kind: child.kind,
+            restarts: past.starts.saturating_sub(1),
+            restart: child.restart,
+            shutdown: child.shutdown,
+        }
     }
 }

@@ -57,8 +57,8 @@ pub(crate) struct Policy {
 
 /// What the driver must do, in this order.
 pub(crate) enum Action {
-    /// Start the child, and tell [`Core::on_started`].
-    Start(Key, Child),
+    /// Start the child, which has started so often before, and tell [`Core::on_started`].
+    Start(Key, Child, u64),
     /// Begin it, and tell [`Core::on_begun`].
     Begin(Key, Box<Begin>),
     /// Tell that it is not begun.
@@ -130,7 +130,7 @@ impl Core {
                 None if reply.is_abandoned() => {}
                 None => {
                     let key = self.children.add(child.clone(), Some(reply));
-                    out.push(Action::Start(key, child));
+                    out.push(Action::Start(key, child, 0));
                 }
             },
             DynamicRequest::Begin(AtOnce { restart, shutdown, again, begin }) => match self.refusal() {
@@ -159,7 +159,9 @@ impl Core {
         match process {
             Some(pid) => {
                 let is_timed = self.backoff(key).is_some();
-                self.children.past(key).up_since = is_timed.then_some(now);
+                let past = self.children.past(key);
+                past.up_since = is_timed.then_some(now);
+                past.starts += 1;
                 self.children.set(key, State::Up(pid));
             }
             None => {
@@ -182,7 +184,9 @@ impl Core {
             (Err(_), State::Stopping(_)) => self.stopped(key, out),
             (Ok(pid), _) => {
                 let is_timed = self.backoff(key).is_some();
-                self.children.past(key).up_since = is_timed.then_some(now);
+                let past = self.children.past(key);
+                past.up_since = is_timed.then_some(now);
+                past.starts += 1;
                 if let State::Starting { asked: Some(asked), .. } = self.children.set(key, State::Up(pid)) {
                     out.push(Action::Reply(Reply::Start(asked, Ok(Some(pid)))));
                 }
@@ -351,7 +355,8 @@ impl Core {
 
     fn start(&mut self, key: Key, last: Pid, out: &mut Vec<Action>) {
         self.children.set(key, State::Starting { last: Some(last), asked: None });
-        out.push(Action::Start(key, self.children.child(key).clone()));
+        let restarts = self.children.past(key).starts;
+        out.push(Action::Start(key, self.children.child(key).clone(), restarts));
     }
 
     fn backoff(&self, key: Key) -> Option<Backoff> {
@@ -436,7 +441,8 @@ impl Core {
 
     fn report(&self, key: Key, context: Context) -> Action {
         let pid = self.children.state(key).process();
-        Action::Report(Report { child: self.children.child(key).clone(), pid, restarts: 0, context })
+        let (child, restarts) = (self.children.child(key).clone(), self.children.restarts(key));
+        Action::Report(Report { child, pid, restarts, context })
     }
 
     fn step(&mut self, out: &mut Vec<Action>) {

@@ -181,7 +181,7 @@ impl World {
     fn act(&mut self, action: Action) {
         assert_eq!(self.ends, 0, "something was done after the end");
         match action {
-            Action::Start(key, child) => match self.model.get(&key) {
+            Action::Start(key, child, _) => match self.model.get(&key) {
                 Some(again) => {
                     assert!(again.process.is_none() && again.known.is_some() && again.told.is_none());
                     assert!(again.held.is_none_or(|until| until <= self.now), "it was to wait");
