@@ -200,7 +200,8 @@ impl Driver {
     }
 }
 
-/// Begins to start a child of the supervisor `me`. That is the user's code: a panic in it is a start that failed.
+/// Begins to start a child of the supervisor `me`, for the so-manieth time again. That is the user's code: a panic in it is a
+/// start that failed.
 pub(crate) fn begin_caught(child: &Child, me: &Me, restarts: u64) -> Starting {
     let options = SpawnOptions { restarts, ..SpawnOptions::linked_to(me.pid()) };
     match catch_unwind(AssertUnwindSafe(|| child.start(me.node(), options))) {

@@ -2,6 +2,7 @@
 //!
 //! It waits for its mailbox, for the starts that are under way, and for the next deadline, all at once.
 
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -157,6 +158,11 @@ impl Driver {
             Action::Look(key, circuit) => {
                 let is_up = circuit.is_up(self.me.node());
                 self.core.on_looked(self.now(), key, is_up, out);
+            }
+            Action::FindOrphans(key, killed) => {
+                let left: BTreeSet<Pid> = self.me.node().children(killed).into_iter().collect();
+                left.iter().for_each(|orphan| self.leaving.watch(&self.me, *orphan));
+                self.core.on_orphans(self.now(), key, left, out);
             }
             Action::Abandon(key) => self.starts.abandon(key),
             Action::Report(report) => report.emit(&self.me, self.name.as_deref()),

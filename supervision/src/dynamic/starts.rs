@@ -73,7 +73,7 @@ impl Wake for Bell {
 }
 
 impl Starts {
-    /// Begins to start a child of the supervisor `me`. Returns what came of it, if that is known at once and it is there. What
+    /// Begins to start a child of the supervisor `me`, for the so-manieth time again. Returns what came of it, if that is known at once and it is there. What
     /// fails at once is told by [`poll`](Self::poll): whoever tries again and again does something else in between.
     pub(super) fn begin(&mut self, me: &Me, key: Key, child: &Child, restarts: u64) -> Option<Started> {
         let (starting, spawned) = noting_links(|| begin_caught(child, me, restarts));

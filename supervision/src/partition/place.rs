@@ -119,7 +119,7 @@ mod tests {
 
     /// Nodes of different versions and machines must agree on these.
     #[test]
-    fn places_are_the_same_for_ever() {
+    fn psup_02_places_are_the_same_for_ever() {
         assert_eq!(["ann", "ben", "cleo", ""].map(|key| place_of(key, 1_000)), PLACES);
         assert_eq!(place_of(&("ann", 1_u32), 1_000), PLACE_OF_A_PAIR);
         assert_eq!([0, 1, 2, 3, -1].map(|key: i32| place_of(&key, 3)), [0, 1, 2, 0, 1]);

@@ -386,6 +386,39 @@ fn its_children_end_with_one_that_is_killed_trapping_or_not() {
     });
 }
 
+#[test]
+fn a_supervisor_below_it_that_was_killed_comes_back_when_its_children_are_gone() {
+    virtually(async |_: Process<()>| {
+        let top = DynamicSupervisor::new().intensity(9, secs(60)).start_link().await?;
+        for (stop_time, expected) in [(millis(300), millis(300)), (secs(100), secs(5))] {
+            let (below, starts) = (plan().stop_time(stop_time), Arc::new(Mutex::new(Vec::new())));
+            let (child, started) = (below.child(Permanent), starts.clone());
+            let supervisor = Child::supervisor_with("below", move |node, options| {
+                let start = Supervisor::one_for_one().child(child.clone()).start_on(&node, options);
+                let started = started.clone();
+                async move {
+                    let pid = start.await?.pid();
+                    started.lock().push(time::now());
+                    Ok(pid)
+                }
+            });
+            let first = top.start_child(supervisor).await?.expect("it runs");
+            let before = time::now();
+            node().exit(first, ExitReason::Kill);
+            settle().await;
+            assert_eq!(top.which_children().await?[0].status, ChildStatus::Restarting);
+            assert!(node().is_alive(below.last()));
+            time::sleep(secs(6)).await;
+            assert_eq!(starts.lock().len(), 2);
+            assert_eq!(starts.lock()[1] - before, expected);
+            let again = pids_of(&top).await?[0];
+            node().exit(below.last(), ExitReason::Kill);
+            top.terminate_child(again).await?;
+        }
+        Ok(())
+    });
+}
+
 /// A process that never does anything, linked as the options say.
 fn idle(node: &biotope_runtime::Node, options: biotope_runtime::SpawnOptions) -> biotope_runtime::Pid {
     node.spawn_process_with(options, async |_: Process<()>| pending().await).pid()

@@ -37,7 +37,7 @@ struct Entry {
     past: Past,
 }
 
-/// What a child has behind it, as far as it matters to when it is started again.
+/// What a child has behind it, as far as it matters to its restarts.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Past {
     /// Since when it runs, if it has a back-off.
@@ -45,7 +45,7 @@ pub(super) struct Past {
     /// How often it has failed in this run of failures.
     pub(super) failures: u32,
     /// How often it has started.
-    pub(super) starts: u64,
+    pub(super) starts: u32,
     /// Somebody was told that it stays down because what it needs is down.
     pub(super) is_held_back: bool,
 }
@@ -69,10 +69,12 @@ pub(super) enum State {
 pub(super) enum Hold {
     /// Its back-off is over at that time.
     Backoff(Instant),
-    /// The driver looks whether what it needs is up.
+    /// The driver looks whether what it needs is up, or for orphans.
     Looking,
     /// What it needs is down. The driver looks again at that time.
     Circuit(Instant),
+    /// So many, whom its last process has left, have not ended yet. At that time they are killed.
+    Orphans { left: usize, due: Option<Instant> },
 }
 
 pub(super) struct Stopping {
@@ -116,6 +118,7 @@ impl State {
     fn marks(&self) -> Marks {
         let due = match self {
             Self::Held(_, Hold::Backoff(due) | Hold::Circuit(due)) => Some(*due),
+            Self::Held(_, Hold::Orphans { due, .. }) => *due,
             Self::Stopping(stopping) => stopping.due,
             Self::Starting { .. } | Self::Up(_) | Self::Held(_, Hold::Looking) => None,
         };
@@ -165,9 +168,8 @@ impl Children {
         &mut self.entry_mut(key).past
     }
 
-    /// How often it has started again.
     pub(super) fn restarts(&self, key: Key) -> u64 {
-        self.entry(key).past.starts.saturating_sub(1)
+        self.entry(key).restarts()
     }
 
     /// Puts it into another state, and returns the one before.
@@ -257,15 +259,14 @@ const NOT_ONE_THAT_HAS_GONE: &str = "a child is asked for by its key while it is
 
 impl Entry {
     fn info(&self) -> ChildInfo {
-        let Self { child, state, past } = self;
+        let Self { child, state, .. } = self;
         let status = state.process().map_or(ChildStatus::Restarting, ChildStatus::Running);
-        ChildInfo {
-            id: child.id.clone(),
-            status,
-            kind: child.kind,
-            restarts: past.starts.saturating_sub(1),
-            restart: child.restart,
-            shutdown: child.shutdown,
-        }
+        let Child { kind, restart, shutdown, .. } = *child;
+        ChildInfo { id: child.id.clone(), status, restarts: self.restarts(), kind, restart, shutdown }
+    }
+
+    /// How often it has started again.
+    fn restarts(&self) -> u64 {
+        self.past.starts.saturating_sub(1).into()
     }
 }

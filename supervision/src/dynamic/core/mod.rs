@@ -11,35 +11,40 @@
 //!
 //! # Laws
 //! - No more children than may be; one that is being started, again or for the first time, has its place.
+//! - A supervisor that was killed is started again when its children are gone.
 //! - A child whose first start comes to nothing is not kept. One that is to be started again is, however often that fails, as
 //!   long as the intensity allows it.
 //! - A supervisor that ends starts none, tells all children to stop, and ends when none is left.
 //! - Each request is answered once.
 
+mod again;
 mod children;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use biotope_runtime::{ExitReason, Pid, ReplyTo, Restart, Shutdown, StartError};
 
 pub(crate) use self::children::Key;
-use self::children::{Asked, Children, Hold, State, Stopping, Terminator};
+use self::children::{Asked, Children, State, Stopping, Terminator};
 use super::client::{AtOnce, Begin, DynamicRequest, NoSuchChild, Refusal, StartDynamicChildError};
 use crate::backoff::Backoff;
-use crate::child_spec::Child;
+use crate::child_spec::{Child, Kind};
 use crate::circuit::Circuit;
 use crate::client::{ChildCounts, ChildInfo};
 use crate::config::ABANDON_START_AFTER;
 use crate::core::is_disorderly;
-use crate::intensity::{Intensity, Verdict};
+use crate::intensity::Intensity;
 use crate::report::{Context, Report};
 use crate::strategy::AutoShutdown;
 
 pub(crate) struct Core {
     policy: Policy,
     children: Children,
+    /// The children of supervisors that were killed, each with the child that is not started again before they are gone.
+    orphans: BTreeMap<Pid, Key>,
     phase: Phase,
 }
 
@@ -57,7 +62,7 @@ pub(crate) struct Policy {
 
 /// What the driver must do, in this order.
 pub(crate) enum Action {
-    /// Start the child, which has started so often before, and tell [`Core::on_started`].
+    /// Start the child, for the so-manieth time again, and tell [`Core::on_started`].
     Start(Key, Child, u64),
     /// Begin it, and tell [`Core::on_begun`].
     Begin(Key, Box<Begin>),
@@ -69,6 +74,8 @@ pub(crate) enum Action {
     Kill(Target),
     /// See whether what the child needs is up, and tell [`Core::on_looked`].
     Look(Key, Circuit),
+    /// Find the children that this process has left, which was killed, watch them, and tell [`Core::on_orphans`].
+    FindOrphans(Key, Pid),
     /// Forget the start under way; it is no longer of interest.
     Abandon(Key),
     Report(Report),
@@ -115,7 +122,7 @@ enum Phase {
 impl Core {
     /// One without children.
     pub(crate) fn new(policy: Policy) -> Self {
-        Self { policy, children: Children::default(), phase: Phase::Running }
+        Self { policy, children: Children::default(), orphans: BTreeMap::new(), phase: Phase::Running }
     }
 
     /// Somebody asks something. What takes time is answered when it is done.
@@ -161,7 +168,7 @@ impl Core {
                 let is_timed = self.backoff(key).is_some();
                 let past = self.children.past(key);
                 past.up_since = is_timed.then_some(now);
-                past.starts += 1;
+                past.starts = past.starts.saturating_add(1);
                 self.children.set(key, State::Up(pid));
             }
             None => {
@@ -186,7 +193,7 @@ impl Core {
                 let is_timed = self.backoff(key).is_some();
                 let past = self.children.past(key);
                 past.up_since = is_timed.then_some(now);
-                past.starts += 1;
+                past.starts = past.starts.saturating_add(1);
                 if let State::Starting { asked: Some(asked), .. } = self.children.set(key, State::Up(pid)) {
                     out.push(Action::Reply(Reply::Start(asked, Ok(Some(pid)))));
                 }
@@ -200,9 +207,8 @@ impl Core {
     /// The process `pid` has ended.
     pub(crate) fn on_ended(&mut self, now: Instant, pid: Pid, reason: ExitReason, out: &mut Vec<Action>) {
         // Not one that is known by this pid only because it had it.
-        let Some(key) = self.children.by_pid(pid).filter(|key| self.children.state(*key).process() == Some(pid)) else {
-            return;
-        };
+        let has = |key: &Key| self.children.state(*key).process() == Some(pid);
+        let Some(key) = self.children.by_pid(pid).filter(has) else { return self.orphan_ended(now, pid, out) };
         if let State::Stopping(_) = self.children.state(key) {
             if is_disorderly(&reason, self.children.child(key).shutdown) {
                 out.push(self.report(key, Context::ShutdownError(reason)));
@@ -210,16 +216,6 @@ impl Core {
             self.stopped(key, out);
         } else {
             self.ended(now, key, pid, reason, out);
-        }
-        self.step(out);
-    }
-
-    /// The driver has looked whether what a child needs is up.
-    pub(crate) fn on_looked(&mut self, now: Instant, key: Key, is_up: bool, out: &mut Vec<Action>) {
-        if self.children.has(key)
-            && let State::Held(last, Hold::Looking) = *self.children.state(key)
-        {
-            if is_up { self.start_again(now, key, last, out) } else { self.hold_back(now, key, last, out) }
         }
         self.step(out);
     }
@@ -292,75 +288,17 @@ impl Core {
             Restart::Transient => reason.is_abnormal(),
             Restart::Temporary => false,
         };
+        let is_bereft = self.children.child(key).kind == Kind::Supervisor && reason == ExitReason::Killed;
         if restarts || reason.is_abnormal() {
             out.push(self.report(key, Context::ChildTerminated(reason)));
         }
-        if restarts {
+        if restarts && is_bereft {
+            self.find_orphans(key, pid, out);
+        } else if restarts {
             self.failed(now, key, pid, out);
         } else {
             self.children.remove(key);
         }
-    }
-
-    /// The child, whose last process was `last`, is to be started again, as soon as what it needs is up.
-    fn failed(&mut self, now: Instant, key: Key, last: Pid, out: &mut Vec<Action>) {
-        match self.children.child(key).circuit {
-            Some(_) => self.look(key, last, out),
-            None => self.start_again(now, key, last, out),
-        }
-    }
-
-    fn look(&mut self, key: Key, last: Pid, out: &mut Vec<Action>) {
-        if let Some(circuit) = self.children.child(key).circuit.clone() {
-            self.children.set(key, State::Held(last, Hold::Looking));
-            out.push(Action::Look(key, circuit));
-        }
-    }
-
-    /// What the child needs is down: it stays so too.
-    fn hold_back(&mut self, now: Instant, key: Key, last: Pid, out: &mut Vec<Action>) {
-        let Some(circuit) = &self.children.child(key).circuit else {
-            unreachable!("what has no circuit is not looked for")
-        };
-        let (again, needs) = (now + circuit.every(), circuit.needs().into());
-        self.children.set(key, State::Held(last, Hold::Circuit(again)));
-        if !std::mem::replace(&mut self.children.past(key).is_held_back, true) {
-            out.push(self.report(key, Context::CircuitOpen(needs)));
-        }
-    }
-
-    /// The child is started again, if that is not once too often: at once, or when its back-off is over.
-    fn start_again(&mut self, now: Instant, key: Key, last: Pid, out: &mut Vec<Action>) {
-        if self.policy.intensity.record(now) == Verdict::GiveUp {
-            out.push(self.report(key, Context::ReachedMaxRestartIntensity));
-            self.children.remove(key);
-            return self.begin_ending(now, ExitReason::Shutdown, out);
-        }
-        let backoff = self.backoff(key);
-        let past = self.children.past(key);
-        past.is_held_back = false;
-        let Some(backoff) = backoff else { return self.start(key, last, out) };
-        let life = past.up_since.take().map(|since| now.saturating_duration_since(since));
-        if life.is_some_and(|life| backoff.is_calm(life)) {
-            past.failures = 0;
-        }
-        past.failures = past.failures.saturating_add(1);
-        let wait = backoff.wait(past.failures, (self.policy.chance)());
-        if wait.is_zero() {
-            return self.start(key, last, out);
-        }
-        self.children.set(key, State::Held(last, Hold::Backoff(now + wait)));
-        out.push(self.report(key, Context::Backoff(wait)));
-    }
-
-    fn start(&mut self, key: Key, last: Pid, out: &mut Vec<Action>) {
-        self.children.set(key, State::Starting { last: Some(last), asked: None });
-        let restarts = self.children.past(key).starts;
-        out.push(Action::Start(key, self.children.child(key).clone(), restarts));
-    }
-
-    fn backoff(&self, key: Key) -> Option<Backoff> {
-        self.children.child(key).backoff.or(self.policy.backoff)
     }
 
     fn begin_ending(&mut self, now: Instant, reason: ExitReason, out: &mut Vec<Action>) {
@@ -378,6 +316,7 @@ impl Core {
         }
         if let State::Held(..) = state {
             self.children.remove(key);
+            self.orphans.retain(|_, of| *of != key);
             out.extend(terminator.map(|reply| Action::Reply(Reply::Terminate(reply, Ok(())))));
             return;
         }
@@ -403,8 +342,7 @@ impl Core {
     /// What was due of a child is to be done.
     fn overdue(&mut self, now: Instant, key: Key, out: &mut Vec<Action>) {
         match *self.children.state(key) {
-            State::Held(last, Hold::Circuit(_)) => self.look(key, last, out),
-            State::Held(last, _) => self.start(key, last, out),
+            State::Held(last, hold) => self.held_long_enough(key, last, hold, out),
             _ => self.kill(now, key, out),
         }
     }

@@ -1,6 +1,6 @@
 //! The laws of the core, against children that do anything at any time, and beside a model that keeps a plain list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -48,6 +48,10 @@ enum Happens {
     },
     /// What some children need goes, or comes back.
     Flips,
+    /// One ends that a supervisor has left which was killed.
+    OrphanEnds {
+        which: usize,
+    },
     ToldToStop,
 }
 
@@ -73,6 +77,7 @@ fn happens() -> impl Generator<Value = Happens> {
         3 => any::<usize>().prop_map(|which| Happens::Terminated { which }),
         3 => (0_u64..900).prop_map(|millis| Happens::TimePasses { millis }),
         1 => Just(Happens::Flips),
+        3 => any::<usize>().prop_map(|which| Happens::OrphanEnds { which }),
         1 => Just(Happens::ToldToStop),
     ]
 }
@@ -100,6 +105,14 @@ struct Modelled {
     needs: bool,
     /// Until when it is not started.
     held: Option<Instant>,
+    /// Who must be gone before.
+    orphans: BTreeSet<Pid>,
+}
+
+impl Modelled {
+    fn is_held(&self) -> bool {
+        self.held.is_some() || !self.orphans.is_empty()
+    }
 }
 
 struct World {
@@ -181,13 +194,20 @@ impl World {
     fn act(&mut self, action: Action) {
         assert_eq!(self.ends, 0, "something was done after the end");
         match action {
-            Action::Start(key, child, _) => match self.model.get(&key) {
+            Action::Start(key, child, restarts) => match self.model.get(&key) {
                 Some(again) => {
                     assert!(again.process.is_none() && again.known.is_some() && again.told.is_none());
-                    assert!(again.held.is_none_or(|until| until <= self.now), "it was to wait");
+                    assert!(
+                        again.orphans.is_empty() && again.held.is_none_or(|until| until <= self.now),
+                        "it was to wait"
+                    );
                     assert_eq!(child.restart, again.restart);
+                    assert!(restarts > 0);
                 }
-                None => self.admit(key),
+                None => {
+                    assert_eq!(restarts, 0);
+                    self.admit(key);
+                }
             },
             Action::Begin(key, begin) => {
                 drop(begin);
@@ -210,6 +230,7 @@ impl World {
                 assert!(child.shutdown != Shutdown::BrutalKill && child.killed.is_none());
                 child.told.get_or_insert(now);
             }
+            Action::Kill(Target::Process(pid)) if self.model.values().any(|child| child.orphans.contains(&pid)) => {}
             Action::Kill(target) => {
                 let now = self.now;
                 let child = self.target(target);
@@ -224,7 +245,7 @@ impl World {
             Action::Look(key, circuit) => {
                 assert_eq!(circuit.needs(), "power");
                 let child = self.model.get_mut(&key).expect("who needs something is there");
-                assert!(child.held.is_none_or(|until| until <= self.now));
+                assert!(child.orphans.is_empty() && child.held.is_none_or(|until| until <= self.now));
                 if self.is_up {
                     child.held = None;
                     self.starts_again(key);
@@ -233,6 +254,19 @@ impl World {
                 }
                 let is_up = self.is_up;
                 self.on(|core, now, out| core.on_looked(now, key, is_up, out));
+            }
+            Action::FindOrphans(key, killed) => {
+                let child = self.model.get_mut(&key).expect("who was killed is there");
+                assert!(child.kind == Kind::Supervisor && child.known == Some(killed));
+                // One in two has left somebody, and so waits.
+                let orphans =
+                    if self.pids % 2 == 0 { BTreeSet::new() } else { [self.new_pid(), self.new_pid()].into() };
+                if orphans.is_empty() {
+                    self.fails(key);
+                } else {
+                    self.model.entry(key).and_modify(|child| child.orphans = orphans.clone());
+                }
+                self.on(|core, now, out| core.on_orphans(now, key, orphans, out));
             }
             Action::Abandon(key) => {
                 let Some(child) = self.model.remove(&key) else { panic!("a start to abandon") };
@@ -310,7 +344,7 @@ impl World {
             self.is_stopping = true;
             self.model.remove(&key);
             // Nobody waits any more for what has no process and no start under way.
-            self.model.retain(|_, child| child.held.is_none());
+            self.model.retain(|_, child| !child.is_held());
             return;
         }
         let until = self.now + WAIT;
@@ -353,7 +387,7 @@ impl World {
                 pids.push(stranger);
                 let pid = pids[which % pids.len()];
                 let reply = self.reply();
-                self.model.retain(|_, child| child.known != Some(pid) || child.held.is_none());
+                self.model.retain(|_, child| child.known != Some(pid) || !child.is_held());
                 self.on(|core, now, out| core.on_request(now, DynamicRequest::Terminate(pid, reply), out));
                 if let Some(child) = self.model.values().find(|child| child.known == Some(pid)) {
                     assert!(child.told.is_some(), "who is terminated is told");
@@ -371,6 +405,22 @@ impl World {
                 }
                 assert!(self.core.deadline().is_none_or(|deadline| deadline > self.now), "a deadline was missed");
             }
+            Happens::OrphanEnds { which } => {
+                let orphans = |(key, child): (&Key, &Modelled)| {
+                    let key = *key;
+                    child.orphans.iter().map(|orphan| (key, *orphan)).collect::<Vec<_>>()
+                };
+                let all: Vec<_> = self.model.iter().flat_map(orphans).collect();
+                if !all.is_empty() {
+                    let (key, orphan) = all[which % all.len()];
+                    let child = self.model.get_mut(&key).expect("who has left it is there");
+                    child.orphans.remove(&orphan);
+                    if child.orphans.is_empty() {
+                        self.fails(key);
+                    }
+                    self.on(|core, now, out| core.on_ended(now, orphan, ExitReason::Killed, out));
+                }
+            }
             Happens::Flips => self.is_up = !self.is_up,
             Happens::ToldToStop => self.stop(),
         }
@@ -381,7 +431,7 @@ impl World {
 
     fn stop(&mut self) {
         self.is_stopping = true;
-        self.model.retain(|_, child| child.held.is_none());
+        self.model.retain(|_, child| !child.is_held());
         self.on(|core, now, out| core.on_stop(now, ExitReason::Shutdown, out));
         assert!(self.model.values().all(|child| child.told.is_some()), "all are told at once");
     }
@@ -398,7 +448,7 @@ impl World {
     }
 
     fn start_returns(&mut self, which: usize, outcome: Outcome) {
-        let starting = self.model.iter().filter(|(_, child)| child.process.is_none() && child.held.is_none());
+        let starting = self.model.iter().filter(|(_, child)| child.process.is_none() && !child.is_held());
         let starting: Vec<_> = starting.map(|(key, _)| *key).collect();
         if starting.is_empty() {
             return;
@@ -435,7 +485,9 @@ impl World {
             Restart::Transient => abnormally,
             Restart::Temporary => false,
         };
-        if child.told.is_none() && restarts {
+        if child.told.is_none() && restarts && abnormally && child.kind == Kind::Supervisor {
+            self.model.entry(key).and_modify(|child| child.process = None);
+        } else if child.told.is_none() && restarts {
             self.fails(key);
         } else {
             self.model.remove(&key);
@@ -484,6 +536,7 @@ fn modelled() -> Modelled {
         waits: false,
         needs: false,
         held: None,
+        orphans: BTreeSet::new(),
     }
 }
 
