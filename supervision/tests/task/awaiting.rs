@@ -6,8 +6,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use biotope_runtime::{
-    Actor, Address, Call, Context, ExitReason, Handle, Info, Options, Process, ReplyTo, exit_now, node, spawn,
-    spawn_process, time,
+    Actor, Address, Call, Context, ExitReason, Handle, Info, Options, Process, ReceiveError, ReplyTo, exit_now, node,
+    spawn, spawn_process, time,
 };
 use biotope_supervision::Task;
 use futures_util::future::{Either, select};
@@ -66,11 +66,11 @@ fn task_01_a_task_that_is_given_its_process_receives_and_traps() {
             task.trap_exits(true);
             let _ = tell.send(task.address());
             let number = task.receive().await.unwrap_or_default();
-            let exit = task.receive_info(|info| match info {
-                Info::Exit(exit) => Ok(exit.reason),
-                other => Err(other),
-            });
-            (number, exit.await.unwrap_or(ExitReason::NoProc))
+            // What the parent sends ends it; as straight-line code it may do something before.
+            match task.receive().await {
+                Err(ReceiveError::Stopped(reason)) => (number, reason),
+                other => panic!("unexpected: {other:?}"),
+            }
         });
         let address = told.await?;
         address.cast(3);

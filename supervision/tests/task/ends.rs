@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use biotope_runtime::{
-    CrashReport, ExitReason, Pid, Process, Shutdown, exit_now, node, process, spawn_process, time, with_me,
+    CrashReport, ExitReason, Pid, Process, ReceiveError, Shutdown, exit_now, node, process, spawn_process, time,
+    with_me,
 };
 use biotope_supervision::Task;
 use tokio::sync::oneshot;
@@ -262,7 +263,8 @@ fn task_07_it_gives_what_comes_while_the_task_stops() {
             let _ = tell.send(());
             let asked = task.receive_any().await;
             time::sleep(millis(100)).await;
-            asked.is_ok()
+            // Its owner is its parent.
+            asked.is_err_and(|asked| asked == ReceiveError::Stopped(ExitReason::Shutdown))
         });
         told.await?;
         assert_eq!(task.shutdown(millis(200)).await, Some(Ok(true)));

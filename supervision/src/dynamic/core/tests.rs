@@ -260,7 +260,7 @@ impl World {
                 assert!(child.kind == Kind::Supervisor && child.known == Some(killed));
                 // One in two has left somebody, and so waits.
                 let orphans =
-                    if self.pids % 2 == 0 { BTreeSet::new() } else { [self.new_pid(), self.new_pid()].into() };
+                    if self.pids.is_multiple_of(2) { BTreeSet::new() } else { [self.new_pid(), self.new_pid()].into() };
                 if orphans.is_empty() {
                     self.fails(key);
                 } else {
