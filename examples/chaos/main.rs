@@ -6,9 +6,9 @@
 //! ```
 //!
 //! The tree is a tower: floors, on which are rooms, in which are clerks who do jobs. Floors and rooms are supervisors of all three
-//! strategies. Fifty times a second one of all these processes, whatever it is, is killed, panics or is told to exit, but for the
-//! root, which is what would be started again by an operating system. What goes wrong too often in a room ends the room, and is its floor's concern. Clients
-//! look for clerks by name, and ask again when an attempt fails, until each job has its answer. In the end the tree is
+//! strategies. Fifty times a second one of all these processes, whatever it is, is killed, panics or is told to exit; but not the
+//! root, which nobody here would start again. What goes wrong too often in a room ends the room, and is its floor's concern.
+//! Clients look for clerks by name, and ask again when an attempt fails, until each job has its answer. In the end the tree is
 //! stopped, and nothing may be left of it.
 //!
 //! Crash reports go to standard error: of each kind the first, and then a line which says how many more there were. So does

@@ -143,9 +143,11 @@ impl RuntimeBuilder {
     /// use biotope::prelude::*;
     ///
     /// # fn main() -> biotope::Result<()> {
-    /// biotope::run(Runtime::builder().log_at_most(3, secs(60)), "shop", async {
+    /// let runtime = Runtime::builder().log_at_most(3, secs(60));
+    /// biotope::run(runtime, "shop", async {
     ///     // … of a thousand crashes within a minute, three are in the log, and that there were 997 more …
-    /// })?;
+    ///     Ok(())
+    /// })??;
     /// # Ok(())
     /// # }
     /// ```
