@@ -12,9 +12,9 @@ pub use crate::{
 
 pub use crate::distribution::{Distribute, Distributed};
 pub use crate::supervision::{
-    App, AppRef, AutoShutdown, Backoff, Child, Circuit, DynamicSupervisor, DynamicSupervisorRef, EventManager,
-    FindPartitions, HostEcosystems, IntoChild, PartitionSupervisor, Partitions, Permanent, Restart, Shutdown,
-    Supervisor, SupervisorRef, Task, TaskSupervisor, TaskSupervisorRef, Temporary, Transient, Trees,
+    App, AppRef, AutoShutdown, Backoff, Child, Circuit, DynamicSupervisor, DynamicSupervisorRef, Env, EventManager,
+    FindPartitions, HostApplications, HostEcosystems, IntoChild, PartitionSupervisor, Partitions, Permanent, Restart,
+    Shutdown, Supervisor, SupervisorRef, Task, TaskSupervisor, TaskSupervisorRef, Temporary, Transient, Trees,
 };
 
 /// `n` seconds.

@@ -21,8 +21,8 @@ pub struct MainOptions {
     pub node: &'static str,
 }
 
-/// The body of `#[biotope::main]`. Exit code 0 if `body` succeeds, 1 if it fails or panics, 70 if no
-/// runtime could be had.
+/// The body of `#[biotope::main]`. Exit code 0 if `body` succeeds, that of its reason if it fails or panics
+/// ([`ExitReason::exit_code`]), 70 if no runtime could be had.
 #[doc(hidden)]
 pub fn main<F>(options: MainOptions, body: F) -> ExitCode
 where
@@ -38,7 +38,7 @@ where
         Ok(Err(ExitReason::Panic(_))) => ExitCode::FAILURE,
         Ok(Err(reason)) => {
             eprintln!("error: {reason}");
-            ExitCode::FAILURE
+            ExitCode::from(reason.exit_code())
         }
         Err(error) => {
             eprintln!("error: {error}");
@@ -47,7 +47,8 @@ where
     }
 }
 
-/// Runs `body` as a process of a fresh node, then ends the node. Returns what the body ended with.
+/// Runs `body` as a process of a fresh node, then ends the node. Returns what the body ended with, or why the node was
+/// [halted](Node::halt) meanwhile.
 ///
 /// # Errors
 /// If runtime or node could not be started.
@@ -59,7 +60,7 @@ where
     let node = runtime.block_on(Node::builder(node).runtime(runtime.clone()).start())?;
     let outcome = runtime.block_on(run_on(&node, body));
     runtime.block_on(node.shutdown());
-    Ok(outcome)
+    Ok(node.halt_reason().map_or(outcome, Err))
 }
 
 /// Runs `body` as a process of `node`. Returns what it ended with.

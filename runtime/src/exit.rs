@@ -123,6 +123,48 @@ impl ExitReason {
     }
 }
 
+impl ExitReason {
+    /// The exit code of a program whose `main` ends with it: 0 for `Normal`, the one that a [`Coded`] error says, 1
+    /// otherwise.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Normal => 0,
+            Self::Error(error) => error.downcast_ref().map_or(1, |coded: &Coded| coded.code),
+            _ => 1,
+        }
+    }
+}
+
+/// An error that says with which code a program exits that ends with it.
+///
+/// # Examples
+/// ```
+/// use biotope::{Coded, Error};
+///
+/// let error = Error::from(Coded::new(66, std::io::Error::other("no input")));
+/// assert_eq!(error.reason().exit_code(), 66);
+/// assert_eq!(error.to_string(), "no input");
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Coded {
+    code: u8,
+    #[source]
+    error: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Coded {
+    /// `error`, with an exit code.
+    pub fn new(code: u8, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self { code, error: error.into() }
+    }
+
+    /// The error itself.
+    pub fn error(&self) -> &(dyn std::error::Error + Send + Sync) {
+        &*self.error
+    }
+}
+
 /// A reason in one word. Most ends are normal; those cost no memory.
 #[derive(Default)]
 pub(crate) struct Ending(Option<Box<ExitReason>>);

@@ -106,7 +106,7 @@ pub use director::{Choices, Director, Meeting};
 #[doc(hidden)]
 pub use entry::{MainOptions, main};
 pub use entry::{run, run_on};
-pub use exit::{Error, ExitReason, Exited, PanicReport, Reason, Result};
+pub use exit::{Coded, Error, ExitReason, Exited, PanicReport, Reason, Result};
 pub use gateway::{
     Carrier, DecodeError, FarFuture, FarReply, Gateway, Incoming, MethodId, Outgoing, PendingReply, Remote, StartFar,
     Wire,

@@ -33,3 +33,18 @@ pub(crate) const SUPERVISORS_ANSWER_WITHIN: Duration = Duration::from_millis(500
 /// How long an application that is killed waits for its processes to be gone. One that blocks its thread
 /// is not waited for longer.
 pub(crate) const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// How often an application that stops says whom it waits for.
+pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(5);
+
+/// How long a check of readiness, and a root supervisor's answer, may take. Then it counts as failed.
+pub(crate) const CHECK_TIME: Duration = Duration::from_secs(1);
+
+/// How long a stranger at the probe has for its request and the answer. Then it is hung up on.
+pub(crate) const PROBE_TIME: Duration = Duration::from_secs(3);
+
+/// How long the head of a request to the probe may be. Of a longer one it is said that it is too long.
+pub(crate) const PROBE_BYTES: usize = 4096;
+
+/// How many strangers the probe answers at once. Others are hung up on.
+pub(crate) const PROBE_CONNECTIONS: usize = 16;

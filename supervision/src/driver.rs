@@ -4,7 +4,6 @@
 //! deadline. So it answers while a child starts or stops, and a start that never returns does not keep it
 //! from ending.
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,9 +12,10 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
-use biotope_runtime::{ExitReason, Me, PanicReport, Pid, Process, RegisterError, Result, SpawnOptions, StartError};
+use biotope_runtime::{ExitReason, Me, Pid, Process, RegisterError, Result, SpawnOptions, StartError};
 use tokio::sync::oneshot;
 
+use crate::caught::panicked;
 use crate::child_spec::{Child, Starting};
 use crate::client::Request;
 use crate::core::{Action, Core, End, Key, Target};
@@ -207,7 +207,7 @@ pub(crate) fn begin_caught(child: &Child, me: &Me, restarts: u64) -> Starting {
     match catch_unwind(AssertUnwindSafe(|| child.start(me.node(), options))) {
         Ok(starting) => starting,
         Err(payload) => {
-            let error = panicked(&*payload);
+            let error = StartError::Refused(panicked(&*payload));
             Box::pin(async { Err(error) })
         }
     }
@@ -219,14 +219,5 @@ pub(crate) fn poll_caught(
     cx: &mut TaskContext<'_>,
 ) -> Poll<std::result::Result<Pid, StartError>> {
     catch_unwind(AssertUnwindSafe(|| starting.as_mut().poll(cx)))
-        .unwrap_or_else(|payload| Poll::Ready(Err(panicked(&*payload))))
-}
-
-fn panicked(payload: &(dyn Any + Send)) -> StartError {
-    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (None, Some(text)) => text.clone(),
-        (None, None) => "a value that is no text".to_owned(),
-    };
-    StartError::Refused(ExitReason::Panic(Arc::new(PanicReport { message, location: None, backtrace: None })))
+        .unwrap_or_else(|payload| Poll::Ready(Err(StartError::Refused(panicked(&*payload)))))
 }

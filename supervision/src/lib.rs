@@ -30,8 +30,8 @@
 //!   hearing                what a supervisor of either kind waits for, and how it sends children away
 //!   report                 one `tracing` event for each thing worth knowing
 //!   tree/                  a tree as text, as it is declared and as it lives
-//!   application, signals   the top of the tree: start, stop, SIGTERM
-//!   shutdown               the end of a whole tree by force
+//!   application/           the top of the tree: what is started and stopped as a whole, and its configuration
+//!   caught                 the user's code, in a process that survives its panics
 //!   events/                an event manager, whose handlers come and go and crash alone
 //!   dynamic/               children that are begun while the program runs, however many
 //!   partition/             one actor divided: equal processes behind one name, each with its share of the keys
@@ -50,6 +50,7 @@
 
 mod application;
 mod backoff;
+mod caught;
 mod child_spec;
 mod circuit;
 mod client;
@@ -63,14 +64,16 @@ mod hearing;
 mod intensity;
 mod partition;
 mod report;
-mod shutdown;
-mod signals;
 mod strategy;
 mod supervisor;
 pub mod task;
 mod tree;
 
-pub use application::{App, AppError, AppRef};
+pub use application::{
+    App, AppError, AppFailure, AppHealth, AppInfo, AppRef, AppState, Application, Applications, Callback, ConfigError,
+    Env, Health, HostApplications, LoadError, Need, Origin, Secret, SetEnvError, StartAppError, StopAppError,
+    StopSignal, StopSignals, Straggler, UnloadError, exit_code,
+};
 pub use backoff::Backoff;
 pub use biotope_runtime::Restart::{Permanent, Temporary, Transient};
 pub use biotope_runtime::{Restart, Shutdown};
@@ -91,7 +94,6 @@ pub use events::{
     SwapHandlerCall, SwapHandlerError,
 };
 pub use partition::{FindPartitions, Partition, PartitionStartError, PartitionSupervisor, Partitions};
-pub use signals::StopSignals;
 pub use strategy::{AutoShutdown, SpecError, Strategy};
 pub use supervisor::{Supervisor, SupervisorRef, SupervisorStartError};
 pub use task::{Task, TaskSupervisor, TaskSupervisorRef};

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::{DIRECTED, Inner, Node, Weather};
+use crate::config::SHUTDOWN_GRACE;
 use crate::dead_letters::DeadLetters;
 use crate::gateway::FarFuture;
 use crate::names::Names;
@@ -30,6 +31,7 @@ pub struct NodeBuilder {
     runtime: Option<Runtime>,
     registry: Registry,
     extensions: BTreeMap<TypeId, Box<dyn AnyExtension>>,
+    shutdown_grace: Duration,
 }
 
 /// Something that belongs to a node and starts with it: the settings, and what they bring about.
@@ -58,12 +60,25 @@ impl<E: Extension> AnyExtension for E {
 
 impl NodeBuilder {
     pub(super) fn new(name: Arc<str>) -> Self {
-        Self { name, runtime: None, registry: Registry::default(), extensions: BTreeMap::new() }
+        Self {
+            name,
+            runtime: None,
+            registry: Registry::default(),
+            extensions: BTreeMap::new(),
+            shutdown_grace: SHUTDOWN_GRACE,
+        }
     }
 
     /// Runs the node's processes on `runtime`; without this, on one of its own.
     pub fn runtime(mut self, runtime: Runtime) -> Self {
         self.runtime = Some(runtime);
+        self
+    }
+
+    /// How long the node's processes have to end in order when it is [shut down](Node::shutdown); without this, 5 seconds.
+    /// Then they are killed.
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.shutdown_grace = grace;
         self
     }
 
@@ -92,12 +107,25 @@ impl NodeBuilder {
     ///
     /// # Errors
     /// [`NodeError`]; nothing is left running.
-    pub async fn start(self) -> Result<Node, NodeError> {
-        panics::install_hook();
-        let runtime = match self.runtime {
+    pub async fn start(mut self) -> Result<Node, NodeError> {
+        let runtime = match self.runtime.take() {
             Some(runtime) => runtime,
             None => Runtime::new()?,
         };
+        let extensions = std::mem::take(&mut self.extensions);
+        let node = self.build(runtime);
+        for extension in extensions.into_values() {
+            if let Err(error) = extension.start(node.clone()).await {
+                node.shutdown().await;
+                return Err(NodeError::Extension(error));
+            }
+        }
+        Ok(node)
+    }
+
+    /// The node, without what starts with it.
+    pub(super) fn build(self, runtime: Runtime) -> Node {
+        panics::install_hook();
         let id = NodeId::new(&self.name, incarnation(&runtime));
         let memory = runtime.memory().clone();
         let number = runtime.next_node_number();
@@ -121,19 +149,15 @@ impl NodeBuilder {
             lints: OnceLock::new(),
             reports: OnceLock::new(),
             weather,
+            shutdown_grace: self.shutdown_grace,
+            halted: OnceLock::new(),
             scopes: Mutex::default(),
             node_monitors: Mutex::default(),
             leases: CachePadded::default(),
         };
         let node = Node(Arc::new(inner));
         node.runtime().enter_node(number, node.downgrade());
-        for extension in self.extensions.into_values() {
-            if let Err(error) = extension.start(node.clone()).await {
-                node.shutdown().await;
-                return Err(NodeError::Extension(error));
-            }
-        }
-        Ok(node)
+        node
     }
 }
 

@@ -6,6 +6,7 @@
 //! ```text
 //!   here       its processes: how they begin, are asked to rest, and end with it
 //!   builder    a node before it is started
+//!   halt       its end, for whoever cannot wait for it
 //!   naming     names, and who is reached by one
 //!   seen       what can be seen of it
 //!   storms     what it logs of crashes, unless there are too many
@@ -14,6 +15,7 @@
 //! ```
 
 mod builder;
+mod halt;
 mod naming;
 mod peers;
 mod seen;
@@ -99,6 +101,10 @@ struct Inner {
     lints: OnceLock<Lints>,
     reports: OnceLock<Reports>,
     weather: Weather,
+    /// How long its processes have to end when it does.
+    shutdown_grace: Duration,
+    /// Why it was halted.
+    halted: OnceLock<ExitReason>,
     /// The scopes of process groups.
     scopes: Mutex<Scopes>,
     /// Who is told of nodes that come and go.
@@ -375,8 +381,9 @@ impl Node {
     }
 
     /// Ends the node: its processes, roots first (each supervisor ends its own children in order), with
-    /// `Shutdown`, and after a grace of 5 seconds by force; then its connections. A handler that blocks
-    /// its thread is not waited for.
+    /// `Shutdown`, and after a grace of 5 seconds, or what its builder was
+    /// [told](NodeBuilder::shutdown_grace), by force; then its connections. A handler that blocks its thread is not
+    /// waited for.
     pub async fn shutdown(&self) {
         self.0.table.close();
         if !self.stop_roots().await {
@@ -397,7 +404,8 @@ impl Node {
     async fn stop_roots(&self) -> bool {
         let mut asked = BTreeSet::new();
         let mut waited = Duration::ZERO;
-        while waited < SHUTDOWN_GRACE {
+        let grace = self.0.shutdown_grace;
+        while waited < grace {
             for process in self.0.table.all() {
                 let is_root = process.parent().is_none_or(|parent| self.process(parent).is_none());
                 if is_root && asked.insert(process.pid()) {
@@ -405,7 +413,7 @@ impl Node {
                 }
             }
             // As long again as it has waited: to look at all of many costs something.
-            let pause = waited.max(SHUTDOWN_FIRST_LOOK).min(SHUTDOWN_GRACE - waited);
+            let pause = waited.max(SHUTDOWN_FIRST_LOOK).min(grace - waited);
             if self.none_left(pause).await {
                 return true;
             }

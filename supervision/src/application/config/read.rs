@@ -1,0 +1,193 @@
+//! Layers from TOML, from the environment, from values of the program.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::ConfigError;
+use super::tree::{Item, Origin, Value};
+
+/// What a file says, application by application.
+pub(crate) struct Sections(BTreeMap<String, Item>);
+
+impl Sections {
+    /// Reads the file at `path`. It blocks its thread meanwhile.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let shown: Arc<str> = path.display().to_string().into();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::File { path: shown.clone(), error: error.to_string().into() })?;
+        Self::parse(&shown, &text)
+    }
+
+    pub(crate) fn parse(path: &Arc<str>, text: &str) -> Result<Self, ConfigError> {
+        let source = Source { path, text };
+        let parsed = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+            origin: source.origin(error.span().unwrap_or(0..0)),
+            message: error.message().replace('\n', ", ").into(),
+        })?;
+        Ok(Self(source.table(parsed.get_ref())?))
+    }
+
+    /// The section of the application `name`.
+    pub(crate) fn of(&self, name: &str) -> Option<&Item> {
+        self.0.get(name)
+    }
+
+    /// Fails if it speaks of an application that is not in `known`.
+    pub(crate) fn check(&self, known: &[Arc<str>]) -> Result<(), ConfigError> {
+        let is_known = |name: &str| known.iter().any(|known| **known == *name);
+        match self.0.iter().find(|(name, item)| !is_known(name) || !matches!(item.value, Value::Table(_))) {
+            None => Ok(()),
+            Some((name, item)) => Err(ConfigError::UnknownKey {
+                origin: item.origin.clone(),
+                key: name.as_str().into(),
+                allowed: known.iter().map(|name| format!("[{name}]").into()).collect(),
+            }),
+        }
+    }
+}
+
+/// A text that is read, and what it is called.
+struct Source<'a> {
+    path: &'a Arc<str>,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn origin(&self, span: Range<usize>) -> Origin {
+        let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count();
+        let line_begins = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let column = String::from_utf8_lossy(&before[line_begins..]).chars().count();
+        Origin::File { path: self.path.clone(), line: line + 1, column: column + 1 }
+    }
+
+    /// A table says where its keys are: that is where somebody looks who has written a wrong one.
+    fn table(&self, table: &DeTable<'_>) -> Result<BTreeMap<String, Item>, ConfigError> {
+        let items = table.iter().map(|(key, value)| {
+            let item = Item::new(self.value(key.get_ref(), value)?, self.origin(key.span()));
+            Ok((key.get_ref().to_string(), item))
+        });
+        items.collect()
+    }
+
+    fn value(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Value, ConfigError> {
+        let out_of_range = |message: String| ConfigError::Value {
+            origin: self.origin(value.span()),
+            key: key.into(),
+            message: message.into(),
+        };
+        Ok(match value.get_ref() {
+            DeValue::String(text) => Value::String(text.to_string()),
+            DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
+                Ok(integer) => Value::Integer(integer),
+                Err(error) => return Err(out_of_range(format!("{} is no integer: {error}", integer.as_str()))),
+            },
+            DeValue::Float(float) => match float.as_str().parse() {
+                Ok(float) => Value::Float(float),
+                Err(error) => return Err(out_of_range(format!("{} is no number: {error}", float.as_str()))),
+            },
+            DeValue::Boolean(boolean) => Value::Bool(*boolean),
+            DeValue::Datetime(datetime) => Value::String(datetime.to_string()),
+            DeValue::Array(items) => {
+                let items = items.iter().map(|item| Ok(Item::new(self.value(key, item)?, self.origin(item.span()))));
+                Value::Array(items.collect::<Result<_, _>>()?)
+            }
+            DeValue::Table(table) => Value::Table(self.table(table)?),
+        })
+    }
+}
+
+/// What the environment says of the application `name`: `SHOP_HTTP__PORT` of `http.port` of `shop`.
+pub(crate) fn environment(name: &str, variables: impl IntoIterator<Item = (String, String)>) -> Item {
+    let prefix = prefix(name);
+    let mut layer = Item::empty();
+    let mut named: Vec<(String, String)> =
+        variables.into_iter().filter(|(variable, _)| variable.starts_with(&prefix)).collect();
+    // One that is within another comes after it, whatever order the environment has.
+    named.sort();
+    for (variable, text) in named {
+        let key = variable[prefix.len()..].to_lowercase().replace("__", ".");
+        if !key.is_empty() {
+            layer.put(&key, Item::new(Value::Text(text), Origin::Environment(variable.into())));
+        }
+    }
+    layer
+}
+
+/// The environment variable that says `key` of the application `name`.
+pub(super) fn variable(name: &str, key: &str) -> String {
+    prefix(name) + &key.to_uppercase().replace('-', "_").replace('.', "__")
+}
+
+fn prefix(name: &str) -> String {
+    name.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_") + "_"
+}
+
+/// A value of the program's, for `key`.
+pub(crate) fn of_value(key: &str, value: impl Serialize, origin: Origin) -> Result<Item, ConfigError> {
+    let value = toml::Value::try_from(value)
+        .map_err(|error| ConfigError::Program { key: key.into(), message: error.to_string().into() })?;
+    Ok(of_toml(value, &origin))
+}
+
+fn of_toml(value: toml::Value, origin: &Origin) -> Item {
+    let value = match value {
+        toml::Value::String(text) => Value::String(text),
+        toml::Value::Integer(integer) => Value::Integer(integer),
+        toml::Value::Float(float) => Value::Float(float),
+        toml::Value::Boolean(boolean) => Value::Bool(boolean),
+        toml::Value::Datetime(datetime) => Value::String(datetime.to_string()),
+        toml::Value::Array(items) => Value::Array(items.into_iter().map(|item| of_toml(item, origin)).collect()),
+        toml::Value::Table(table) => {
+            Value::Table(table.into_iter().map(|(key, value)| (key, of_toml(value, origin))).collect())
+        }
+    };
+    Item::new(value, origin.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sections(text: &str) -> Result<Sections, ConfigError> {
+        Sections::parse(&"shop.toml".into(), text)
+    }
+
+    #[test]
+    fn a_value_of_a_file_knows_its_line() {
+        let sections = sections("[shop]\nname = 'corner'\n\n[shop.http]\n  port = 0x50\n").unwrap();
+        let port = sections.of("shop").and_then(|shop| shop.at("http.port")).unwrap();
+        assert_eq!(port.value, Value::Integer(80));
+        assert_eq!(port.origin.to_string(), "shop.toml:5:3");
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_with_its_place() {
+        let error = sections("[shop]\nport = = 1\n").err().unwrap().to_string();
+        assert!(error.starts_with("shop.toml:2:8: "), "{error}");
+        let error = sections("[shop]\nport = 99999999999999999999\n").err().unwrap().to_string();
+        assert!(error.starts_with("shop.toml:2:8: `port`: 99999999999999999999 is no integer"), "{error}");
+    }
+
+    #[test]
+    fn a_section_of_nobody_is_refused() {
+        let sections = sections("[shpo]\nport = 1\n").unwrap();
+        let error = sections.check(&["shop".into(), "store".into()]).unwrap_err();
+        assert_eq!(error.to_string(), "shop.toml:1:2: nothing is called `shpo`; allowed: [shop], [store]");
+    }
+
+    #[test]
+    fn the_environment_says_keys_by_its_names() {
+        let variables = [("SHOP_HTTP__PORT", "80"), ("SHOP_NAME", "corner"), ("SHOPPING", "no"), ("HOME", "no")];
+        let layer = environment("shop", variables.map(|(name, text)| (name.to_owned(), text.to_owned())));
+        let said: Vec<String> = layer.leaves().iter().map(|(key, item)| format!("{key} = {}", item.value)).collect();
+        assert_eq!(said, [r#"http.port = "80""#, r#"name = "corner""#]);
+        assert_eq!(variable("my-shop", "http.max-size"), "MY_SHOP_HTTP__MAX_SIZE");
+    }
+}

@@ -1,0 +1,57 @@
+//! What is told of applications: one `tracing` event each, in one line.
+
+use biotope_runtime::{ExitReason, Me, Restart};
+
+use super::core::End;
+use super::errors::{Callback, Straggler};
+
+pub(super) fn started(me: &Me, application: &str, kind: Restart) {
+    tracing::info!(application, node = me.node().name(), ?kind, "application started");
+}
+
+/// It has ended: because it was asked to, by itself, or before it had started.
+pub(super) fn ended(me: &Me, application: &str, kind: Restart, end: &End) {
+    let (node, reason) = (me.node().name(), &end.reason);
+    match &end.failure {
+        Some(failure) => {
+            tracing::error!(application, node, %reason, ?kind, error = %failure, "application exited: it did not start or stop");
+        }
+        None if reason.is_abnormal() => tracing::error!(application, node, %reason, ?kind, "application exited"),
+        None => tracing::info!(application, node, %reason, ?kind, "application exited"),
+    }
+}
+
+pub(super) fn halts(me: &Me, application: &str, kind: Restart, reason: &ExitReason) {
+    let node = me.node().name();
+    tracing::error!(application, node, %reason, ?kind, "application ended by itself: the node stops");
+}
+
+pub(super) fn ended_by_itself(me: &Me, application: &str, kind: Restart, reason: &ExitReason) {
+    let node = me.node().name();
+    tracing::warn!(application, node, %reason, ?kind, "application ended by itself");
+}
+
+pub(super) fn callback_failed(me: &Me, application: &str, callback: &Callback, reason: &ExitReason) {
+    let node = me.node().name();
+    tracing::error!(application, node, %callback, %reason, "a callback of the application failed: the stop goes on");
+}
+
+pub(super) fn still_stopping(me: &Me, application: &str, left: &[Straggler]) {
+    let node = me.node().name();
+    for straggler in left {
+        tracing::info!(application, node, waits_for = %straggler, "application is still stopping");
+    }
+}
+
+pub(super) fn killed(me: &Me, application: &str, left: &[Straggler]) {
+    let node = me.node().name();
+    tracing::warn!(application, node, "application is killed");
+    for straggler in left {
+        tracing::error!(application, node, process = %straggler, "did not stop, and is killed");
+    }
+}
+
+pub(super) fn blocked(me: &Me, application: &str) {
+    let node = me.node().name();
+    tracing::error!(application, node, "killed processes block their threads: not waited for");
+}

@@ -1,0 +1,30 @@
+//! The user's code, polled in a process that must survive its panics.
+
+use std::any::Any;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use biotope_runtime::{ExitReason, PanicReport, Result};
+
+/// What `future` comes to; a panic in it is what it fails with.
+pub(crate) async fn caught<T>(future: impl Future<Output = Result<T>>) -> std::result::Result<T, ExitReason> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(polled) => polled.map_err(biotope_runtime::Error::into_reason),
+        Err(payload) => Poll::Ready(Err(panicked(&*payload))),
+    })
+    .await
+}
+
+/// What a panic said, as an exit reason. Where it was, the crash report would have known.
+pub(crate) fn panicked(payload: &(dyn Any + Send)) -> ExitReason {
+    let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (None, Some(text)) => text.clone(),
+        (None, None) => "a value that is no text".to_owned(),
+    };
+    ExitReason::Panic(Arc::new(PanicReport { message, location: None, backtrace: None }))
+}
