@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use biotope_runtime::{ExitReason, Process, Result, node};
-use biotope_supervision::{Supervisor, Transient};
+use biotope_supervision::{App, Supervisor, Transient};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
@@ -131,6 +131,52 @@ fn log_04_a_child_that_has_to_be_killed_is_reported() {
     });
     assert_event(&events[1], &["ERROR shutdown_error", "reason=killed", "child=\"c\"", "pid=<"]);
     assert_eq!(events.len(), 2, "{events:#?}");
+}
+
+#[test]
+fn log_05_an_application_tells_its_start_and_its_end() {
+    let events = events_of(|_| async move {
+        let stage = Stage::new();
+        let root = Supervisor::one_for_one().intensity(0, secs(5)).child(worker(&stage, "c"));
+        let app = App::new("shop").transient().supervisor(root).start_on(&node()).await?;
+        stage.kill("c");
+        let _ = app.ended().await;
+        Ok(())
+    });
+    let event = |what: &str| events.iter().find(|event| event.contains(what)).expect("it was told");
+    let details = ["application=\"shop\"", "node=\"", "kind=Transient"];
+    assert_event(event("application started"), &["INFO "]);
+    assert_event(event("application started"), &details);
+    assert_event(event("application exited"), &["INFO ", "reason=shutdown"]);
+    assert_event(event("application exited"), &details);
+    assert_event(event("application ended by itself"), &["WARN ", "reason=shutdown"]);
+}
+
+#[test]
+fn log_05_a_start_that_fails_says_why() {
+    let events = events_of(|_| async move {
+        let app = App::new("shop").phase("warm", async |_| Err(ExitReason::value("cold").into()));
+        assert!(app.start_on(&node()).await.is_err());
+        Ok(())
+    });
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let details =
+        ["ERROR application exited", "application=\"shop\"", "kind=Permanent", "phase `warm` failed: \"cold\""];
+    assert_event(&events[0], &details);
+}
+
+/// Goal: who stops slowly is told while it does, and what it is in.
+#[test]
+fn log_05_a_slow_stop_says_whom_it_waits_for() {
+    let events = events_of(|_| async move {
+        let stage = Stage::new();
+        let slow = Script { stop_time: secs(12), ..script(&stage, "slow") }.child().shutdown(secs(60));
+        let app = App::new("shop").supervisor(Supervisor::one_for_one().child(slow)).start_on(&node()).await?;
+        Ok(app.stop().await?)
+    });
+    let waits: Vec<&String> = events.iter().filter(|event| event.contains("still stopping")).collect();
+    assert_eq!(waits.len(), 2, "after five seconds, and after ten: {events:#?}");
+    assert_event(waits[0], &["INFO ", "application=\"shop\"", "waits_for=Worker <", "of `shop`"]);
 }
 
 #[test]

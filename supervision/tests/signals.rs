@@ -51,6 +51,7 @@ fn sigterm_stops_in_order_and_a_second_signal_kills() {
         send("-TERM");
         let error = outcome.await?.unwrap_err();
         assert!(matches!(error.reason(), ExitReason::Error(why) if why.to_string().contains("killed")), "{error}");
+        assert_eq!(error.reason().exit_code(), 143);
         assert!(!node().is_alive(stage.pid("patient")));
         Ok::<(), biotope_runtime::Error>(())
     });

@@ -1,9 +1,8 @@
-//! Supervisors and applications, by their public faces.
+//! Supervisors, by their public faces.
 //!
 //! Tests are named after the cases of the specification that they show. Those of races run in virtual
 //! time under many seeds, and on the real scheduler.
 
-mod application;
 mod declared;
 mod held;
 mod listing;

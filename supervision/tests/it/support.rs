@@ -40,7 +40,7 @@ where
     biotope_testkit::everywhere(name, 100, 20, || in_process(body.clone()));
 }
 
-async fn in_process<F, Fut>(body: F) -> Result<()>
+pub(crate) async fn in_process<F, Fut>(body: F) -> Result<()>
 where
     F: FnOnce(Process<()>) -> Fut + Send + 'static,
     Fut: Future<Output = Result<()>> + Send + 'static,

@@ -268,7 +268,9 @@ fn a_run_that_is_killed_leaves_nothing() {
     for steps in 0..6 {
         let mut world = World::with(&CHAIN);
         world.run("f3");
-        (0..steps).for_each(|_| drop(world.go_on(0)));
+        for _ in 0..steps {
+            world.go_on(0);
+        }
         world.act(|core, out| core.on_run_kill("f3", out));
         world.settle();
         assert_eq!(world.over.len(), 1);
@@ -411,7 +413,9 @@ proptest! {
                         world.ends(&app(n), if is_normal { ExitReason::Normal } else { ExitReason::Killed });
                     }
                 }
-                Event::GoOn(which) => drop(world.go_on(which)),
+                Event::GoOn(which) => {
+                    world.go_on(which);
+                }
                 Event::Shutdown => world.act(Core::on_shutdown),
             }
         }

@@ -1,9 +1,11 @@
-//! Applications: start, stop, signals.
+//! An application as a program: until it is told to stop.
 
 use std::future::pending;
 
 use biotope_runtime::{ExitReason, Process, node, time};
-use biotope_supervision::{App, AppError, Child, Shutdown, Supervisor, SupervisorStartError};
+use biotope_supervision::{
+    App, AppError, AppFailure, Child, LoadError, Shutdown, StartAppError, StopSignal, Supervisor, SupervisorStartError,
+};
 use tokio::sync::mpsc;
 
 use crate::support::*;
@@ -37,7 +39,11 @@ fn app_02_a_start_that_fails_names_the_child_and_leaves_nothing() {
         let root = Supervisor::one_for_one().child(worker(&stage, "a")).child(bad.child());
         for _ in 0..2 {
             let app = App::new("shop").supervisor(root.clone());
-            let Err(AppError::Start(SupervisorStartError::Child { id, .. })) = app.start_on(&node()).await else {
+            let Err(AppError::Start(StartAppError::Failed {
+                why: AppFailure::Supervisor(SupervisorStartError::Child { id, .. }),
+                ..
+            })) = app.start_on(&node()).await
+            else {
                 panic!("it started")
             };
             assert_eq!(&*id, "bad");
@@ -46,7 +52,21 @@ fn app_02_a_start_that_fails_names_the_child_and_leaves_nothing() {
         let twice =
             App::new("shop").supervisor(Supervisor::one_for_one().children([worker(&stage, "a"), worker(&stage, "a")]));
         let error = twice.start_on(&node()).await.unwrap_err();
-        assert_eq!(error, AppError::Start(SupervisorStartError::DuplicateId("a".into())));
+        assert!(error.to_string().contains("two children are called `a`"), "{error}");
+        Ok(())
+    });
+}
+
+#[test]
+fn an_application_runs_once_at_a_time() {
+    everywhere(|_me| async move {
+        let stage = Stage::new();
+        let app = shop(&stage).start_on(&node()).await?;
+        let error = shop(&stage).start_on(&node()).await.unwrap_err();
+        assert_eq!(error, AppError::Start(StartAppError::Load(LoadError::AlreadyLoaded("shop".into()))));
+        app.stop().await?;
+        // When it is over, it is free.
+        shop(&stage).start_on(&node()).await?.stop().await?;
         Ok(())
     });
 }
@@ -83,14 +103,17 @@ fn a_second_signal_kills_what_has_not_stopped() {
         stage.expect(["start a", "start stubborn"]).await;
         let monitors = [me.monitor(stage.pid("stubborn")), me.monitor(stage.pid("a"))];
         let before = time::now();
-        sender.send(()).await?;
+        sender.send(StopSignal::Interrupt).await?;
         time::sleep(secs(10)).await;
         assert!(node().is_alive(stage.pid("stubborn")));
         // The first has begun an orderly stop, in which `a` waits for its turn.
         assert!(node().is_alive(stage.pid("a")));
-        sender.send(()).await?;
-        assert_eq!(outcome.await?, Err(AppError::Killed));
+        sender.send(StopSignal::Interrupt).await?;
+        let error = outcome.await?.unwrap_err();
         assert_eq!(time::now() - before, secs(10));
+        let AppError::Killed { by: Some(StopSignal::Interrupt), left } = &error else { panic!("{error}") };
+        assert_eq!(left.iter().map(|left| left.pid).collect::<Vec<_>>(), [stage.pid("stubborn")]);
+        assert_eq!(error.exit_code(), 130);
         for monitor in monitors {
             assert_eq!(down(&mut me, monitor).await?, ExitReason::Killed);
         }
@@ -120,7 +143,8 @@ fn app_05_an_application_that_ends_by_itself_says_why() {
         let root = Supervisor::one_for_one().intensity(0, secs(5)).child(worker(&stage, "a"));
         let app = App::new("shop").supervisor(root).start_on(&node()).await?;
         stage.kill("a");
-        assert_eq!(app.ended().await, Err(AppError::Ended(ExitReason::Shutdown)));
+        let ended = AppError::Ended { name: "shop".into(), reason: ExitReason::Shutdown };
+        assert_eq!(app.ended().await, Err(ended));
         Ok(())
     });
 }
@@ -133,20 +157,6 @@ fn an_application_ends_in_order_with_the_process_that_runs_it() {
         let runner = node().spawn_process(async move |_: Process<()>| Ok(app.run_until(pending()).await?));
         stage.expect(["start a", "start b"]).await;
         me.exit(&runner, ExitReason::Kill);
-        stage.expect(["stop b: shutdown", "stop a: shutdown"]).await;
-        Ok(())
-    });
-}
-
-#[test]
-fn app_08_an_application_stops_in_order_when_its_node_ends() {
-    everywhere(|_me| async move {
-        let stage = Stage::new();
-        let other = biotope_runtime::Node::builder("other").runtime(node().runtime().clone()).start().await?;
-        let app = shop(&stage).start_on(&other).await?;
-        stage.expect(["start a", "start b"]).await;
-        other.shutdown().await;
-        assert_eq!(app.ended().await, Ok(()));
         stage.expect(["stop b: shutdown", "stop a: shutdown"]).await;
         Ok(())
     });
@@ -176,7 +186,7 @@ fn a_killed_application_takes_along_what_its_processes_have_spawned() {
         let app = App::new("shop").supervisor(Supervisor::one_for_one().child(child)).start_on(&node()).await?;
         let end = me.monitor(spawned.await?);
         app.kill();
-        assert_eq!(app.ended().await, Err(AppError::Killed));
+        assert!(matches!(app.ended().await, Err(AppError::Killed { by: None, .. })));
         assert_eq!(down(&mut me, end).await?, ExitReason::Killed);
         Ok(())
     });
