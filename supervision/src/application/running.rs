@@ -86,16 +86,16 @@ impl App {
         self.run_beside(signals, None).await
     }
 
-    async fn run_beside(self, mut signals: impl StopSignals, systemd: Option<Systemd>) -> RunOutcome {
+    pub(super) async fn run_beside(self, mut signals: impl StopSignals, systemd: Option<Systemd>) -> RunOutcome {
         let (running, started) = self.begin(&node(), Some(this_pid())).await?;
-        let mut systemd = pin!(accompany(systemd, started));
+        let mut accompanied = pin!(accompany(systemd.clone(), started));
         let mut ended = pin!(running.ended());
         let mut heard: Vec<StopSignal> = Vec::new();
         loop {
             let mut signal = pin!(signals.next());
             let next = poll_fn(|cx| {
                 // Never done: it tells systemd what is to be told.
-                let _ = systemd.as_mut().poll(cx);
+                let _ = accompanied.as_mut().poll(cx);
                 match ended.as_mut().poll(cx) {
                     Poll::Ready(outcome) => Poll::Ready(Err(outcome)),
                     Poll::Pending => signal.as_mut().poll(cx).map(Ok),
@@ -107,7 +107,9 @@ impl App {
                     heard.push(signal);
                     match heard.len() {
                         1 => {
-                            Systemd::stopping(self.tells_systemd);
+                            if let Some(systemd) = &systemd {
+                                systemd.tell("STOPPING=1");
+                            }
                             running.command(Request::StopRun);
                         }
                         2 => running.command(Request::KillRun),

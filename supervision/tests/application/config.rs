@@ -1,5 +1,6 @@
 //! What an application is configured with: which layer wins, and what is said of a wrong one.
 
+use std::future::pending;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -173,7 +174,10 @@ fn app_06_what_is_wrong_is_said_with_its_place_and_what_is_allowed() {
 
         let path = file("wrong.toml", "[shpo]\nname = 'corner'\n");
         let text = refusal_of(shop().needs("store").config_file(&path)).await;
-        assert_eq!(text, format!("{at}:1:2: nothing is called `shpo`, did you mean `shop`?; allowed: [shop], [store]"));
+        assert_eq!(
+            text,
+            format!("{at}:1:2: nothing is called `shpo`, did you mean `[shop]`?; allowed: [shop], [store]")
+        );
 
         let path = file("wrong.toml", "[shop]\nname = = 1\n");
         let text = refusal_of(shop().config_file(&path)).await;
@@ -218,7 +222,7 @@ fn app_06_a_configuration_that_cannot_be_used_starts_nothing_and_has_an_exit_cod
         let before = Before::now();
         let stage = Stage::new();
         let shop = telling(&stage, "shop").config::<Shop>().set("http.port", "eighty");
-        let error = shop.run_until(async {}).await.unwrap_err();
+        let error = shop.run_until(pending()).await.unwrap_err();
         assert_eq!(error.exit_code(), 78);
         assert!(error.to_string().starts_with("configuration of `shop`: the program: `http.port`"), "{error}");
 
@@ -227,7 +231,7 @@ fn app_06_a_configuration_that_cannot_be_used_starts_nothing_and_has_an_exit_cod
             env.get::<u16>("port")?;
             unreachable!("it is no port")
         });
-        let error = reads.run_until(async {}).await.unwrap_err();
+        let error = reads.run_until(pending()).await.unwrap_err();
         assert_eq!(error.exit_code(), 78, "{error}");
         stage.expect([]).await;
         before.is_restored(&mut me).await

@@ -159,7 +159,7 @@ fn app_03_a_start_may_make_a_state_for_the_other_callbacks() {
         let end = me.monitor(&told);
         let counting = App::of::<Counting>("counting").start_on(&node()).await?;
         counting.stop().await?;
-        assert_eq!(down(&mut me, end).await?, ExitReason::Shutdown);
+        assert_eq!(down(&mut me, end).await?, ExitReason::Normal);
         before.is_restored(&mut me).await
     });
 }

@@ -83,7 +83,7 @@ struct Meant<'a>(&'a str, &'a [Arc<str>]);
 impl fmt::Display for Meant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let last = self.0.rsplit('.').next().unwrap_or(self.0);
-        let closest = self.1.iter().map(|allowed| (distance(last, allowed), allowed)).min();
+        let closest = self.1.iter().map(|allowed| (distance(last, allowed.trim_matches(['[', ']'])), allowed)).min();
         match closest {
             Some((steps, allowed)) if steps <= 1 + last.len() / 4 => write!(f, ", did you mean `{allowed}`?"),
             _ => Ok(()),

@@ -179,7 +179,10 @@ mod tests {
     fn a_section_of_nobody_is_refused() {
         let sections = sections("[shpo]\nport = 1\n").unwrap();
         let error = sections.check(&["shop".into(), "store".into()]).unwrap_err();
-        assert_eq!(error.to_string(), "shop.toml:1:2: nothing is called `shpo`; allowed: [shop], [store]");
+        assert_eq!(
+            error.to_string(),
+            "shop.toml:1:2: nothing is called `shpo`, did you mean `[shop]`?; allowed: [shop], [store]"
+        );
     }
 
     #[test]

@@ -195,13 +195,14 @@ impl Core {
         }
     }
 
-    /// What the start of this ticket had started, if it is being undone.
-    pub(super) fn undone_by(&self, ticket: Ticket) -> &[Name] {
-        let undone = self.jobs.iter().find_map(|job| match &job.work {
+    /// What the start of this ticket has started, as long as that is not over, nor undone.
+    pub(super) fn started_by(&self, ticket: Ticket) -> &[Name] {
+        let started = self.jobs.iter().find_map(|job| match &job.work {
+            Work::Start { done, .. } if job.ticket == ticket => Some(done.as_slice()),
             Work::Undo { todo, .. } if job.ticket == ticket => Some(todo.as_slice()),
             _ => None,
         });
-        undone.unwrap_or_default()
+        started.unwrap_or_default()
     }
 
     /// The tickets of all starts.

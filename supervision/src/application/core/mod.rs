@@ -281,15 +281,9 @@ impl Core {
         }
         let is_fatal = is_fatal(kind, reason);
         match self.run_of(name) {
-            Some(at) if self.runs[at].root == *name || is_fatal => {
-                let outcome = match reason {
-                    ExitReason::Normal if self.runs[at].root == *name => Ok(()),
-                    _ => Err(AppError::Ended { name: name.clone(), reason: reason.clone() }),
-                };
-                self.end_run(at, outcome, out);
-            }
+            Some(at) => self.member_ended(at, name, is_fatal, reason, out),
             None if is_fatal => out.push(Action::Halt(name.clone(), kind, reason.clone())),
-            _ => {}
+            None => {}
         }
     }
 

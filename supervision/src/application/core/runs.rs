@@ -1,10 +1,10 @@
 //! Runs: an application, and what was started for it, until somebody has them stop.
 
-use biotope_runtime::{Pid, Restart};
+use biotope_runtime::{ExitReason, Pid, Restart};
 
 use super::jobs::Job;
 use super::{Action, Core, Ticket};
-use crate::application::errors::{AppError, StartAppError, Straggler};
+use crate::application::errors::{AppError, AppFailure, StartAppError, Straggler};
 use crate::application::order::Name;
 
 /// An application that somebody runs.
@@ -68,7 +68,7 @@ impl Core {
             self.end_run(at, Ok(()), out);
             let run = &self.runs[at];
             let mut all = run.members.clone();
-            all.extend_from_slice(self.undone_by(run.ticket));
+            all.extend_from_slice(self.started_by(run.ticket));
             all.retain(|name| self.order.contains(name));
             for name in all {
                 self.mark_stopping(&name);
@@ -88,9 +88,33 @@ impl Core {
         self.step(out);
     }
 
-    /// The run that `name` is a part of, as it is in full swing.
+    /// The run that `name` was started for.
     pub(super) fn run_of(&self, name: &Name) -> Option<usize> {
-        self.runs.iter().position(|run| run.phase == Phase::Up && run.members.contains(name))
+        self.runs.iter().position(|run| run.members.contains(name) || self.started_by(run.ticket).contains(name))
+    }
+
+    /// `name`, which was started for the run at `at`, has ended by itself; `is_fatal` if the run cannot do without it.
+    pub(super) fn member_ended(
+        &mut self,
+        at: usize,
+        name: &Name,
+        is_fatal: bool,
+        reason: &ExitReason,
+        out: &mut Vec<Action>,
+    ) {
+        let run = &self.runs[at];
+        let is_root = run.root == *name;
+        match run.phase {
+            Phase::Up if is_root && *reason == ExitReason::Normal => self.end_run(at, Ok(()), out),
+            Phase::Up if is_root || is_fatal => {
+                self.end_run(at, Err(AppError::Ended { name: name.clone(), reason: reason.clone() }), out);
+            }
+            Phase::Starting if is_fatal => {
+                let (ticket, why) = (run.ticket, AppFailure::Ended(reason.clone()));
+                self.abort(ticket, StartAppError::Failed { name: name.clone(), why }, out);
+            }
+            _ => {}
+        }
     }
 
     /// Ends the run at `at`, with this outcome unless it has one.

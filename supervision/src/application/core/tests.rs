@@ -264,6 +264,19 @@ fn a_run_ends_with_its_root_and_with_what_it_cannot_do_without() {
 }
 
 #[test]
+fn a_run_whose_need_ends_while_it_starts_does_not_start() {
+    let mut world = World::with(&CHAIN);
+    let run = world.run("f3");
+    world.go_on(0);
+    world.ends("f1", ExitReason::Killed);
+    world.settle();
+    let error = StartAppError::Failed { name: name("f1"), why: AppFailure::Ended(ExitReason::Killed) };
+    assert_eq!(world.started[&run], Err(error.clone()));
+    assert_eq!(world.over, [(name("f3"), Err(error.into()))]);
+    assert!(world.running.is_empty() && world.halted.is_empty());
+}
+
+#[test]
 fn a_run_that_is_killed_leaves_nothing() {
     for steps in 0..6 {
         let mut world = World::with(&CHAIN);
@@ -427,6 +440,7 @@ proptest! {
             prop_assert!(world.stopped.contains_key(ticket), "{:?} was not answered", ticket);
         }
         prop_assert!(world.starting.is_empty() && world.stopping.is_empty());
+        prop_assert!(world.halted.is_empty(), "what is permanent belongs to a run: {:?}", world.log);
         world.act(Core::on_shutdown);
         world.settle();
         prop_assert!(world.running.is_empty(), "{:?}", world.log);
