@@ -15,7 +15,7 @@ struct Program {
     promised: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 18] = [
+const PROGRAMS: [Program; 19] = [
     Program {
         arguments: &["counter"],
         promised: &[
@@ -46,6 +46,21 @@ const PROGRAMS: [Program; 18] = [
             "… jobs, each answered once; … attempts failed",
             "what is left of it: Footprint { processes: 0, names: 0, links: 0, monitors: 0, timers: 0 }",
             r#"{"killed":…,"jobs":…,"answered_once":…,"missing":0,"restarts":…,"leaked":0}"#,
+        ],
+    },
+    Program {
+        arguments: &["shop", "--", "--customers", "30"],
+        promised: &[
+            "first with SHOP_TILLS=many: configuration of `shop`: environment variable SHOP_TILLS: `tills`: expected usize, found string \"many\"",
+            "then with shop.toml: 3 tills, 2ms for each customer, the owner's pin is ***",
+            "phase `take stock`: 20 pieces on 2 shelves of the store, whose floor is cool",
+            "phase `open the doors`: customers come",
+            "store: running, ready",
+            "shop: running, ready",
+            "30 customers came: 20 were served, 10 found the shelves empty",
+            "the doors are closed",
+            "the tills are closed",
+            "the store is locked, with 0 pieces left",
         ],
     },
     Program {
