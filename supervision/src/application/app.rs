@@ -59,8 +59,11 @@ pub struct App {
     files: Vec<File>,
     environment: Option<Vec<(String, String)>>,
     secrets: Vec<Arc<str>>,
-    check: Option<fn(&Env) -> std::result::Result<(), ConfigError>>,
+    check: Option<Tries>,
 }
+
+/// Tries to read a configuration as it is to be read.
+type Tries = fn(&Env) -> std::result::Result<(), ConfigError>;
 
 /// What an application needs: another one by its name, or the other one itself, which is loaded with it.
 #[derive(Clone, Debug)]

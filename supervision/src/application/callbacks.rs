@@ -92,8 +92,11 @@ pub(crate) struct Callbacks {
 enum Start {
     Tree(Supervisor),
     Closure(Does<Supervisor>),
-    Application { start: fn(Env) -> Doing<'static, (Box<dyn Lives>, Supervisor)>, phases: &'static [&'static str] },
+    Application { start: Begins, phases: &'static [&'static str] },
 }
+
+/// Makes a state, and the tree that goes with it.
+type Begins = fn(Env) -> Doing<'static, (Box<dyn Lives>, Supervisor)>;
 
 impl Default for Start {
     fn default() -> Self {

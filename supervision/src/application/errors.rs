@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use biotope_runtime::{Coded, ExitReason, Pid, StartError};
+use biotope_runtime::{Coded, ExitReason, Pid};
 
 use super::config::ConfigError;
 use super::signals::StopSignal;
@@ -215,8 +215,13 @@ pub enum AppError {
     #[error("the application cannot listen for signals: {0}")]
     Signals(Arc<str>),
     /// The address of its probe could not be listened on. Nothing was started.
-    #[error("the application's probe did not start: {0}")]
-    Probe(StartError),
+    #[error("the probe cannot listen on `{address}`: {error}")]
+    Probe {
+        /// The address.
+        address: Arc<str>,
+        /// What the operating system said.
+        error: Arc<str>,
+    },
 }
 
 impl AppError {
@@ -231,7 +236,7 @@ impl AppError {
             Self::Start(_) | Self::Ended { .. } => exit_code::FAILED,
             Self::Killed { by: Some(signal), .. } => exit_code::SIGNAL + signal.number(),
             Self::Killed { by: None, .. } => exit_code::NOT_STOPPED,
-            Self::Signals(_) | Self::Probe(_) => exit_code::OPERATING_SYSTEM,
+            Self::Signals(_) | Self::Probe { .. } => exit_code::OPERATING_SYSTEM,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use biotope_runtime::{ExitReason, Info, Node, Pid, Process, SpawnOptions, StartError, time};
+use biotope_runtime::{Info, Node, Pid, Process, SpawnOptions, time};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -19,10 +19,9 @@ pub(super) struct Probe;
 
 impl Probe {
     /// Starts one that ends with `owner`.
-    pub(super) async fn start(node: &Node, owner: Pid, address: &str) -> Result<Pid, StartError> {
-        let refused = |error: io::Error| StartError::Refused(ExitReason::error(error));
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let local = listener.local_addr().map_err(refused)?;
+    pub(super) async fn start(node: &Node, owner: Pid, address: &str) -> io::Result<Pid> {
+        let listener = TcpListener::bind(address).await?;
+        let local = listener.local_addr()?;
         tracing::info!(node = node.name(), address = %local, "health is told by HTTP: /healthz, /readyz");
         let options = SpawnOptions { label: Some("health probe".into()), ..SpawnOptions::child_of(owner) };
         let probe = node.spawn_process_with(options, async move |mut me: Process<()>| {

@@ -52,14 +52,19 @@ impl App {
         let signals = signals.map_err(|error| AppError::Signals(error.to_string().into()))?;
         let probe = match &self.probe {
             Some(address) if !node().runtime().is_seeded() => {
-                Some(Probe::start(&node(), this_pid(), address).await.map_err(AppError::Probe)?)
+                let probe = Probe::start(&node(), this_pid(), address).await;
+                let refused = |error: std::io::Error| AppError::Probe {
+                    address: address.clone(),
+                    error: error.to_string().into(),
+                };
+                Some(probe.map_err(refused)?)
             }
             _ => None,
         };
         let systemd = if self.tells_systemd { Systemd::from_environment() } else { None };
         let outcome = self.run_beside(signals, systemd).await;
         if let Some(probe) = probe {
-            node().exit(probe, ExitReason::Kill);
+            node().exit(probe, ExitReason::Shutdown);
         }
         outcome
     }
@@ -88,14 +93,15 @@ impl App {
 
     pub(super) async fn run_beside(self, mut signals: impl StopSignals, systemd: Option<Systemd>) -> RunOutcome {
         let (running, started) = self.begin(&node(), Some(this_pid())).await?;
-        let mut accompanied = pin!(accompany(systemd.clone(), started));
+        let mut accompanied = Some(Box::pin(accompany(systemd.clone(), started)));
         let mut ended = pin!(running.ended());
         let mut heard: Vec<StopSignal> = Vec::new();
         loop {
             let mut signal = pin!(signals.next());
             let next = poll_fn(|cx| {
-                // Never done: it tells systemd what is to be told.
-                let _ = accompanied.as_mut().poll(cx);
+                if accompanied.as_mut().is_some_and(|telling| telling.as_mut().poll(cx).is_ready()) {
+                    accompanied = None;
+                }
                 match ended.as_mut().poll(cx) {
                     Poll::Ready(outcome) => Poll::Ready(Err(outcome)),
                     Poll::Pending => signal.as_mut().poll(cx).map(Ok),
@@ -165,12 +171,11 @@ fn hurried(error: AppError, second: Option<StopSignal>) -> AppError {
     }
 }
 
-/// Tells systemd that the application has started, then that it lives. It is never done.
+/// Tells systemd that the application has started, then that it lives.
 async fn accompany(systemd: Option<Systemd>, started: Started) {
     if let (Some(systemd), Ok(Ok(root))) = (systemd, started.await) {
         systemd.accompany(root).await;
     }
-    std::future::pending().await
 }
 
 impl AppRef {

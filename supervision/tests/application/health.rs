@@ -25,12 +25,12 @@ fn it_is_ready_when_its_phases_are_over_and_its_checks_succeed() {
         let seen = is_open.clone();
         let app = App::new("shop")
             .supervisor(Supervisor::one_for_one().child(worker(&stage, "a")))
-            .phase("warm", async |_| Ok(time::sleep(secs(10)).await))
+            .phase("warm", |_| pause(secs(10)))
             .ready_when("open", move |_| {
                 let is_open = seen.load(Ordering::Relaxed);
                 async move { if is_open { Ok(()) } else { Err(ExitReason::value("closed").into()) } }
             })
-            .before_stop(async |_| Ok(time::sleep(secs(10)).await));
+            .before_stop(|_| pause(secs(10)));
         assert!(!node().applications().health().await.is_ready(), "there is nothing");
         let starting = node().spawn_process(async move |_: biotope_runtime::Process<()>| {
             let app = app.start_on(&node()).await?;

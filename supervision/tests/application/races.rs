@@ -25,7 +25,7 @@ const SLOW: u64 = 3;
 fn slow(stage: &Stage, name: &'static str) -> App {
     let child = Script { start_time: millis(SLOW), stop_time: millis(SLOW), ..script(stage, name) }.child();
     let root = Supervisor::one_for_one().named(name).child(child);
-    let pause = async |_| Ok(time::sleep(millis(SLOW)).await);
+    let pause = |_| pause(millis(SLOW));
     App::new(name)
         .start(move |_| {
             let root = root.clone();

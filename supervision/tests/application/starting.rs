@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use biotope_runtime::ExitReason;
+use biotope_runtime::{ExitReason, node};
 use biotope_supervision::{
     App, AppFailure, Application, Callback, Env, LoadError, StartAppError, Supervisor, SupervisorStartError,
 };
@@ -209,5 +209,3 @@ fn app_03_a_callback_that_panics_while_it_stops_does_not_keep_it_from_stopping()
         before.is_restored(&mut me).await
     });
 }
-
-use biotope_runtime::node;

@@ -41,7 +41,10 @@ fn app_04_children_run_before_and_are_gone_after() {
             .supervisor(Supervisor::one_for_one().child(worker(&stage, "a")))
             .before_stop(move |_| {
                 let is_alive = node().is_alive(before.pid("a"));
-                async move { Ok(assert!(is_alive)) }
+                async move {
+                    assert!(is_alive);
+                    Ok(())
+                }
             })
             .after_stop(move |env| {
                 after.tell(format!("after: {}", env.node().is_alive(after.pid("a"))));

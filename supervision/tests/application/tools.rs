@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use biotope_runtime::{Pid, Process, Result, node};
+use biotope_runtime::{Pid, Process, Result, node, time};
 use biotope_supervision::{App, Supervisor};
 
 use crate::support::*;
@@ -27,6 +28,12 @@ pub(crate) fn telling(stage: &Stage, name: &'static str) -> App {
                 Ok(())
             }
         })
+}
+
+/// What a callback does that takes `time`.
+pub(crate) async fn pause(time: Duration) -> Result<()> {
+    time::sleep(time).await;
+    Ok(())
 }
 
 /// What an application of [`telling`] tells while it stops.
