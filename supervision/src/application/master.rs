@@ -268,7 +268,7 @@ impl Master {
 
     async fn next<T>(&mut self, mut future: Pin<&mut impl Future<Output = T>>) -> Next<T> {
         let runtime = self.me.node().runtime().clone();
-        let (myself, parent) = (self.me.pid(), self.me.parent());
+        let myself = self.me.pid();
         let root = self.root.as_ref().map(|root| root.monitor);
         let deadline = self.stopping.as_ref().and_then(|stopping| stopping.deadline);
         let wake = [deadline, self.progress].into_iter().flatten().min();
@@ -285,11 +285,10 @@ impl Master {
                     Ok(Received::Info(Info::Down(down))) if Some(down.reference) == root => {
                         Next::RootEnded(down.reason)
                     }
-                    // From itself: sent by `Node::exit`, from outside any process. From the controller: it ends.
-                    Ok(Received::Info(Info::Exit(exit))) if exit.from == myself || Some(exit.from) == parent => {
-                        Next::Stop
-                    }
+                    // From itself: sent by `Node::exit`, from outside any process.
+                    Ok(Received::Info(Info::Exit(exit))) if exit.from == myself => Next::Stop,
                     Ok(Received::Info(_)) | Err(ReceiveError::Timeout) => Next::Nothing,
+                    // The controller ends, or somebody has asked it to stop.
                     Err(_) => Next::Stop,
                 });
             }

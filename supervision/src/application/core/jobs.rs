@@ -97,11 +97,12 @@ impl Core {
                 let Some(last) = todo.last().cloned() else { return Went::Over };
                 match self.state(&last) {
                     Some(State::Stopping { .. }) => return Went::Waits,
-                    // Others rely on it by now: it stays.
                     Some(State::Running { .. }) if !self.is_needed_beside(&last, todo) => {
                         self.stop_in_turn(&last, out);
                         return Went::Waits;
                     }
+                    // Others rely on it by now: it stays, and is no more than it says itself.
+                    Some(State::Running { .. }) => self.forget_kind(&last),
                     _ => {}
                 }
                 todo.pop();
@@ -117,6 +118,13 @@ impl Core {
                     None => Went::Over,
                 }
             }
+        }
+    }
+
+    /// The kind that an application was started with goes with whoever has started it.
+    fn forget_kind(&mut self, name: &Name) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.state = State::Running { kind: entry.kind.unwrap_or(Restart::Temporary) };
         }
     }
 

@@ -188,6 +188,22 @@ fn a_start_that_fails_undoes_its_own_part_only() {
 }
 
 #[test]
+fn what_others_rely_on_by_now_stays_when_its_start_is_called_off() {
+    let mut world = World::with(&[("a", &[]), ("b", &["a"]), ("c", &["a"])]);
+    let run = world.run("b");
+    world.go_on(0);
+    let other = world.start("c");
+    world.act(|core, out| core.on_run_stop("b", out));
+    world.settle();
+    assert_eq!(world.started[&run], Err(StartAppError::Stopped(name("b"))));
+    assert_eq!(world.started[&other].as_deref().map(names), Ok(vec!["c"]));
+    assert_eq!(names(world.core.order()), ["a", "c"]);
+    // It was permanent for the run's sake.
+    world.ends("a", ExitReason::Killed);
+    assert!(world.halted.is_empty());
+}
+
+#[test]
 fn circles_and_strangers_are_named() {
     let mut world = World::with(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"]), ("d", &["e"])]);
     let circle = world.ensure("a");
