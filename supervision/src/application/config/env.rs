@@ -26,7 +26,7 @@ use super::tree::Item;
 ///     let shop = App::new("shop").default("http.port", 80).set("http.host", "::1");
 ///     let applications = node().applications();
 ///     applications.load(shop).await?;
-///     let env = applications.env("shop").await?.expect("it is loaded");
+///     let env = applications.env("shop").await.expect("it is loaded");
 ///     assert_eq!(env.get::<u16>("http.port")?, Some(80));
 ///     assert_eq!(env.get_or("http.threads", 4)?, 4);
 ///     applications.unload("shop").await?;
