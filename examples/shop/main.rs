@@ -181,8 +181,9 @@ fn shop(config: &Path, say: &Say) -> App {
         .config_file(config)
         .start(async |env| {
             let ShopConfig { tills, service, .. } = env.config()?;
-            let tills = (0..tills).map(|n| Till::spec_with(move || service).named(format!("till {n}")));
-            let tills = Supervisor::one_for_one().named("tills").intensity(3, secs(5)).children(tills);
+            let tills = PartitionSupervisor::new("tills", move |_| Till::spec_with(move || service))
+                .partitions(tills)
+                .intensity(3, secs(5));
             Ok(Supervisor::rest_for_one().child(tills).child(Doors::spec().named("doors")))
         })
         .phase("take stock", move |env| {
@@ -226,14 +227,13 @@ fn shop(config: &Path, say: &Say) -> App {
         .stop_within(secs(20))
 }
 
-/// One customer after the other, each at another till; how many were served.
+/// Customers who come all at once, each to a till of their own; how many were served.
 async fn customers(count: usize) -> biotope::Result<usize> {
-    let tills = node().lookup::<Supervisor>("tills").ok_or(ExitReason::NoProc)?.count_children().await?.specs;
+    let tills = node().partitions::<Till>("tills").await?;
     let shelves = stock().call(|stock| stock.shelves()).await?;
     let mut requests = Requests::new();
     for n in 0..count {
-        let till = node().named::<Till>(format!("till {}", n % tills)).now()?;
-        requests.add(n, till.sell(shelves[n % shelves.len()].clone()).send());
+        requests.add(n, tills.of(&n).sell(shelves[n % shelves.len()].clone()).send());
     }
     let mut served = 0;
     while let Some((_, sold)) = requests.next().await {
@@ -310,7 +310,7 @@ mod tests {
     async fn a_till_that_ends_is_opened_again() -> biotope::Result<()> {
         let (say, _printed) = told();
         let shop = shop(Path::new(CONFIG), &say).start_on(&node()).await?;
-        let till = node().named::<Till>("till 1").now()?;
+        let till = node().named::<Till>("tills/1").now()?;
         let end = node().ended(&till);
         node().exit(&till, ExitReason::Kill);
         end.await;

@@ -134,6 +134,7 @@ impl Master {
 
     async fn start(&mut self, life: &mut Life) -> Result<SupervisorRef, Off> {
         let supervisor = self.started(Callback::Start, life.start()).await?;
+        report::starts(&self.me, &self.app.name, &supervisor);
         let options = SpawnOptions::linked_to(self.me.pid());
         let (root, starting) = supervisor.launch(self.me.node(), options).map_err(|error| Off::Failed(error.into()))?;
         self.root = Some(Root { supervisor: root.clone(), monitor: self.me.monitor(root.pid()) });

@@ -1,9 +1,14 @@
-//! What is told of applications: one `tracing` event each, in one line.
+//! What is told of applications: one `tracing` event each, in one line. The tree that one starts is shown as a tree.
 
 use biotope_runtime::{ExitReason, Me, Restart};
 
 use super::core::End;
 use super::errors::{Callback, Straggler};
+use crate::supervisor::Supervisor;
+
+pub(super) fn starts(me: &Me, application: &str, tree: &Supervisor) {
+    tracing::info!(application, node = me.node().name(), "application starts\n{tree}");
+}
 
 pub(super) fn started(me: &Me, application: &str, kind: Restart) {
     tracing::info!(application, node = me.node().name(), ?kind, "application started");
