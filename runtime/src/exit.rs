@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::mem::Discriminant;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -101,16 +102,13 @@ impl ExitReason {
         if text.contains(char::is_control) { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text }
     }
 
-    /// Whether the two are reasons of one kind: panics in one place, values of one type, or the same word.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Panic(one), Self::Panic(other)) => match (&one.location, &other.location) {
-                (Some(one), Some(other)) => one == other,
-                _ => one.message == other.message,
-            },
-            (Self::Value(one), Self::Value(other)) => one.type_name() == other.type_name(),
-            (Self::Remote { type_name: one, .. }, Self::Remote { type_name: other, .. }) => one == other,
-            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+    /// What it has in common with others that are told of together.
+    pub(crate) fn kind(&self) -> ReasonKind {
+        match self {
+            Self::Panic(report) => ReasonKind::Panic(report.clone()),
+            Self::Value(value) => ReasonKind::Value(value.type_name()),
+            Self::Remote { type_name, .. } => ReasonKind::Remote(type_name.clone()),
+            other => ReasonKind::Word(std::mem::discriminant(other)),
         }
     }
 
@@ -162,6 +160,34 @@ impl Coded {
     /// The error itself.
     pub fn error(&self) -> &(dyn std::error::Error + Send + Sync) {
         &*self.error
+    }
+}
+
+/// A kind of reasons. It keeps nothing of the user's.
+#[derive(Clone, Debug)]
+pub(crate) enum ReasonKind {
+    /// Panics in one place.
+    Panic(Arc<PanicReport>),
+    /// Values of this type.
+    Value(&'static str),
+    /// What was of this type on another node.
+    Remote(Arc<str>),
+    /// This word, or an error.
+    Word(Discriminant<ExitReason>),
+}
+
+impl PartialEq for ReasonKind {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Panic(one), Self::Panic(other)) => match (&one.location, &other.location) {
+                (Some(one), Some(other)) => one == other,
+                _ => one.message == other.message,
+            },
+            (Self::Value(one), Self::Value(other)) => one == other,
+            (Self::Remote(one), Self::Remote(other)) => one == other,
+            (Self::Word(one), Self::Word(other)) => one == other,
+            _ => false,
+        }
     }
 }
 

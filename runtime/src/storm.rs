@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tracing::Level;
 
 use crate::config::KINDS_IN_STORM;
-use crate::exit::ExitReason;
+use crate::exit::{ExitReason, ReasonKind};
 use crate::pid::Pid;
 
 /// Something that is told in the log, and may happen too often: a crash, or what a supervisor says of one.
@@ -39,14 +39,19 @@ pub struct Occurrence {
     pub level: Level,
 }
 
+/// What occurrences of one kind have in common. It keeps nothing of the user's, which could live on in it, or be dropped in it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Likeness {
+    what: &'static str,
+    actor: Option<&'static str>,
+    handler: Option<&'static str>,
+    reason: Option<ReasonKind>,
+}
+
 impl Occurrence {
-    /// Whether the two are of one kind.
-    fn is_like(&self, other: &Self) -> bool {
-        let is_like_reason = match (&self.reason, &other.reason) {
-            (Some(one), Some(other)) => one.is_like(other),
-            (one, other) => one.is_none() && other.is_none(),
-        };
-        (self.what, self.actor, self.handler) == (other.what, other.actor, other.handler) && is_like_reason
+    pub(crate) fn likeness(&self) -> Likeness {
+        let reason = self.reason.as_ref().map(ExitReason::kind);
+        Likeness { what: self.what, actor: self.actor, handler: self.handler, reason }
     }
 }
 
@@ -66,17 +71,24 @@ pub(crate) struct Storms {
 
 /// What happened of one kind, within a period that is not over.
 struct Kind {
+    likeness: Likeness,
+    /// The reason of the first of them.
+    reason: Option<String>,
+    level: Level,
     since: Instant,
     logged: usize,
     held_back: u64,
-    last: Occurrence,
+    last: Option<Pid>,
 }
 
 /// How much of one kind there was that was not logged. Its `Display` is what the log says of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Summary {
     pub(crate) more: u64,
-    pub(crate) last: Occurrence,
+    pub(crate) level: Level,
+    likeness: Likeness,
+    reason: Option<String>,
+    last: Option<Pid>,
     within: Duration,
 }
 
@@ -85,15 +97,35 @@ impl Storms {
         Self { limit, kinds: Vec::new() }
     }
 
-    /// Something has happened at `now`. Returns whether it is to be logged by itself. What is over by then goes to `out`.
+    /// Counts what happens at `now`, if it is not to be logged by itself. Returns whether it did.
+    #[must_use = "what is not counted is to be logged"]
+    pub(crate) fn hold_back(&mut self, now: Instant, likeness: &Likeness, pid: Option<Pid>) -> bool {
+        let StormLimit { logged, within } = self.limit;
+        let is_full = |kind: &Kind| kind.logged >= logged && !kind.is_over(within, now);
+        let full = self.kinds.iter_mut().find(|kind| is_full(kind) && kind.likeness == *likeness);
+        let Some(kind) = full else { return false };
+        kind.held_back += 1;
+        kind.last = pid;
+        true
+    }
+
+    /// Something has happened at `now`, for this reason. Returns whether it is to be logged by itself. What is over by then goes
+    /// to `out`.
     #[must_use = "what is not logged by itself is counted"]
-    pub(crate) fn on_occurrence(&mut self, now: Instant, occurrence: &Occurrence, out: &mut Vec<Summary>) -> bool {
+    pub(crate) fn on_occurrence(
+        &mut self,
+        now: Instant,
+        occurrence: &Occurrence,
+        reason: Option<String>,
+        out: &mut Vec<Summary>,
+    ) -> bool {
         self.on_deadline(now, out);
-        if self.hold_back(now, occurrence) {
+        let (likeness, level, last) = (occurrence.likeness(), occurrence.level, occurrence.pid);
+        if self.hold_back(now, &likeness, last) {
             return false;
         }
         let Self { limit, kinds } = self;
-        if let Some(kind) = kinds.iter_mut().find(|kind| kind.last.is_like(occurrence)) {
+        if let Some(kind) = kinds.iter_mut().find(|kind| kind.likeness == likeness) {
             kind.logged += 1;
             return true;
         }
@@ -102,20 +134,8 @@ impl Storms {
         }
         let is_logged = limit.logged > 0;
         let (logged, held_back) = (usize::from(is_logged), u64::from(!is_logged));
-        kinds.push(Kind { since: now, logged, held_back, last: occurrence.clone() });
+        kinds.push(Kind { likeness, reason, level, since: now, logged, held_back, last });
         is_logged
-    }
-
-    /// Counts what happens at `now`, if it is not to be logged by itself. Returns whether it did.
-    #[must_use = "what is not counted is to be logged"]
-    pub(crate) fn hold_back(&mut self, now: Instant, occurrence: &Occurrence) -> bool {
-        let StormLimit { logged, within } = self.limit;
-        let is_full = |kind: &Kind| kind.logged >= logged && !kind.is_over(within, now);
-        let full = self.kinds.iter_mut().find(|kind| is_full(kind) && kind.last.is_like(occurrence));
-        let Some(kind) = full else { return false };
-        kind.held_back += 1;
-        kind.last = occurrence.clone();
-        true
     }
 
     /// Time has reached `now`.
@@ -142,19 +162,20 @@ impl Kind {
     }
 
     fn over(self, within: Duration) -> Option<Summary> {
-        (self.held_back > 0).then_some(Summary { more: self.held_back, last: self.last, within })
+        let Self { likeness, reason, level, last, held_back: more, .. } = self;
+        (more > 0).then_some(Summary { more, level, likeness, reason, last, within })
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { more, last, within } = self;
-        write!(f, "{more} more {}", last.what)?;
-        last.actor.map_or(Ok(()), |actor| write!(f, " of {actor}"))?;
-        last.handler.map_or(Ok(()), |handler| write!(f, " in `{handler}`"))?;
-        write!(f, " within {within:?}")?;
-        last.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {}", reason.in_one_line()))?;
-        last.pid.map_or(Ok(()), |pid| write!(f, "; the last is {pid}"))
+        let Likeness { what, actor, handler, .. } = &self.likeness;
+        write!(f, "{} more {what}", self.more)?;
+        actor.map_or(Ok(()), |actor| write!(f, " of {actor}"))?;
+        handler.map_or(Ok(()), |handler| write!(f, " in `{handler}`"))?;
+        write!(f, " within {:?}", self.within)?;
+        self.reason.as_ref().map_or(Ok(()), |reason| write!(f, ": {reason}"))?;
+        self.last.map_or(Ok(()), |pid| write!(f, "; the last is {pid}"))
     }
 }
 
@@ -167,6 +188,15 @@ mod tests {
 
     const LIMIT: StormLimit = StormLimit { logged: 2, within: Duration::from_secs(5) };
 
+    /// As [`Storms::on_occurrence`], with the reason's text.
+    fn happens(storms: &mut Storms, now: Instant, what: &Occurrence, out: &mut Vec<Summary>) -> bool {
+        storms.on_occurrence(now, what, what.reason.as_ref().map(ExitReason::in_one_line), out)
+    }
+
+    fn held_back(storms: &mut Storms, now: Instant, what: &Occurrence) -> bool {
+        storms.hold_back(now, &what.likeness(), what.pid)
+    }
+
     fn crash(handler: &'static str, reason: ExitReason, slot: u32) -> Occurrence {
         let pid = Some(Pid::new(NodeId::new("n", 1), slot, 0));
         let (handler, reason) = (Some(handler), Some(reason));
@@ -177,12 +207,12 @@ mod tests {
     fn the_first_are_logged_and_the_others_are_told_when_the_period_is_over() {
         let start = Instant::now();
         let (mut storms, mut out) = (Storms::new(LIMIT), Vec::new());
-        let logged = (0..5).filter(|n| storms.on_occurrence(start, &crash("add", ExitReason::Killed, *n), &mut out));
+        let logged = (0..5).filter(|n| happens(&mut storms, start, &crash("add", ExitReason::Killed, *n), &mut out));
         assert_eq!(logged.collect::<Vec<_>>(), [0, 1]);
-        assert!(storms.hold_back(start, &crash("add", ExitReason::Killed, 5)));
-        assert!(!storms.hold_back(start, &crash("take", ExitReason::Killed, 5)));
-        assert!(storms.on_occurrence(start, &crash("take", ExitReason::Killed, 5), &mut out), "another handler");
-        assert!(storms.on_occurrence(start, &crash("add", ExitReason::Timeout, 5), &mut out), "another reason");
+        assert!(held_back(&mut storms, start, &crash("add", ExitReason::Killed, 5)));
+        assert!(!held_back(&mut storms, start, &crash("take", ExitReason::Killed, 5)));
+        assert!(happens(&mut storms, start, &crash("take", ExitReason::Killed, 5), &mut out), "another handler");
+        assert!(happens(&mut storms, start, &crash("add", ExitReason::Timeout, 5), &mut out), "another reason");
         assert_eq!(storms.deadline(), Some(start + LIMIT.within));
         storms.on_deadline(start + LIMIT.within - Duration::from_nanos(1), &mut out);
         assert!(out.is_empty());
@@ -191,7 +221,7 @@ mod tests {
         let told: Vec<String> = out.iter().map(ToString::to_string).collect();
         assert_eq!(told, [format!("4 more crashes of Cart in `add` within 5s: killed; the last is {pid}")]);
         assert_eq!(storms.deadline(), None);
-        assert!(storms.on_occurrence(start + LIMIT.within, &crash("add", ExitReason::Killed, 6), &mut out));
+        assert!(happens(&mut storms, start + LIMIT.within, &crash("add", ExitReason::Killed, 6), &mut out));
     }
 
     proptest! {
@@ -215,8 +245,8 @@ mod tests {
                 let occurrence = crash(name(kind), ExitReason::Killed, 0);
                 all[kind] += 1;
                 // As a crash does that nobody reads of, or as others do.
-                let is_counted = look_first && storms.hold_back(now, &occurrence);
-                told[kind] += u64::from(!is_counted && storms.on_occurrence(now, &occurrence, &mut out));
+                let is_counted = look_first && held_back(&mut storms, now, &occurrence);
+                told[kind] += u64::from(!is_counted && happens(&mut storms, now, &occurrence, &mut out));
                 prop_assert!(storms.kinds.len() <= KINDS_IN_STORM);
                 let holds = storms.kinds.iter().any(|kind| kind.held_back > 0);
                 prop_assert_eq!(storms.deadline().is_some(), holds);
@@ -224,7 +254,7 @@ mod tests {
             }
             storms.on_end(&mut out);
             for summary in out {
-                let kind = (0..all.len()).find(|kind| Some(name(*kind)) == summary.last.handler).expect("it is one of them");
+                let kind = (0..all.len()).find(|kind| Some(name(*kind)) == summary.likeness.handler).expect("it is one of them");
                 told[kind] += summary.more;
             }
             prop_assert_eq!(told, all);

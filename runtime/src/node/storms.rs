@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tracing::Level;
 
 use super::Node;
+use crate::exit::ExitReason;
 use crate::process::turn;
 use crate::storm::{Occurrence, StormLimit, Storms, Summary};
 use crate::timer::{Action, TimerRef};
@@ -32,18 +33,20 @@ impl Node {
     /// and told with the others when the period is over.
     #[doc(hidden)]
     pub fn log_unless_storm(&self, occurrence: &Occurrence, log: impl FnOnce()) {
-        if self.is_logged(occurrence) {
+        if !self.hold_back(occurrence) && self.is_logged(occurrence) {
             log();
         }
     }
 
     /// Whether this is to be logged by itself; else it is counted.
-    pub(crate) fn is_logged(&self, occurrence: &Occurrence) -> bool {
+    fn is_logged(&self, occurrence: &Occurrence) -> bool {
+        // Not under the lock: it is the user's text.
+        let reason = occurrence.reason.as_ref().map(ExitReason::in_one_line);
         let mut over = Vec::new();
         // On nobody's account: what is noted of it stays longer than whoever it happens to.
         let is_logged = turn::uncharged(|| {
             let mut state = self.0.weather.0.lock();
-            let is_logged = state.storms.on_occurrence(self.runtime().now(), occurrence, &mut over);
+            let is_logged = state.storms.on_occurrence(self.runtime().now(), occurrence, reason, &mut over);
             self.see_to_deadline(&mut state);
             is_logged
         });
@@ -53,9 +56,10 @@ impl Node {
 
     /// Counts this, if it is not to be logged by itself. Returns whether it did.
     pub(crate) fn hold_back(&self, occurrence: &Occurrence) -> bool {
+        let likeness = occurrence.likeness();
         turn::uncharged(|| {
             let mut state = self.0.weather.0.lock();
-            let is_held = state.storms.hold_back(self.runtime().now(), occurrence);
+            let is_held = state.storms.hold_back(self.runtime().now(), &likeness, occurrence.pid);
             self.see_to_deadline(&mut state);
             is_held
         })
@@ -112,7 +116,7 @@ impl Node {
             if !tracing::dispatcher::has_been_set() {
                 // As a crash, of which it tells.
                 eprintln!("{summary}");
-            } else if summary.last.level == Level::ERROR {
+            } else if summary.level == Level::ERROR {
                 tracing::error!(parent: None, node, more, "{summary}");
             } else {
                 tracing::info!(parent: None, node, more, "{summary}");
