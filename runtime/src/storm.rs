@@ -10,6 +10,7 @@
 //!
 //! # Laws
 //! - Whatever happened was logged, or is counted in one summary.
+//! - It keeps nothing of the user's: of a reason its kind and its text.
 //! - As long as anything is held back, there is a [`deadline`](Storms::deadline).
 //! - No more kinds are kept than [`KINDS`](crate::config::KINDS_IN_STORM); of more, the one that began first is told early.
 

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use biotope_runtime::{
-    CrashReport, ExitReason, Process, Result, Runtime, RuntimeBuilder, SpawnOptions, node, spawn_process, time,
+    Actor, Address, Context, CrashReport, ExitReason, Handle, Process, Result, Runtime, RuntimeBuilder, SpawnOptions,
+    node, spawn, spawn_process, time,
 };
 
 /// All that was logged in this program.
@@ -208,6 +210,40 @@ fn what_is_counted_keeps_nothing_of_a_reason() {
         }
         time::sleep(Duration::from_millis(1)).await;
         assert_eq!((Arc::strong_count(&owned), told_by("kept").0), (1, 10));
+        Ok(())
+    });
+}
+
+/// Counts how often it is shown.
+struct Shy(Arc<AtomicUsize>);
+
+impl Actor for Shy {
+    type Msg = ();
+    type Client = Address<()>;
+    const NAME: &'static str = "Shy";
+}
+
+impl Handle for Shy {
+    async fn handle(&mut self, (): (), _: &mut Context<Self>) {
+        panic!("somebody has sent it something");
+    }
+
+    fn show_state(&self) -> Option<String> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
+#[test]
+fn a_crash_that_nobody_is_told_of_costs_no_report() {
+    run(seeded(9), "shy", async {
+        let shown = Arc::new(AtomicUsize::new(0));
+        for _ in 0..30 {
+            let shy = spawn(Shy(shown.clone()));
+            shy.cast(());
+            node().ended(&shy).await;
+        }
+        assert_eq!((shown.load(Ordering::Relaxed), node().stats().crashed), (10, 30));
         Ok(())
     });
 }
