@@ -1,5 +1,6 @@
 //! How long a child stays down before it is started again.
 
+use std::fmt;
 use std::time::Duration;
 
 /// How long a supervisor waits before it starts a child again that has ended by itself.
@@ -37,6 +38,14 @@ pub struct Backoff {
     /// In parts of 256.
     jitter: u16,
     calm: Duration,
+}
+
+/// The shortest and the longest wait.
+impl fmt::Display for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, longest, .. } = self;
+        if first == longest { write!(f, "{first:?}") } else { write!(f, "{first:?} to {longest:?}") }
+    }
 }
 
 /// What the jitter is a part of.

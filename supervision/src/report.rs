@@ -51,9 +51,11 @@ pub(crate) enum Context {
 impl Report {
     /// Gives it to `tracing`, as an event of the supervisor `me`.
     pub(crate) fn emit(&self, me: &Me, supervisor: Option<&str>) {
-        let is_heard = match self.context {
-            Context::Progress => tracing::enabled!(Level::INFO),
-            _ => tracing::enabled!(Level::ERROR),
+        let occurrence = self.occurrence();
+        let is_heard = match occurrence.level {
+            Level::ERROR => tracing::enabled!(Level::ERROR),
+            Level::WARN => tracing::enabled!(Level::WARN),
+            _ => tracing::enabled!(Level::INFO),
         };
         if !is_heard {
             return;
@@ -61,7 +63,7 @@ impl Report {
         if self.context == Context::Progress && self.restarts == 0 {
             self.log(me, supervisor);
         } else {
-            me.node().log_unless_storm(&self.occurrence(), || self.log(me, supervisor));
+            me.node().log_unless_storm(&occurrence, || self.log(me, supervisor));
         }
     }
 

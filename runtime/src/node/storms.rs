@@ -113,13 +113,12 @@ impl Node {
     fn tell(&self, over: &[Summary]) {
         for summary in over {
             let (node, more) = (self.name(), summary.more);
-            if !tracing::dispatcher::has_been_set() {
+            match summary.level {
                 // As a crash, of which it tells.
-                eprintln!("{summary}");
-            } else if summary.level == Level::ERROR {
-                tracing::error!(parent: None, node, more, "{summary}");
-            } else {
-                tracing::info!(parent: None, node, more, "{summary}");
+                _ if !tracing::dispatcher::has_been_set() => eprintln!("{summary}"),
+                Level::ERROR => tracing::error!(parent: None, node, more, "{summary}"),
+                Level::WARN => tracing::warn!(parent: None, node, more, "{summary}"),
+                _ => tracing::info!(parent: None, node, more, "{summary}"),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::rows::{Cell, Rows};
 use crate::child_spec::{Child, Kind};
-use crate::strategy::Strategy;
+use crate::strategy::{AutoShutdown, Strategy};
 use crate::supervisor::Supervisor;
 
 /// What a child with children of its own is declared as: a line, and the children that are known before it starts.
@@ -51,18 +51,28 @@ impl Declared {
 impl Supervisor {
     /// What it is declared as, for whoever has it as a child.
     pub(crate) fn as_declared(&self) -> Declared {
-        let Self { strategy, restarts, period, children, .. } = self;
+        let Self { strategy, restarts, period, auto_shutdown, backoff, children, .. } = self;
         let restarts = match restarts {
             0 => "no restart".to_owned(),
             1 => format!("1 restart within {period:?}"),
             many => format!("{many} restarts within {period:?}"),
         };
-        Declared::new(format!("{strategy}, {restarts}")).children(children.iter().cloned())
+        let mut what = format!("{strategy}, {restarts}");
+        what += match auto_shutdown {
+            AutoShutdown::Never => "",
+            AutoShutdown::AnySignificant => ", ends with a significant child",
+            AutoShutdown::AllSignificant => ", ends with its significant children",
+        };
+        if let Some(backoff) = backoff {
+            what += &format!(", waits {backoff}");
+        }
+        Declared::new(what).children(children.iter().cloned())
     }
 }
 
 /// The tree that it is the root of, a line for each child, in start order: what it is called, whether it has children of its own,
-/// when it is started again, how it is stopped; of a supervisor also its strategy and how many restarts it allows.
+/// when it is started again, how it is stopped; of a supervisor also its strategy and how many restarts it allows; and what else
+/// is said of it.
 impl fmt::Display for Supervisor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let declared = self.as_declared();
@@ -86,8 +96,14 @@ impl fmt::Display for Supervisor {
 fn push(rows: &mut Rows, depth: usize, children: &[Child]) {
     for child in children {
         let declared = child.declared.as_deref();
-        let what = declared.map_or("", |declared| &declared.what);
-        let Child { id, kind, restart, shutdown, .. } = child;
+        let Child { id, kind, restart, shutdown, significant, backoff, circuit, .. } = child;
+        let what = [
+            declared.map(|declared| declared.what.to_string()),
+            significant.then(|| "significant".to_owned()),
+            backoff.map(|backoff| format!("waits {backoff}")),
+            circuit.as_ref().map(|circuit| format!("needs {}", circuit.needs())),
+        ];
+        let what = what.into_iter().flatten().collect::<Vec<_>>().join(", ");
         rows.push(
             depth,
             [Cell::text(id), Cell::text(kind), Cell::text(restart), Cell::text(shutdown), Cell::text(what)],

@@ -1,7 +1,9 @@
 //! What is declared is data: it prints, and is compared.
 
 use biotope_runtime::{ExitReason, Shutdown, StartError};
-use biotope_supervision::{Child, Declared, IntoChild, Supervisor, Temporary, Transient};
+use biotope_supervision::{
+    AutoShutdown, Backoff, Child, Circuit, Declared, IntoChild, Supervisor, Temporary, Transient,
+};
 
 use crate::support::*;
 
@@ -40,6 +42,22 @@ shop          supervisor                          one_for_one, 3 restarts within
 ";
     assert_eq!(shop().to_string(), text);
     assert_eq!(Supervisor::one_for_all().to_string(), "supervisor  supervisor      one_for_all, 1 restart within 5s\n");
+}
+
+#[test]
+fn what_is_said_beside_is_printed_too() {
+    let line = idle("line").backoff(Backoff::new(millis(100), secs(30))).circuit(Circuit::registered("modem"));
+    let job = Supervisor::one_for_one()
+        .auto_shutdown(AutoShutdown::AllSignificant)
+        .backoff(Backoff::constant(secs(1)))
+        .child(line)
+        .child(idle("copy").restart(Transient).significant());
+    let text = "\
+supervisor  supervisor                 one_for_one, 1 restart within 5s, ends with its significant children, waits 1s
+├─ line     worker      permanent  5s  waits 100ms to 30s, needs modem
+└─ copy     worker      transient  5s  significant
+";
+    assert_eq!(job.to_string(), text);
 }
 
 #[test]
