@@ -402,6 +402,10 @@ impl World {
                     if let (Shutdown::Timeout(time), Some(told)) = (child.shutdown, child.told) {
                         assert!(told + time > self.now || child.killed.is_some(), "it has had its time");
                     }
+                    let is_start = child.process.is_none();
+                    if let Some(killed) = child.killed.filter(|_| is_start) {
+                        assert!(killed + ABANDON_START_AFTER > self.now, "a start that was killed is given up");
+                    }
                 }
                 assert!(self.core.deadline().is_none_or(|deadline| deadline > self.now), "a deadline was missed");
             }
