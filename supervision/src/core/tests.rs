@@ -492,7 +492,7 @@ fn a_supervisor_that_was_killed_is_started_again_when_its_children_are_gone() {
         if by_request {
             // Who asks for it by hand does not come before them either.
             world.act(|core, now, out| {
-                core.on_request(now, Request::Terminate("s".into(), ReplyTo::from_fn(drop)), out)
+                core.on_request(now, Request::Terminate("s".into(), ReplyTo::from_fn(drop)), out);
             });
             world.act(|core, now, out| core.on_request(now, Request::Restart("s".into(), ReplyTo::from_fn(drop)), out));
             assert_eq!(world.starting, None);
