@@ -22,7 +22,7 @@ use crate::tree::Declared;
 /// much for one. Elixir's `PartitionSupervisor`.
 ///
 /// Its children may be supervisors too: of [`DynamicSupervisor`]s, as many start children at once as there are partitions.
-/// Started, it gives [`Partitions`], by which keys lead to partitions; [`FindPartitions`] finds those elsewhere.
+/// Started, it gives [`Partitions`], by which keys lead to partitions; [`FindPartitions`](super::FindPartitions) finds those elsewhere.
 ///
 /// The partitions are `0` to `n - 1`, each registered as `name/number`. Each is started again by itself when it ends, for
 /// whatever reason. This is a specification: cheap to clone, and startable more than once, also as the child of a
