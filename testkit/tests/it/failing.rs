@@ -180,10 +180,10 @@ fn whoever_is_linked_to_the_test_ends_with_it() {
             Ok::<_, biotope::Error>(())
         });
     }
-    // Who traps exits need not.
+    // Who traps exits need not, if the test is not its parent.
     let text = failure(seeded(1), || async {
-        let options =
-            biotope::SpawnOptions { trap_exit: true, ..biotope::SpawnOptions::linked_to(biotope::this_pid()) };
+        let link = Some(biotope::this_pid());
+        let options = biotope::SpawnOptions { trap_exit: true, link, ..biotope::SpawnOptions::default() };
         let stubborn = node().spawn_process_with(options, async |mut me: Process<()>| {
             me.receive().await?;
             Ok(())
