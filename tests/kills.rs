@@ -145,6 +145,43 @@ fn nothing_is_left_whoever_is_killed_when() {
     println!("killed at each of {steps} steps under {} seeds", seeds());
 }
 
+/// Children that come and go, partitions, and who waits for them.
+async fn run_many_and_stop() {
+    let rooms = DynamicSupervisor::new().intensity(10, secs(5)).named("rooms");
+    let shards = PartitionSupervisor::new("shards", |_| Careful::spec()).partitions(2).intensity(10, secs(5));
+    let top = Supervisor::rest_for_one().intensity(10, secs(5)).child(rooms).child(shards);
+    let Ok(top) = top.start_on(&node(), SpawnOptions::default()).await else { return };
+    if let Some(rooms) = node().lookup::<DynamicSupervisor>("rooms") {
+        let slow = rooms.start_child(Careful::spec().restart(Temporary)).send();
+        let _ = rooms.start_child(Plain::spec().named("room")).await;
+        let _ = rooms.start_child(Supervisor::one_for_one().child(Plain::spec())).await;
+        if let Some(room) = node().lookup::<Plain>("room") {
+            room.crash();
+        }
+        if let Ok(Some(slow)) = slow.await {
+            let _ = rooms.terminate_child(slow).await;
+        }
+    }
+    if let Ok(shards) = node().partitions::<Careful>("shards").await {
+        let _ = shards.of("key").ask().await;
+        shards.of("key").crash();
+        let _ = shards.named("key").within(secs(1)).await;
+    }
+    let waiting = spawn_process(async |_: Process<()>| {
+        node().named::<Plain>("nobody").within(millis(10)).await?;
+        Ok(())
+    });
+    node().ended(&waiting).await;
+    top.stop_and_wait(ExitReason::Normal).await;
+}
+
+#[test]
+fn nothing_is_left_of_many_whoever_is_killed_when() {
+    let steps = test::at_every_event().seeds(seeds()).kill(run_many_and_stop);
+    assert!(steps > 50, "{steps} steps");
+    test::at_every_event().seeds(seeds()).exit(&ExitReason::Shutdown, run_many_and_stop);
+}
+
 /// A supervisor that ends for any other reason than a kill stops its children in order.
 #[test]
 fn nothing_is_left_whoever_is_told_to_exit_when() {

@@ -165,6 +165,8 @@ impl<A: Actor> Named<A> {
     pub async fn within(&self, patience: Duration) -> Result<ActorRef<A>, LookupError> {
         let mut watch = Watch { place: &*self.place, number: None };
         let found = poll_fn(move |cx| {
+            // All of it: what is copied out of it would not be taken back when it is dropped.
+            let watch = &mut watch;
             let Some(holder) = watch.place.watch(&mut watch.number, cx.waker()) else { return Poll::Pending };
             match self.reference(holder) {
                 Some(found) => Poll::Ready(found),

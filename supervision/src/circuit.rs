@@ -14,7 +14,8 @@ use crate::config::DEFAULT_CIRCUIT_CHECK;
 /// A child that fails because its database is gone fails again at once, and with it, after a few restarts, its supervisor.
 /// A circuit breaks that: when the child has ended and is to be restarted, the supervisor looks at what the child
 /// needs. While that is down it starts nothing, counts nothing against its intensity, and looks again every second. When it is
-/// up, the restart is judged as if the child had ended then. The first start of a child, and one that somebody asks for, do not
+/// up, the restart is judged as if the child had ended then. Siblings that are started after it, and that its restart affects, are
+/// down meanwhile; those before it go on, since what it needs may be among them. The first start of a child, and one that somebody asks for, do not
 /// look.
 ///
 /// # Examples
@@ -50,9 +51,9 @@ impl Circuit {
         Self { needs: needs.into(), is_up: Arc::new(is_up), every: DEFAULT_CIRCUIT_CHECK }
     }
 
-    /// How often the supervisor looks; without this, once a second.
+    /// How often the supervisor looks; without this, once a second. A thousand times a second at most.
     pub fn check_every(self, every: Duration) -> Self {
-        Self { every, ..self }
+        Self { every: every.max(Duration::from_millis(1)), ..self }
     }
 
     /// What is needed.

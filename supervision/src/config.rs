@@ -1,6 +1,6 @@
 //! Every limit and default of this crate.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a worker has to stop when its child specification does not say so itself. Then it is killed.
 pub const DEFAULT_SHUTDOWN: Duration = Duration::from_secs(5);
@@ -17,6 +17,17 @@ pub const DEFAULT_CIRCUIT_CHECK: Duration = Duration::from_secs(1);
 /// How long the calls wait that start or stop a child, when the caller does not say so itself: more than
 /// [`DEFAULT_SHUTDOWN`], so that the reply comes when a child has to be killed.
 pub const DEFAULT_CHILD_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often whoever waits for a partition looks whether it is still to come.
+pub(crate) const PARTITIONS_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
+
+/// As long as anybody waits: ten years. What is asked to take longer takes that long.
+const FAR: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// The time after `wait`; a time that no clock can show counts as far away.
+pub(crate) fn later(now: Instant, wait: Duration) -> Instant {
+    now + wait.min(FAR)
+}
 
 /// How long a supervisor waits for the children of one of its supervisors that was killed, before it kills them and starts that
 /// one again.

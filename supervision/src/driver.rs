@@ -1,8 +1,8 @@
 //! The supervisor's process: it does what its [`Core`] decides.
 //!
 //! It waits for three things at once: its mailbox, the one start that may be under way, and the next
-//! deadline. So it answers while a child starts or stops, and a start that never returns does not keep it
-//! from ending.
+//! deadline. So it answers while a child starts or stops, and a start that never returns keeps it from ending no
+//! longer than the child's shutdown allows.
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
@@ -99,9 +99,11 @@ impl Driver {
         let now = self.now();
         match event {
             Event::Started(key, outcome) => {
-                if let Ok(pid) = outcome {
+                match outcome {
                     // A start that did not link its child is made good here.
-                    self.me.link(pid);
+                    Ok(pid) => self.me.link(pid),
+                    // Whatever a start has left that failed is nobody's child.
+                    Err(_) => self.strays().into_iter().for_each(|pid| self.me.exit(pid, ExitReason::Kill)),
                 }
                 self.core.on_started(now, key, outcome, out);
             }
@@ -127,7 +129,11 @@ impl Driver {
                 left.iter().for_each(|orphan| self.leaving.watch(&self.me, *orphan));
                 self.core.on_orphans(self.now(), key, left, more);
             }
-            Action::Abandon => self.start = None,
+            Action::Abandon => {
+                let start = self.start.take();
+                // What is dropped is the user's, and may panic.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(start)));
+            }
             Action::Ready => {
                 if let Some(started) = self.started.take() {
                     let _ = started.send(Ok(()));

@@ -53,6 +53,8 @@ pub(crate) struct Ran {
     pub(crate) is_endless: bool,
     /// How many pieces of the runtime's memory were in use when it was over.
     pub(crate) pieces: usize,
+    /// How many timers were set.
+    pub(crate) timers: usize,
     pub(crate) kit: Arc<Kit>,
 }
 
@@ -120,7 +122,8 @@ where
         }
     }
     kit.forget_lost();
-    Ran { wrong, is_endless, pieces: runtime.stats().pieces, kit }
+    let stats = runtime.stats();
+    Ran { wrong, is_endless, pieces: stats.pieces, timers: stats.timers, kit }
 }
 
 /// Runs the body on a node of its own. Returns what is wrong.

@@ -74,7 +74,8 @@ pub fn at_every_step(victim: &str) -> Steps {
 /// shows: a process begins, takes a message, is done with it, sends, replies, spawns, links.
 ///
 /// Crashes are allowed: whoever depends on what was ended may end too. What the body leaves is not, nor is memory: each run must
-/// have as many [pieces](biotope_runtime::RuntimeStats::pieces) in use at its end as the run in which nobody was ended.
+/// have as many [pieces](biotope_runtime::RuntimeStats::pieces) in use, and timers set, at its end as the run in which nobody
+/// was ended.
 ///
 /// # Examples
 /// ```
@@ -173,7 +174,8 @@ impl Steps {
         let mut first = None;
         for seed in seeds_of(self.seeds.max(1)) {
             let whole = self.run(seed, None, body());
-            self.judge(seed, None, whole.pieces, &whole);
+            let left = (whole.pieces, whole.timers);
+            self.judge(seed, None, left, &whole);
             let steps = whole.kit.with(|state| match &state.doom {
                 Some(doom) => doom.counted(),
                 None => state.faults.counted(),
@@ -191,7 +193,7 @@ impl Steps {
                 "BIOTOPE_STEP: there are {steps} under seed {seed}"
             );
             for step in (1..=steps).filter(|step| only.is_none_or(|only| only == *step)) {
-                self.judge(seed, Some(step), whole.pieces, &self.run(seed, Some((step, reason)), body()));
+                self.judge(seed, Some(step), left, &self.run(seed, Some((step, reason)), body()));
             }
         }
         first.unwrap_or_default()
@@ -213,7 +215,7 @@ impl Steps {
         run(setup, body)
     }
 
-    fn judge(&self, seed: u64, step: Option<u64>, pieces: usize, ran: &Ran) {
+    fn judge(&self, seed: u64, step: Option<u64>, (pieces, timers): (usize, usize), ran: &Ran) {
         let mut wrong = ran.wrong.clone();
         if wrong.is_empty() && self.checks.leftovers && ran.pieces != pieces {
             let text = format!(
@@ -222,6 +224,9 @@ impl Steps {
                 ran.pieces
             );
             wrong.push(text);
+        }
+        if wrong.is_empty() && self.checks.leftovers && ran.timers != timers {
+            wrong.push(format!("{} timers are set at its end, and {timers} when nobody is ended", ran.timers));
         }
         if wrong.is_empty() {
             return;

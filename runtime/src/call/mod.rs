@@ -627,6 +627,10 @@ impl<R> Drop for Waiting<R> {
                     // SAFETY: it is written, and nobody else takes it.
                     drop(unsafe { take_written::<R>(process) });
                 }
+                // Whoever was to be woken may lead back to the process, as one of several futures that it awaits does: the
+                // process would keep itself.
+                let waiter = process.extra().waiter.lock().take();
+                drop(waiter);
             }
             By::Slot { slot, .. } => {
                 slot.give_up();

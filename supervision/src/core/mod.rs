@@ -16,7 +16,8 @@
 //! - Siblings that are to be restarted are stopped one at a time, the last in order first; nothing is
 //!   started until all of them are gone.
 //! - A supervisor that was killed is started again when its children are gone.
-//! - While a child is held, nobody is started whom its restart affects.
+//! - While a child is held, nobody is started whom its restart affects; while what it needs is down, nobody of those
+//!   behind it.
 //! - A supervisor that ends stops one child at a time, the last in order first, and ends when none is left.
 //! - Each request is answered once.
 
@@ -25,6 +26,7 @@ mod requests;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,7 +37,7 @@ use crate::backoff::Backoff;
 use crate::child_spec::{Child, Kind};
 use crate::circuit::Circuit;
 use crate::client::{RestartChildError, StartChildError, TerminateChildError};
-use crate::config::{ABANDON_START_AFTER, ORPHANS_END_WITHIN};
+use crate::config::{ABANDON_START_AFTER, ORPHANS_END_WITHIN, later};
 use crate::intensity::{Intensity, Verdict};
 use crate::report::{Context, Report};
 use crate::strategy::{AutoShutdown, Strategy};
@@ -212,6 +214,8 @@ impl Core {
             unreachable!("a child stays listed while it is being started")
         };
         match outcome {
+            // Its start has found a process that is there already.
+            Ok(pid) if self.knows(pid) => self.not_started(now, at, StartError::AlreadyStarted(pid), out),
             Ok(pid) => {
                 self.started(now, at, pid, out);
                 if let Some((_, reason)) = early.into_iter().find(|(ended, _)| *ended == pid) {
@@ -241,7 +245,7 @@ impl Core {
             if left.is_empty() {
                 entry.rid();
             } else {
-                let deadline = now.checked_add(ORPHANS_END_WITHIN);
+                let deadline = Some(later(now, ORPHANS_END_WITHIN));
                 entry.state = State::Held(Hold::Orphans { left, deadline });
             }
         }
@@ -283,7 +287,7 @@ impl Core {
                     continue;
                 }
                 State::Held(Hold::Circuit(_)) => {
-                    entry.look(out);
+                    self.failed(now, at - 1, out);
                     continue;
                 }
                 // What it has waited for is over.
@@ -296,7 +300,8 @@ impl Core {
                 Target::Start(_) if *killed => {
                     out.push(Action::Abandon);
                     out.push(entry.report(Context::ShutdownError(ExitReason::Killed)));
-                    self.gone(at - 1, out);
+                    let is_new = matches!(entry.asked, Some(Asked::Start(_)));
+                    self.give_up(at - 1, is_new, out);
                     continue;
                 }
                 Target::Start(_) => *deadline = Some(now + ABANDON_START_AFTER),
@@ -331,7 +336,7 @@ impl Core {
         // What somebody asked to terminate goes at once, beside whatever else is under way.
         for at in 0..self.children.len() {
             let entry = &self.children[at];
-            if entry.then == Then::Stay && matches!(entry.state, State::Up(_)) {
+            if entry.then == Then::Stay && matches!(entry.state, State::Up(_) | State::Starting) {
                 self.stop(now, at, out);
             }
         }
@@ -369,10 +374,20 @@ impl Core {
     /// The first child that is to be started, and is not held up by another.
     fn next_to_start(&self) -> Option<usize> {
         let places = || self.children.iter().enumerate();
-        let held = places().filter(|(_, entry)| matches!(entry.state, State::Held(_))).map(|(at, _)| at);
-        let held: Vec<_> = held.map(|at| self.policy.strategy.affected(at, self.children.len())).collect();
+        let held: Vec<_> = places().filter_map(|(at, entry)| self.held_up_by(at, entry)).collect();
         let is_free = |at: &usize| !held.iter().any(|affected| affected.contains(at));
         places().filter(|(_, entry)| matches!(entry.state, State::Waiting)).map(|(at, _)| at).find(is_free)
+    }
+
+    /// Whom this child holds up, if it is held: those whom its restart affects. Not those before one that waits for what it
+    /// needs, which may be among them.
+    fn held_up_by(&self, at: usize, entry: &Entry) -> Option<Range<usize>> {
+        let State::Held(hold) = &entry.state else { return None };
+        let affected = self.policy.strategy.affected(at, self.children.len());
+        Some(match hold {
+            Hold::Looking | Hold::Circuit(_) => at..affected.end,
+            Hold::Backoff(_) | Hold::Orphans { .. } => affected,
+        })
     }
 
     /// Decides what it means that children ended while others were started for the first time.
@@ -411,7 +426,7 @@ impl Core {
         };
         let killed = entry.child.shutdown == Shutdown::BrutalKill;
         let deadline = match (entry.child.shutdown, target) {
-            (Shutdown::Timeout(time), _) => Some(now + time),
+            (Shutdown::Timeout(time), _) => now.checked_add(time),
             (Shutdown::BrutalKill, Target::Start(_)) => Some(now + ABANDON_START_AFTER),
             (Shutdown::BrutalKill, Target::Process(_)) | (Shutdown::Infinity, _) => None,
         };
@@ -476,7 +491,9 @@ impl Core {
             if is_disorderly(&reason, entry.child.shutdown) {
                 out.push(entry.report(Context::ShutdownError(reason)));
             }
-            return self.gone(at, out);
+            // One whose first start was called off was never added.
+            let is_new = matches!(entry.asked, Some(Asked::Start(_)));
+            return self.give_up(at, is_new, out);
         }
         if let (Phase::StartingUp, State::Up(pid), Then::Nothing) = (&self.phase, &entry.state, entry.then) {
             let pid = *pid;
@@ -515,12 +532,14 @@ impl Core {
     /// What the child at `at` needs is down: it stays so too, and so do those whom its restart affects.
     fn hold_back(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
         let entry = &self.children[at];
-        let Some(circuit) = &entry.child.circuit else { unreachable!("what has no circuit is not looked for") };
-        let again = now + circuit.every();
+        // It may have another specification by now, which needs nothing.
+        let Some(circuit) = &entry.child.circuit else { return self.start_again(now, at, out) };
+        let again = later(now, circuit.every());
         if !entry.is_held_back {
             out.push(entry.report(Context::CircuitOpen(circuit.needs().into())));
         }
-        self.stop_affected(at);
+        // Those before it go on: what it needs may be among them.
+        self.stop_affected(at, at);
         let entry = &mut self.children[at];
         entry.is_held_back = true;
         entry.state = State::Held(Hold::Circuit(again));
@@ -533,7 +552,7 @@ impl Core {
             self.children[at].state = State::Down;
             return self.begin_ending(End { reason: ExitReason::Shutdown, failed: None }, out);
         }
-        self.stop_affected(at);
+        self.stop_affected(at, 0);
         let entry = &mut self.children[at];
         entry.is_held_back = false;
         let Some(backoff) = entry.child.backoff.or(self.policy.backoff) else { return };
@@ -545,13 +564,14 @@ impl Core {
         let wait = backoff.wait(entry.failures, (self.policy.chance)());
         if !wait.is_zero() {
             out.push(entry.report(Context::Backoff(wait)));
-            entry.state = State::Held(Hold::Backoff(now + wait));
+            entry.state = State::Held(Hold::Backoff(later(now, wait)));
         }
     }
 
-    /// Sees to it that those are down whom the restart of the child at `at` affects, and come up again.
-    fn stop_affected(&mut self, at: usize) {
-        for sibling in self.policy.strategy.affected(at, self.children.len()) {
+    /// Sees to it that those are down whom the restart of the child at `at` affects, and come up again: those at `from` and
+    /// behind it.
+    fn stop_affected(&mut self, at: usize, from: usize) {
+        for sibling in self.policy.strategy.affected(at, self.children.len()).skip_while(|sibling| *sibling < from) {
             let entry = &mut self.children[sibling];
             match entry.state {
                 State::Starting | State::Up(_) if sibling != at => {

@@ -224,11 +224,19 @@ impl World {
     /// Whether a child that waits for its back-off, or for what it needs, affects this one.
     fn is_held_up(&self, key: Key) -> bool {
         let place = |key: Key| self.core.children.iter().position(|entry| entry.key == key);
-        let held = self.core.children.iter().filter(|entry| matches!(entry.state, State::Held(_)));
-        held.map(|entry| entry.key).any(|held| match self.strategy {
-            Strategy::OneForOne => held == key,
-            Strategy::OneForAll => true,
-            Strategy::RestForOne => place(key) >= place(held),
+        self.core.children.iter().any(|entry| {
+            let (is_held, is_for_a_need) = match entry.state {
+                State::Held(Hold::Looking | Hold::Circuit(_)) => (true, true),
+                State::Held(_) => (true, false),
+                _ => (false, false),
+            };
+            let is_behind = place(key) >= place(entry.key);
+            is_held
+                && match self.strategy {
+                    Strategy::OneForOne => entry.key == key,
+                    Strategy::OneForAll => is_behind || !is_for_a_need,
+                    Strategy::RestForOne => is_behind,
+                }
         })
     }
 
@@ -459,11 +467,8 @@ fn a_circuit_keeps_a_child_down_without_counting() {
             world.happen(Happens::TimePasses { millis: 1_000 });
             assert_eq!(world.starting, None, "{strategy:?}");
         }
-        let live = match strategy {
-            Strategy::OneForOne => 2,
-            Strategy::OneForAll => 0,
-            Strategy::RestForOne => 1,
-        };
+        // Those before it go on: what it needs may be among them.
+        let live = if strategy == Strategy::OneForOne { 2 } else { 1 };
         assert_eq!((world.alive.len(), world.ended), (live, 0));
         world.calm_down();
         assert_eq!((world.alive.len(), world.ended), (3, 0));
@@ -474,6 +479,89 @@ fn a_circuit_keeps_a_child_down_without_counting() {
         world.calm_down();
         assert_eq!(world.ended, 1);
     }
+}
+
+/// What a child needs may be a sibling that has ended with it: that one comes back, whatever the strategy.
+#[test]
+fn a_sibling_that_is_needed_comes_back_though_the_one_that_needs_it_is_held() {
+    for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
+        let plain = |id: &str| Child::with(id, |_, _| std::future::pending());
+        let circuit = Circuit::when("db", |_| unreachable!("the world looks by itself"));
+        let children = vec![plain("db"), plain("writer").circuit(circuit)];
+        let mut world = World::of(policy(strategy, 10, AutoShutdown::Never), children);
+        world.calm_down();
+        world.is_up = false;
+        for at in [1, 0] {
+            let pid = world.core.children[at].pid().unwrap();
+            world.alive.remove(&pid);
+            world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+        }
+        assert_eq!(world.starting.map(|(key, _)| key), Some(world.core.children[0].key), "{strategy:?}");
+        world.calm_down();
+        assert_eq!(world.alive.len(), 2);
+    }
+}
+
+/// Whoever takes the circuit from a child that is held lets it start again.
+#[test]
+fn a_held_child_that_needs_nothing_any_more_is_started_again() {
+    let plain = |id: &str| Child::with(id, |_, _| std::future::pending());
+    let circuit = Circuit::when("db", |_| unreachable!("the world looks by itself"));
+    let mut world = World::of(policy(Strategy::OneForOne, 10, AutoShutdown::Never), vec![plain("a").circuit(circuit)]);
+    world.calm_down();
+    world.is_up = false;
+    let pid = world.core.children[0].pid().unwrap();
+    world.alive.remove(&pid);
+    world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+    world.act(|core, now, out| core.on_request(now, Request::Change(plain("a"), ReplyTo::from_fn(drop)), out));
+    assert_eq!(world.starting, None);
+    world.happen(Happens::TimePasses { millis: 1_000 });
+    assert!(world.starting.is_some());
+}
+
+/// A start that hangs is called off as a whole supervisor's end would do it.
+#[test]
+fn a_child_that_is_terminated_while_it_starts_has_its_time_and_no_more() {
+    let plain = |id: &str| Child::with(id, |_, _| std::future::pending()).shutdown(Duration::from_millis(100));
+    let mut world = World::of(policy(Strategy::OneForOne, 10, AutoShutdown::Never), vec![]);
+    world.calm_down();
+    world.asked += 2;
+    world.act(|core, now, out| core.on_request(now, Request::Start(plain("a"), ReplyTo::from_fn(drop)), out));
+    world.act(|core, now, out| core.on_request(now, Request::Terminate("a".into(), ReplyTo::from_fn(drop)), out));
+    assert_eq!(world.starting.map(|(_, told)| told), Some(Told::Stop));
+    world.happen(Happens::TimePasses { millis: 100 });
+    assert_eq!(world.starting.map(|(_, told)| told), Some(Told::Kill));
+    world.happen(Happens::TimePasses { millis: 1_000 });
+    assert_eq!((world.starting, world.answered.get(), world.core.children.len()), (None, 2, 0));
+}
+
+/// Times that no clock shows are far away, and no error.
+#[test]
+fn the_longest_of_times_is_no_overflow() {
+    let plain = |id: &str| Child::with(id, |_, _| std::future::pending());
+    let children = vec![plain("a").shutdown(Duration::MAX), plain("b").backoff(Backoff::constant(Duration::MAX))];
+    let mut world = World::of(policy(Strategy::OneForOne, 10, AutoShutdown::Never), children);
+    world.calm_down();
+    let pid = world.core.children[1].pid().unwrap();
+    world.alive.remove(&pid);
+    world.act(|core, now, out| core.on_ended(now, pid, ExitReason::Killed, out));
+    world.happen(Happens::TimePasses { millis: 1_000_000 });
+    assert_eq!((world.alive.len(), world.starting), (1, None));
+    world.act(|core, now, out| core.on_request(now, Request::Terminate("a".into(), ReplyTo::from_fn(drop)), out));
+    assert_eq!(world.alive.values().map(|(_, told)| *told).collect::<Vec<_>>(), [Told::Stop]);
+}
+
+/// Two children of which the starts have found one process: the second has none.
+#[test]
+fn a_start_that_finds_another_childs_process_has_failed() {
+    let plain = |id: &str| Child::with(id, |_, _| std::future::pending());
+    let mut world = World::of(policy(Strategy::OneForOne, 10, AutoShutdown::Never), vec![plain("a")]);
+    world.calm_down();
+    world.act(|core, now, out| core.on_request(now, Request::Start(plain("b"), ReplyTo::from_fn(drop)), out));
+    let (key, _) = world.starting.take().unwrap();
+    let pid = world.core.children[0].pid().unwrap();
+    world.act(|core, now, out| core.on_started(now, key, Ok(pid), out));
+    assert_eq!((world.core.children.len(), world.answered.get()), (1, 1));
 }
 
 /// A supervisor that was killed has children that still end. Their names are taken, and their work may be in two hands.

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::hash::Hash;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use biotope_runtime::{Actor, ActorRef, LookupError, Named, Node};
 use futures_util::future::{Either, select};
 use parking_lot::RwLock;
 
 use super::place::place_of;
+use crate::client::ChildStatus;
+use crate::config::PARTITIONS_LOOKED_AT_EVERY;
 use crate::supervisor::{Supervisor, SupervisorRef};
 
 /// The partitions of a running [`PartitionSupervisor`](crate::PartitionSupervisor). Cloning gives another handle to the same;
@@ -90,17 +91,41 @@ impl<A: Actor> Partitions<A> {
             let first = match named.now() {
                 Ok(first) => first,
                 // It is being started again.
-                Err(_) => {
-                    let (ended, running) = (node.ended(&supervisor), named.within(Duration::MAX));
-                    match select(pin!(running), ended).await {
-                        Either::Left((first, _)) => first?,
-                        Either::Right(_) => return Ok(None),
+                Err(nobody @ LookupError::NotRegistered(_)) => {
+                    match Self::wait(node, &named, &supervisor, number, nobody).await? {
+                        Some(first) => first,
+                        None => return Ok(None),
                     }
                 }
+                Err(other) => return Err(other),
             };
             places.push(Place { named, last: RwLock::new(first) });
         }
         Ok(Some(Self { node: node.clone(), name: name.clone(), supervisor, places: places.into() }))
+    }
+
+    /// Waits for a partition that has no process, unless somebody has terminated it. `None` if there is no supervisor any more.
+    async fn wait(
+        node: &Node,
+        named: &Named<A>,
+        supervisor: &SupervisorRef,
+        number: usize,
+        nobody: LookupError,
+    ) -> Result<Option<ActorRef<A>>, LookupError> {
+        loop {
+            let Ok(children) = supervisor.which_children().await else { return Ok(None) };
+            let id = number.to_string();
+            match children.iter().find(|child| *child.id == *id).map(|child| child.status) {
+                None | Some(ChildStatus::Stopped) => return Err(nobody),
+                Some(ChildStatus::Running(_) | ChildStatus::Restarting) => {}
+            }
+            // From time to time it is looked whether it is still to come.
+            match select(pin!(named.within(PARTITIONS_LOOKED_AT_EVERY)), node.ended(supervisor)).await {
+                Either::Left((Err(LookupError::NotRegistered(_)), _)) => {}
+                Either::Left((found, _)) => return found.map(Some),
+                Either::Right(_) => return Ok(None),
+            }
+        }
     }
 
     /// The process of the partition that `key` belongs to, at this moment: `carts.of(&user).add(item).await?`.

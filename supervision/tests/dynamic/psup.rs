@@ -281,3 +281,18 @@ fn all_of_them_are_called_at_once_or_told() {
         Ok(())
     });
 }
+
+/// Whoever looks for the partitions while one is terminated is told so, and does not wait for it.
+#[test]
+fn a_partition_that_somebody_has_terminated_is_not_waited_for() {
+    virtually(async |_: Process<()>| {
+        let shelves = shelves().partitions(2).start_link().await?;
+        shelves.supervisor().terminate_child("1").await?;
+        let name = shelves.name();
+        let found = time::timeout(secs(60), node().partitions::<Shelf>(name)).await;
+        assert!(matches!(found, Ok(Err(_))), "{found:?}");
+        shelves.supervisor().restart_child("1").await?;
+        assert!(node().partitions::<Shelf>(name).await.is_ok());
+        Ok(())
+    });
+}

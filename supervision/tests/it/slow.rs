@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use biotope_runtime::{CallError, ExitReason, Process, node, time};
+use biotope_runtime::{CallError, ExitReason, Process, StartError, node, time};
 use biotope_supervision::{Child, ChildStatus, Shutdown, StartChildError, Supervisor};
 
 use crate::support::*;
@@ -132,7 +132,7 @@ fn a_child_that_took_its_link_back_is_still_waited_for() {
 }
 
 #[test]
-fn terminate_waits_for_a_start_under_way() {
+fn terminate_calls_off_a_start_under_way() {
     virtually(|_me| async move {
         let stage = Stage::new();
         let slow = Script { start_time: secs(3), ..script(&stage, "slow") };
@@ -140,9 +140,64 @@ fn terminate_waits_for_a_start_under_way() {
         let started = supervisor.start_child(slow.child()).send();
         stage.expect(["begin slow"]).await;
         supervisor.terminate_child("slow").await?;
-        assert!(started.await?.is_some());
+        assert_eq!(started.await, Err(CallError::Reply(StartChildError::Terminated)));
+        assert_eq!((status_of(&supervisor, "slow").await, node().children(&supervisor)), (None, vec![]));
+
+        // It traps exits: it heard of it when it had started.
         stage.expect(["start slow", "stop slow: shutdown"]).await;
-        assert_eq!(status_of(&supervisor, "slow").await, Some(ChildStatus::Stopped));
+
+        // One that was there before stays listed.
+        let slow = Script { start_time: secs(3), ..script(&stage, "again") };
+        supervisor.start_child(slow.child()).await?;
+        stage.kill("again");
+        stage.expect(["begin again", "start again", "begin again"]).await;
+        supervisor.terminate_child("again").await?;
+        assert_eq!(status_of(&supervisor, "again").await, Some(ChildStatus::Stopped));
+        assert_eq!(node().children(&supervisor), []);
+        Ok(())
+    });
+}
+
+/// A start that hangs and is called off: what drops it is the user's, and may panic.
+#[test]
+fn a_start_that_hangs_and_panics_when_it_is_dropped_ends_nobody_else() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    virtually(|_me| async move {
+        let stage = Stage::new();
+        let supervisor = Supervisor::one_for_one().child(worker(&stage, "a")).start_link().await?;
+        let hanging = Child::with("hanging", |_, _| async {
+            let _bomb = Bomb;
+            std::future::pending().await
+        });
+        let starting = supervisor.start_child(hanging.shutdown(millis(100))).send();
+        settle().await;
+        supervisor.terminate_child("hanging").await?;
+        assert_eq!(starting.await, Err(CallError::Reply(StartChildError::Terminated)));
+        let ids: Vec<_> = supervisor.which_children().await?.into_iter().map(|child| child.id).collect();
+        assert_eq!(ids, ["a".into()]);
+        Ok(())
+    });
+}
+
+/// What a start has spawned before it fails is nobody's child.
+#[test]
+fn what_a_failed_start_has_spawned_is_not_left() {
+    virtually(|_me| async move {
+        let supervisor = Supervisor::one_for_one().start_link().await?;
+        for _ in 0..10 {
+            let leaky = Child::with("leaky", |node, options| async move {
+                node.spawn_process_with(options, async |mut me: Process<()>| Ok(me.receive().await?));
+                Err(StartError::Refused(ExitReason::value("nope")))
+            });
+            assert!(supervisor.start_child(leaky).await.is_err());
+        }
+        settle().await;
+        assert_eq!(node().children(&supervisor), []);
         Ok(())
     });
 }

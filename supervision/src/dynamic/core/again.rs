@@ -9,7 +9,7 @@ use biotope_runtime::{ExitReason, Pid};
 use super::children::{Hold, State};
 use super::{Action, Core, Key, Target};
 use crate::backoff::Backoff;
-use crate::config::ORPHANS_END_WITHIN;
+use crate::config::{ORPHANS_END_WITHIN, later};
 use crate::intensity::Verdict;
 use crate::report::Context;
 
@@ -102,7 +102,7 @@ impl Core {
         let Some(circuit) = &self.children.child(key).circuit else {
             unreachable!("what has no circuit is not looked for")
         };
-        let (again, needs) = (now + circuit.every(), circuit.needs().into());
+        let (again, needs) = (later(now, circuit.every()), circuit.needs().into());
         self.children.set(key, State::Held(last, Hold::Circuit(again)));
         if !std::mem::replace(&mut self.children.past(key).is_held_back, true) {
             out.push(self.report(key, Context::CircuitOpen(needs)));
@@ -129,7 +129,7 @@ impl Core {
         if wait.is_zero() {
             return self.start(key, last, out);
         }
-        self.children.set(key, State::Held(last, Hold::Backoff(now + wait)));
+        self.children.set(key, State::Held(last, Hold::Backoff(later(now, wait))));
         out.push(self.report(key, Context::Backoff(wait)));
     }
 

@@ -186,6 +186,13 @@ impl Core {
         outcome: Result<Pid, StartError>,
         out: &mut Vec<Action>,
     ) {
+        // Its start may have found a process that another child has.
+        let outcome = outcome.and_then(|pid| match self.children.by_pid(pid) {
+            Some(other) if other != key && self.children.state(other).process() == Some(pid) => {
+                Err(StartError::AlreadyStarted(pid))
+            }
+            _ => Ok(pid),
+        });
         match (outcome, self.children.state(key)) {
             (Ok(pid), State::Stopping(_)) => self.started_too_late(key, pid, out),
             (Err(_), State::Stopping(_)) => self.stopped(key, out),
