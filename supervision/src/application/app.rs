@@ -374,7 +374,7 @@ impl App {
         };
         values.cover(layer);
         self.cover(&mut values, &Origin::Builder)?;
-        let secrets = self.secrets.iter().map(ToString::to_string).collect();
+        let secrets = self.secrets.iter().map(ToString::to_string);
         let env = Env::new(self.name.clone(), node.clone(), Settings::new(values, secrets));
         if let Some(check) = self.check {
             check(&env)?;

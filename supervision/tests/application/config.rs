@@ -97,6 +97,79 @@ fn app_06_a_later_layer_wins() {
     });
 }
 
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+struct Lounge {
+    max_rooms: u32,
+    api_key: Secret<String>,
+}
+
+#[test]
+fn app_06_a_later_layer_wins_however_it_spells_a_key() {
+    with_files(|_me| async move {
+        let path = file("kebab.toml", "[lounge]\nmax-rooms = 2\napi-key = 'hunter2'\n");
+        let below = || App::new("lounge").default("max-rooms", 1).default("api-key", "hunter1").config::<Lounge>();
+        let variables = [("LOUNGE_MAX_ROOMS", "3"), ("LOUNGE_API_KEY", "hunter3")];
+        let alone = || App::new("lounge").config::<Lounge>().environment(variables);
+        let layers = [
+            (alone(), 3),
+            (below().environment(variables), 3),
+            (below().config_file(&path).environment(variables), 3),
+            (alone().config_file(&path), 3),
+            (below().config_file(&path).environment(variables).set("max-rooms", 4).set("api-key", "hunter4"), 4),
+            (alone().set("max_rooms", 4).set("api_key", "hunter4"), 4),
+        ];
+        for (layer, expected) in layers {
+            let env = env_of(layer).await?;
+            let key = Secret::new(format!("hunter{expected}"));
+            assert_eq!(env.config::<Lounge>()?, Lounge { max_rooms: expected, api_key: key.clone() });
+            for spelling in ["max-rooms", "max_rooms"] {
+                assert_eq!(env.get(spelling)?, Some(expected));
+            }
+            assert_eq!(env.get("api-key")?, Some(key));
+            assert!(!format!("{env:?}").contains("hunter"), "{env:?}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn app_06_what_is_set_later_wins_however_it_spells_a_key() {
+    everywhere(|_me| async move {
+        let applications = node().applications();
+        applications.set_env_persistent("lounge", "max_rooms", 7).await?;
+        applications.load(App::new("lounge").default("max-rooms", 1).secret("api_key")).await?;
+        let env = applications.env("lounge").await.expect("it is loaded");
+        assert_eq!(env.get("max-rooms")?, Some(7));
+        applications.set_env("lounge", "api-key", "hunter2").await?;
+        assert_eq!(
+            format!("{env:?}"),
+            "Env(lounge: api-key = *** (set by the program), max-rooms = 7 (set by the program))"
+        );
+        applications.unload("lounge").await?;
+        let controller = node().whereis("application_controller").expect("it keeps what lasts");
+        node().exit(controller, biotope_runtime::ExitReason::Shutdown);
+        Ok(())
+    });
+}
+
+#[test]
+fn app_06_an_error_spells_a_key_as_it_is_known() {
+    with_files(|_me| async move {
+        let lounge = || App::new("lounge").config::<Lounge>();
+        let text = refusal_of(lounge().environment([("LOUNGE_MAX_ROOMS", "many")])).await;
+        assert_eq!(text, "environment variable LOUNGE_MAX_ROOMS: `max-rooms`: expected u32, found string \"many\"");
+        let text = refusal_of(lounge().environment([("LOUNGE_API_KEY", "a")])).await;
+        assert!(text.starts_with("`max-rooms` is missing: "), "{text}");
+        assert!(text.ends_with(", or as LOUNGE_MAX_ROOMS"), "{text}");
+        let path = file("twice.toml", "[lounge]\nmax-rooms = 2\nmax_rooms = 3\n");
+        let text = refusal_of(lounge().config_file(&path)).await;
+        let at = path.display();
+        assert_eq!(text, format!("{at}:3:1: `max_rooms`: it is said as `max-rooms` as well ({at}:2:1)"));
+        Ok(())
+    });
+}
+
 #[test]
 fn app_06_a_section_for_each_application_and_the_later_of_two_files() {
     with_files(|_me| async move {

@@ -3,7 +3,7 @@
 //! serde says what is wrong; here it is said where: an error gets the place of the innermost value that it is about. A
 //! struct says what its keys are called, so a key that it does not have is refused, whether or not it says so itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::error::ConfigError;
-use super::tree::{Item, Origin, Value, join};
+use super::tree::{Item, Origin, Part, Table, Value, join};
 use super::{duration, read, secret};
 
 /// What was learned while a type was read.
@@ -156,9 +156,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Fails for a key that is none of `fields`.
-    fn check(&mut self, table: &BTreeMap<String, Item>, fields: &'static [&'static str]) -> Result<(), Fault> {
+    fn check(&mut self, table: &Table, fields: &'static [&'static str]) -> Result<(), Fault> {
         for (key, item) in table {
-            if field_of(key, item, fields).is_some() {
+            if field_of(key, fields).is_some() {
                 continue;
             }
             if let (Origin::Environment(variable), "") = (&item.origin, self.place.key.as_str()) {
@@ -167,7 +167,7 @@ impl<'a> Reader<'a> {
             }
             return Err(Fault::Located(ConfigError::UnknownKey {
                 origin: item.origin.clone(),
-                key: join(&self.place.key, key).into(),
+                key: join(&self.place.key, key.as_str()).into(),
                 allowed: fields.iter().map(|field| (*field).into()).collect(),
             }));
         }
@@ -175,13 +175,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The field that `key` stands for. The names of the environment know neither case nor hyphens.
-fn field_of(key: &str, item: &Item, fields: &'static [&'static str]) -> Option<&'static str> {
-    let is_named = |field: &&&str| match item.origin {
-        Origin::Environment(_) => field.to_lowercase().replace('-', "_") == key.to_lowercase(),
-        _ => **field == key,
-    };
-    fields.iter().find(|field| **field == key).or_else(|| fields.iter().find(is_named)).copied()
+/// The field that `key` stands for.
+fn field_of(key: &Part, fields: &'static [&'static str]) -> Option<&'static str> {
+    fields.iter().find(|field| Part::from(**field) == *key).copied()
 }
 
 /// Reads numbers and booleans: text of the environment is parsed.
@@ -315,7 +311,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
 /// The entries of a table.
 struct Entries<'a> {
-    entries: std::collections::btree_map::Iter<'a, String, Item>,
+    entries: std::collections::btree_map::Iter<'a, Part, Item>,
     /// What a struct calls its keys.
     fields: Option<&'static [&'static str]>,
     next: Option<(&'a str, &'a Item)>,
@@ -325,7 +321,7 @@ struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     fn new(
-        table: &'a BTreeMap<String, Item>,
+        table: &'a Table,
         fields: Option<&'static [&'static str]>,
         place: Place<'a>,
         learned: &'a mut Learned,
@@ -340,12 +336,12 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         for (key, item) in self.entries.by_ref() {
             let key = match self.fields {
-                Some(fields) => match field_of(key, item, fields) {
+                Some(fields) => match field_of(key, fields) {
                     Some(field) => field,
                     // Passed over: see `check`.
                     None => continue,
                 },
-                None => key,
+                None => key.as_str(),
             };
             self.next = Some((key, item));
             let key: StrDeserializer<'_, Fault> = key.into_deserializer();

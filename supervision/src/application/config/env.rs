@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::de::{self, Learned};
 use super::error::ConfigError;
-use super::tree::Item;
+use super::tree::{Item, folded};
 
 /// What an application knows of itself: its name, its node and its configuration. Cheap to clone.
 ///
@@ -46,7 +46,7 @@ struct Inner {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     values: Option<Item>,
-    /// The keys of what is not to be shown.
+    /// The keys of what is not to be shown, [`folded`].
     secrets: BTreeSet<String>,
 }
 
@@ -54,15 +54,22 @@ pub(crate) struct Settings {
 const SECRET_WORDS: [&str; 4] = ["password", "passphrase", "secret", "token"];
 
 impl Settings {
-    pub(crate) fn new(values: Item, secrets: BTreeSet<String>) -> Self {
-        Self { values: Some(values), secrets }
+    pub(crate) fn new(values: Item, secrets: impl IntoIterator<Item = String>) -> Self {
+        let mut settings = Self { values: Some(values), ..Self::default() };
+        settings.hide(secrets);
+        settings
+    }
+
+    fn hide(&mut self, keys: impl IntoIterator<Item = String>) {
+        self.secrets.extend(keys.into_iter().map(|key| folded(&key).collect::<String>()));
     }
 
     fn is_secret(&self, key: &str) -> bool {
+        let key: String = folded(key).collect();
         let is_within = |secret: &String| {
             key.strip_prefix(secret.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        self.secrets.iter().any(is_within) || SECRET_WORDS.iter().any(|word| key.to_lowercase().contains(word))
+        self.secrets.iter().any(is_within) || SECRET_WORDS.iter().any(|word| key.contains(word))
     }
 }
 
@@ -133,7 +140,7 @@ impl Env {
             de::read(&self.0.name, "", settings.values.as_ref().unwrap_or(&empty), &mut learned)?
         };
         if !learned.secrets.is_empty() {
-            self.0.settings.write().secrets.extend(learned.secrets);
+            self.0.settings.write().hide(learned.secrets);
         }
         Ok((config, learned.strangers))
     }

@@ -1,6 +1,5 @@
 //! Layers from TOML, from the environment, from values of the program.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,10 +9,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
-use super::tree::{Item, Origin, Value};
+use super::tree::{Item, Origin, Part, Table, Value};
 
 /// What a file says, application by application.
-pub(crate) struct Sections(BTreeMap<String, Item>);
+pub(crate) struct Sections(Table);
 
 impl Sections {
     /// Reads the file at `path`. It blocks its thread meanwhile.
@@ -35,12 +34,12 @@ impl Sections {
 
     /// The section of the application `name`.
     pub(crate) fn of(&self, name: &str) -> Option<&Item> {
-        self.0.get(name)
+        self.0.get(&name.into())
     }
 
     /// Fails if it speaks of an application that is not in `known`.
     pub(crate) fn check(&self, known: &[Arc<str>]) -> Result<(), ConfigError> {
-        let is_known = |name: &str| known.iter().any(|known| **known == *name);
+        let is_known = |name: &Part| known.iter().any(|known| Part::from(&**known) == *name);
         match self.0.iter().find(|(name, item)| !is_known(name) || !matches!(item.value, Value::Table(_))) {
             None => Ok(()),
             Some((name, item)) => Err(ConfigError::UnknownKey {
@@ -68,12 +67,17 @@ impl Source<'_> {
     }
 
     /// A table says where its keys are: that is where somebody looks who has written a wrong one.
-    fn table(&self, table: &DeTable<'_>) -> Result<BTreeMap<String, Item>, ConfigError> {
-        let items = table.iter().map(|(key, value)| {
-            let item = Item::new(self.value(key.get_ref(), value)?, self.origin(key.span()));
-            Ok((key.get_ref().to_string(), item))
-        });
-        items.collect()
+    fn table(&self, table: &DeTable<'_>) -> Result<Table, ConfigError> {
+        let mut items = Table::new();
+        for (key, value) in table {
+            let (part, origin) = (Part::from(&**key.get_ref()), self.origin(key.span()));
+            if let Some((other, item)) = items.get_key_value(&part) {
+                let message = format!("it is said as `{}` as well ({})", other.as_str(), item.origin).into();
+                return Err(ConfigError::Value { origin, key: part.as_str().into(), message });
+            }
+            items.insert(part, Item::new(self.value(key.get_ref(), value)?, origin));
+        }
+        Ok(items)
     }
 
     fn value(&self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<Value, ConfigError> {
@@ -145,7 +149,7 @@ fn of_toml(value: toml::Value, origin: &Origin) -> Item {
         toml::Value::Datetime(datetime) => Value::String(datetime.to_string()),
         toml::Value::Array(items) => Value::Array(items.into_iter().map(|item| of_toml(item, origin)).collect()),
         toml::Value::Table(table) => {
-            Value::Table(table.into_iter().map(|(key, value)| (key, of_toml(value, origin))).collect())
+            Value::Table(table.into_iter().map(|(key, value)| (key.as_str().into(), of_toml(value, origin))).collect())
         }
     };
     Item::new(value, origin.clone())

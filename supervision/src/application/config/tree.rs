@@ -1,5 +1,6 @@
 //! Values, each with its origin; how one layer covers another.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -46,9 +47,57 @@ pub(crate) struct Item {
     pub(crate) origin: Origin,
 }
 
+/// A part of a key, as it is spelled. Spellings that differ in case, or in `-` for `_`, are equal, since an environment
+/// variable has neither small letters nor hyphens.
+#[derive(Clone, Debug)]
+pub(crate) struct Part(String);
+
+impl Part {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn letters(&self) -> impl Iterator<Item = char> {
+        folded(&self.0)
+    }
+}
+
+impl From<&str> for Part {
+    fn from(part: &str) -> Self {
+        Self(part.to_owned())
+    }
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Part {}
+
+impl PartialOrd for Part {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Part {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.letters().cmp(other.letters())
+    }
+}
+
+/// A key without what its spellings differ in.
+pub(crate) fn folded(key: &str) -> impl Iterator<Item = char> {
+    key.chars().flat_map(char::to_lowercase).map(|letter| if letter == '-' { '_' } else { letter })
+}
+
+pub(crate) type Table = BTreeMap<Part, Item>;
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
-    Table(BTreeMap<String, Item>),
+    Table(Table),
     Array(Vec<Item>),
     String(String),
     Integer(i64),
@@ -73,7 +122,7 @@ impl Item {
         let mut item = self;
         for part in parts(key) {
             let Value::Table(table) = &item.value else { return None };
-            item = table.get(part)?;
+            item = table.get(&part.into())?;
         }
         Some(item)
     }
@@ -87,12 +136,13 @@ impl Item {
             }
             let Value::Table(table) = &mut place.value else { unreachable!("it has just been made one") };
             let origin = item.origin.clone();
-            place = table.entry(part.to_owned()).or_insert_with(|| Self::new(Value::Table(BTreeMap::new()), origin));
+            place = table.entry(part.into()).or_insert_with(|| Self::new(Value::Table(BTreeMap::new()), origin));
         }
         place.cover(item);
     }
 
-    /// Puts `over` on top: of two tables key by key, of other values the one on top.
+    /// Puts `over` on top: of two tables key by key, of other values the one on top. A key keeps the spelling that it has
+    /// below.
     pub(crate) fn cover(&mut self, over: Self) {
         match (&mut self.value, over.value) {
             (Value::Table(below), Value::Table(above)) => {
@@ -118,7 +168,7 @@ impl Item {
 
     fn gather<'a>(&'a self, key: String, out: &mut Vec<(String, &'a Self)>) {
         match &self.value {
-            Value::Table(table) => table.iter().for_each(|(part, item)| item.gather(join(&key, part), out)),
+            Value::Table(table) => table.iter().for_each(|(part, item)| item.gather(join(&key, part.as_str()), out)),
             _ => out.push((key, self)),
         }
     }
@@ -145,7 +195,7 @@ impl fmt::Display for Value {
                 f.write_str("{ ")?;
                 for (at, (key, item)) in table.iter().enumerate() {
                     let comma = if at == 0 { "" } else { ", " };
-                    write!(f, "{comma}{key} = {}", item.value)?;
+                    write!(f, "{comma}{} = {}", key.as_str(), item.value)?;
                 }
                 f.write_str(" }")
             }
