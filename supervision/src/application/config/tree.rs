@@ -215,9 +215,12 @@ impl fmt::Display for Value {
     }
 }
 
-/// The key `part` in the table `key`.
+/// The key `part` in the table `key`. Either may be the whole.
 pub(crate) fn join(key: &str, part: &str) -> String {
-    if key.is_empty() { part.to_owned() } else { format!("{key}.{part}") }
+    match (key, part) {
+        ("", whole) | (whole, "") => whole.to_owned(),
+        _ => format!("{key}.{part}"),
+    }
 }
 
 fn parts(key: &str) -> impl Iterator<Item = &str> {
