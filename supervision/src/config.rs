@@ -45,6 +45,9 @@ pub(crate) const SUPERVISORS_ANSWER_WITHIN: Duration = Duration::from_millis(500
 /// is not waited for longer.
 pub(crate) const KILL_GRACE: Duration = Duration::from_secs(1);
 
+/// How soon after the first signal to stop an equal one is the same: who signals a process and its group signals it twice.
+pub(crate) const SAME_SIGNAL_WITHIN: Duration = Duration::from_millis(500);
+
 /// How often an application that stops says whom it waits for.
 pub(crate) const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 

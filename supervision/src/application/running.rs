@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Instant;
 
 use biotope_runtime::{Address, Error, ExitReason, Node, Pid, node, this_pid};
 use tokio::sync::{oneshot, watch};
@@ -17,6 +18,7 @@ use super::order::Name;
 use super::probe::Probe;
 use super::signals::{OsSignals, StopSignal, StopSignals};
 use super::systemd::Systemd;
+use crate::config::SAME_SIGNAL_WITHIN;
 use crate::supervisor::SupervisorRef;
 
 /// A running application, with all that was started for it. It neither keeps the application alive nor ends it.
@@ -28,9 +30,9 @@ pub struct AppRef {
 
 impl App {
     /// Runs it, with all that it needs, until SIGTERM or Ctrl-C, then stops all of that in the reverse of the order in which
-    /// it was started. A second signal kills what has not stopped yet. It also ends with the process that runs it, and when
-    /// it, or a permanent application that it needs, ends by itself. In a seeded run, which has no outside, there are no
-    /// signals.
+    /// it was started. A second signal kills what has not stopped yet, unless it is the same within half a second. It also
+    /// ends with the process that runs it, and when it, or a permanent application that it needs, ends by itself. In a
+    /// seeded run, which has no outside, there are no signals.
     ///
     /// A stop that takes long says every five seconds whom it waits for.
     ///
@@ -95,7 +97,8 @@ impl App {
         let (running, started) = self.begin(&node(), Some(this_pid())).await?;
         let mut accompanied = Some(Box::pin(accompany(systemd.clone(), started)));
         let mut ended = pin!(running.ended());
-        let mut heard: Vec<StopSignal> = Vec::new();
+        let runtime = node().runtime().clone();
+        let mut heard = Heard::default();
         loop {
             let mut signal = pin!(signals.next());
             let next = poll_fn(|cx| {
@@ -108,21 +111,17 @@ impl App {
                 }
             });
             match next.await {
-                Err(outcome) => return outcome.map_err(|error| hurried(error, heard.get(1).copied())),
-                Ok(signal) => {
-                    heard.push(signal);
-                    match heard.len() {
-                        1 => {
-                            if let Some(systemd) = &systemd {
-                                systemd.tell("STOPPING=1");
-                            }
-                            running.command(Request::StopRun);
+                Err(outcome) => return outcome.map_err(|error| hurried(error, heard.second)),
+                Ok(signal) => match heard.hear(signal, runtime.now()) {
+                    Means::Stop => {
+                        if let Some(systemd) = &systemd {
+                            systemd.tell("STOPPING=1");
                         }
-                        2 => running.command(Request::KillRun),
-                        // There is nothing worse than a kill.
-                        _ => {}
+                        running.command(Request::StopRun);
                     }
-                }
+                    Means::Kill => running.command(Request::KillRun),
+                    Means::Nothing => {}
+                },
             }
         }
     }
@@ -162,6 +161,41 @@ impl App {
 }
 
 type Started = oneshot::Receiver<Result<SupervisorRef, StartAppError>>;
+
+/// The signals that were heard.
+#[derive(Default)]
+struct Heard {
+    first: Option<(StopSignal, Instant)>,
+    /// The one that hurried.
+    second: Option<StopSignal>,
+}
+
+/// What a signal means.
+enum Means {
+    Stop,
+    Kill,
+    Nothing,
+}
+
+impl Heard {
+    fn hear(&mut self, signal: StopSignal, now: Instant) -> Means {
+        match self.first {
+            None => {
+                self.first = Some((signal, now));
+                Means::Stop
+            }
+            Some((first, at)) if first == signal && now.saturating_duration_since(at) < SAME_SIGNAL_WITHIN => {
+                Means::Nothing
+            }
+            Some(_) if self.second.is_none() => {
+                self.second = Some(signal);
+                Means::Kill
+            }
+            // There is nothing worse than a kill.
+            Some(_) => Means::Nothing,
+        }
+    }
+}
 
 /// The signal that a kill was due to.
 fn hurried(error: AppError, second: Option<StopSignal>) -> AppError {

@@ -34,7 +34,8 @@ impl fmt::Display for StopSignal {
     }
 }
 
-/// Where an application that runs hears that it is to stop: once to stop in order, once more to be killed.
+/// Where an application that runs hears that it is to stop: once to stop in order, once more to be killed. An equal signal at
+/// once is the same one.
 pub trait StopSignals: Send {
     /// Waits for the next signal.
     ///

@@ -1,6 +1,7 @@
 //! An application as a program: until it is told to stop.
 
 use std::future::pending;
+use std::time::Duration;
 
 use biotope_runtime::{ExitReason, Process, node, time};
 use biotope_supervision::{
@@ -118,6 +119,45 @@ fn a_second_signal_kills_what_has_not_stopped() {
             assert_eq!(down(&mut me, monitor).await?, ExitReason::Killed);
         }
         stage.expect_nothing().await;
+        Ok(())
+    });
+}
+
+/// How an application ends that takes ten seconds to stop, when these signals come with `pause` between them.
+async fn ends_after(me: &Process<()>, signals: [StopSignal; 2], pause: Duration) -> Result<(), AppError> {
+    let stage = Stage::new();
+    let slow = Script { stop_time: secs(10), ..script(&stage, "slow") };
+    let app = App::new("shop").supervisor(Supervisor::one_for_one().child(slow.child().shutdown(Shutdown::Infinity)));
+    let (sender, receiver) = mpsc::channel(8);
+    let (ended, outcome) = tokio::sync::oneshot::channel();
+    me.node().spawn_process(async move |_: Process<()>| {
+        let _ = ended.send(app.run_with(receiver).await);
+        Ok(())
+    });
+    stage.expect(["start slow"]).await;
+    for (at, signal) in signals.into_iter().enumerate() {
+        if at > 0 {
+            time::sleep(pause).await;
+        }
+        sender.send(signal).await.expect("it runs");
+    }
+    outcome.await.expect("it ends")
+}
+
+#[test]
+fn a_signal_that_comes_twice_at_once_is_one() {
+    use StopSignal::{Interrupt, Terminate};
+    virtually(|me| async move {
+        let soon = Duration::from_millis(499);
+        assert_eq!(ends_after(&me, [Terminate; 2], Duration::ZERO).await, Ok(()));
+        assert_eq!(ends_after(&me, [Terminate; 2], soon).await, Ok(()));
+        let outcomes = [
+            ends_after(&me, [Terminate; 2], Duration::from_millis(501)).await,
+            ends_after(&me, [Interrupt, Terminate], Duration::ZERO).await,
+        ];
+        for outcome in outcomes {
+            assert!(matches!(outcome, Err(AppError::Killed { by: Some(Terminate), .. })), "{outcome:?}");
+        }
         Ok(())
     });
 }
