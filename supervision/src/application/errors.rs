@@ -208,7 +208,7 @@ pub enum AppError {
     Killed {
         /// The signal that hurried it; `None` if its time was over, or somebody killed it.
         by: Option<StopSignal>,
-        /// Who had not stopped by then.
+        /// Who had been told to stop by then, and had not.
         left: Vec<Straggler>,
     },
     /// The operating system did not let it listen for signals. Nothing was started.

@@ -301,9 +301,12 @@ impl Master {
         .await
     }
 
-    /// Who is waited for: those of the tree, or a callback.
+    /// Who was told to stop and is waited for: those of the tree, or a callback.
     fn waited_for(&self) -> Vec<Straggler> {
         let name: &Name = &self.app.name;
+        if self.stopping.is_none() {
+            return Vec::new();
+        }
         match (&self.doing, &self.root) {
             (None, Some(root)) => stragglers(self.me.node(), name, root.supervisor.pid()),
             (None, None) => Vec::new(),

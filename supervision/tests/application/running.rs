@@ -123,6 +123,25 @@ fn a_second_signal_kills_what_has_not_stopped() {
     });
 }
 
+#[test]
+fn app_04_who_was_not_told_to_stop_yet_is_not_waited_for() {
+    virtually(|me| async move {
+        let stage = Stage::new();
+        let slow = Script { stop_time: secs(200), ..script(&stage, "slow") }.child().shutdown(Shutdown::Infinity);
+        let store = App::new("store").supervisor(Supervisor::one_for_one().child(worker(&stage, "a")));
+        let shop = App::new("shop").needs(store).supervisor(Supervisor::one_for_one().child(slow));
+        let app = shop.start_on(me.node()).await?;
+        stage.expect(["start a", "start slow"]).await;
+        let stopping = app.clone();
+        me.node().spawn_process(async move |_: Process<()>| Ok(stopping.stop().await?));
+        time::sleep(secs(1)).await;
+        app.kill();
+        let Err(AppError::Killed { left, .. }) = app.ended().await else { panic!("it stopped") };
+        assert_eq!(left.iter().map(|left| left.pid).collect::<Vec<_>>(), [stage.pid("slow")], "{left:?}");
+        Ok(())
+    });
+}
+
 /// How an application ends that takes ten seconds to stop, when these signals come with `pause` between them.
 async fn ends_after(me: &Process<()>, signals: [StopSignal; 2], pause: Duration) -> Result<(), AppError> {
     let stage = Stage::new();
