@@ -149,9 +149,25 @@ fn log_05_an_application_tells_its_start_and_its_end() {
     let details = ["application=\"shop\"", "node=\"", "kind=Transient"];
     assert_event(event("application started"), &["INFO "]);
     assert_event(event("application started"), &details);
-    assert_event(event("application exited"), &["INFO ", "reason=shutdown"]);
+    assert_event(event("application exited"), &["ERROR ", "reason=shutdown"]);
     assert_event(event("application exited"), &details);
     assert_event(event("application ended by itself"), &["WARN ", "reason=shutdown"]);
+}
+
+#[test]
+fn log_05_the_end_of_an_application_is_no_error_if_somebody_asked_for_it() {
+    let events = events_of(|_| async move {
+        let stage = Stage::new();
+        let root = || Supervisor::one_for_one().named("root").child(worker(&stage, "c"));
+        App::new("shop").supervisor(root()).start_on(&node()).await?.stop().await?;
+        let app = App::new("shop").supervisor(root()).start_on(&node()).await?;
+        app.supervisor().stop();
+        Ok(app.ended().await?)
+    });
+    let exits: Vec<&String> = events.iter().filter(|event| event.contains("application exited")).collect();
+    assert_event(exits[0], &["INFO ", "reason=shutdown"]);
+    assert_event(exits[1], &["INFO ", "reason=normal"]);
+    assert_eq!(exits.len(), 2, "{events:#?}");
 }
 
 #[test]
@@ -163,8 +179,11 @@ fn log_05_a_start_that_fails_says_why() {
     });
     assert_eq!(events.len(), 2, "{events:#?}");
     assert_event(&events[0], &["INFO application starts", "supervisor", "one_for_one"]);
-    let details =
-        ["ERROR application exited", "application=\"shop\"", "kind=Permanent", "phase `warm` failed: \"cold\""];
+    let details = [
+        "ERROR application exited: it did not start or stop application=\"shop\"",
+        "kind=Permanent",
+        "phase `warm` failed: \"cold\"",
+    ];
     assert_event(&events[1], &details);
 }
 

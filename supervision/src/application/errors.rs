@@ -72,7 +72,7 @@ pub enum AppFailure {
     #[error(transparent)]
     Supervisor(#[from] SupervisorStartError),
     /// Its root supervisor ended before the start was complete.
-    #[error("its root supervisor ended meanwhile: {0}")]
+    #[error("its root supervisor ended meanwhile: {}", GaveUp(.0))]
     Ended(ExitReason),
     /// It was killed.
     #[error("it was killed")]
@@ -195,8 +195,8 @@ pub enum AppError {
     #[error(transparent)]
     Start(#[from] StartAppError),
     /// It, or an application that it cannot do without, ended though nobody asked for it; with `Shutdown`, after too many
-    /// restarts.
-    #[error("application `{name}` ended by itself: {reason}")]
+    /// restarts, or with a significant child.
+    #[error("application `{name}` ended by itself: {}", GaveUp(.reason))]
     Ended {
         /// The application.
         name: Arc<str>,
@@ -272,6 +272,21 @@ impl fmt::Display for NeededBy<'_> {
         match self.0 {
             Some(name) => write!(f, ", which `{name}` needs"),
             None => Ok(()),
+        }
+    }
+}
+
+/// What a root supervisor ended with that nobody has told to stop.
+struct GaveUp<'a>(&'a ExitReason);
+
+impl fmt::Display for GaveUp<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        match self.0 {
+            ExitReason::Shutdown => {
+                f.write_str(", after too many restarts or the end of a significant child: see the log")
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -101,12 +101,13 @@ enum Off {
 impl Master {
     async fn run(mut self, mut life: Life) {
         let off = self.live(&mut life).await;
+        let is_by_itself = matches!(off, Off::Ended(_)) && self.stopping.is_none();
         let end = match off {
             Off::Killed => self.kill().await,
             off => self.wind_up(off, &mut life).await,
         };
         let name = self.app.name.clone();
-        report::ended(&self.me, &name, self.kind, &end);
+        report::ended(&self.me, &name, self.kind, &end, is_by_itself);
         self.controller.cast(Request::Ended(self.me.pid(), name, end));
     }
 

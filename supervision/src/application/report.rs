@@ -14,14 +14,16 @@ pub(super) fn started(me: &Me, application: &str, kind: Restart) {
     tracing::info!(application, node = me.node().name(), ?kind, "application started");
 }
 
-/// It has ended: because it was asked to, by itself, or before it had started.
-pub(super) fn ended(me: &Me, application: &str, kind: Restart, end: &End) {
+/// It has ended: because it was asked to, by itself, or before it had started. By itself, `Shutdown` is no orderly end.
+pub(super) fn ended(me: &Me, application: &str, kind: Restart, end: &End, is_by_itself: bool) {
     let (node, reason) = (me.node().name(), &end.reason);
     match &end.failure {
         Some(failure) => {
             tracing::error!(application, node, %reason, ?kind, error = %failure, "application exited: it did not start or stop");
         }
-        None if reason.is_abnormal() => tracing::error!(application, node, %reason, ?kind, "application exited"),
+        None if reason.is_abnormal() || (is_by_itself && *reason != ExitReason::Normal) => {
+            tracing::error!(application, node, %reason, ?kind, "application exited");
+        }
         None => tracing::info!(application, node, %reason, ?kind, "application exited"),
     }
 }

@@ -62,7 +62,8 @@ fn app_05_the_node_stops_with_a_permanent_application() {
                     other.shutdown().await;
                     let halted = other.halt_reason().expect("it was halted").to_string();
                     let ended = if *reason == ExitReason::Kill { &ExitReason::Killed } else { reason };
-                    assert_eq!(halted, format!("application `ends` ended by itself: {ended}"));
+                    let error = AppError::Ended { name: "ends".into(), reason: ended.clone() };
+                    assert_eq!(halted, error.to_string());
                 } else {
                     master.await;
                     let left = applications.which_applications().await;
@@ -130,6 +131,9 @@ fn app_05_a_program_whose_node_is_halted_ends_with_the_reason() {
         std::future::pending().await
     });
     let reason = outcome.expect("there is a runtime").unwrap_err();
-    assert_eq!(reason.to_string(), "application `shop` ended by itself: shutdown");
+    assert_eq!(
+        reason.to_string(),
+        "application `shop` ended by itself: shutdown, after too many restarts or the end of a significant child: see the log"
+    );
     assert_eq!(reason.exit_code(), 1);
 }
