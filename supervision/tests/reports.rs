@@ -180,7 +180,7 @@ fn log_05_a_start_that_fails_says_why() {
     assert_eq!(events.len(), 2, "{events:#?}");
     assert_event(&events[0], &["INFO application starts", "supervisor", "one_for_one"]);
     let details = [
-        "ERROR application exited: it did not start or stop application=\"shop\"",
+        "ERROR application exited: it did not start application=\"shop\"",
         "kind=Permanent",
         "phase `warm` failed: \"cold\"",
     ];

@@ -3,7 +3,7 @@
 use biotope_runtime::{ExitReason, Me, Restart};
 
 use super::core::End;
-use super::errors::{Callback, Straggler};
+use super::errors::{AppFailure, Callback, Straggler};
 use crate::supervisor::Supervisor;
 
 pub(super) fn starts(me: &Me, application: &str, tree: &Supervisor) {
@@ -18,8 +18,11 @@ pub(super) fn started(me: &Me, application: &str, kind: Restart) {
 pub(super) fn ended(me: &Me, application: &str, kind: Restart, end: &End, is_by_itself: bool) {
     let (node, reason) = (me.node().name(), &end.reason);
     match &end.failure {
+        Some(AppFailure::Killed) => {
+            tracing::error!(application, node, %reason, ?kind, "application exited: it was killed");
+        }
         Some(failure) => {
-            tracing::error!(application, node, %reason, ?kind, error = %failure, "application exited: it did not start or stop");
+            tracing::error!(application, node, %reason, ?kind, error = %failure, "application exited: it did not start");
         }
         None if reason.is_abnormal() || (is_by_itself && *reason != ExitReason::Normal) => {
             tracing::error!(application, node, %reason, ?kind, "application exited");
