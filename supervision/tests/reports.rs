@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use biotope_runtime::{ExitReason, Process, Result, node};
-use biotope_supervision::{App, Supervisor, Transient};
+use biotope_supervision::{App, Child, Supervisor, Transient};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
@@ -198,7 +198,37 @@ fn log_05_a_slow_stop_says_whom_it_waits_for() {
     });
     let waits: Vec<&String> = events.iter().filter(|event| event.contains("still stopping")).collect();
     assert_eq!(waits.len(), 2, "after five seconds, and after ten: {events:#?}");
-    assert_event(waits[0], &["INFO ", "application=\"shop\"", "waits_for=Worker <", "of `shop`"]);
+    assert_event(waits[0], &["WARN ", "application=\"shop\"", "waits_for=Worker <", "of `shop`"]);
+}
+
+/// The crash reports of whatever is killed come before: what is told last is who is to blame.
+#[test]
+fn log_05_a_kill_says_at_the_end_who_did_not_stop() {
+    struct Guard;
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            tracing::info!(target: "biotope_supervision", "gone");
+        }
+    }
+    let events = events_of(|_| async move {
+        let stubborn = Child::with("stubborn", |node, options| async move {
+            let process = node.spawn_process_with(options, async |me: Process<()>| {
+                let _guard = Guard;
+                me.trap_exits(true);
+                std::future::pending().await
+            });
+            Ok(process.pid())
+        });
+        let root = Supervisor::one_for_one().child(stubborn.shutdown(secs(100)));
+        let app = App::new("shop").stop_within(secs(1)).supervisor(root).start_on(&node()).await?;
+        assert!(app.stop().await.is_err());
+        Ok(())
+    });
+    let at = events.iter().position(|event| event.contains("is killed")).expect("it was told");
+    assert_event(&events[at], &["WARN application is killed"]);
+    assert_event(&events[at + 1], &["INFO gone"]);
+    assert_event(&events[at + 2], &["ERROR did not stop, and was killed", "process=", "of `shop`"]);
+    assert_event(&events[at + 3], &["ERROR application exited: it was killed", "reason=killed"]);
 }
 
 #[test]

@@ -206,7 +206,7 @@ impl Master {
     /// Kills the tree, having looked who did not stop.
     async fn kill(&mut self) -> End {
         let left = self.waited_for();
-        report::killed(&self.me, &self.app.name, &left);
+        report::kills(&self.me, &self.app.name);
         if let Some(root) = self.root.take() {
             let mut tree = KillTree::begin(&self.me, root.supervisor.pid());
             loop {
@@ -220,6 +220,7 @@ impl Master {
                 }
             }
         }
+        report::killed(&self.me, &self.app.name, &left);
         End { reason: ExitReason::Killed, failure: Some(AppFailure::Killed), killed: Some(left) }
     }
 

@@ -49,15 +49,19 @@ pub(super) fn callback_failed(me: &Me, application: &str, callback: &Callback, r
 pub(super) fn still_stopping(me: &Me, application: &str, left: &[Straggler]) {
     let node = me.node().name();
     for straggler in left {
-        tracing::info!(application, node, waits_for = %straggler, "application is still stopping");
+        tracing::warn!(application, node, waits_for = %straggler, "application is still stopping");
     }
 }
 
+pub(super) fn kills(me: &Me, application: &str) {
+    tracing::warn!(application, node = me.node().name(), "application is killed");
+}
+
+/// Told when the crash reports of all that was killed have been: it would be lost before them.
 pub(super) fn killed(me: &Me, application: &str, left: &[Straggler]) {
     let node = me.node().name();
-    tracing::warn!(application, node, "application is killed");
     for straggler in left {
-        tracing::error!(application, node, process = %straggler, "did not stop, and is killed");
+        tracing::error!(application, node, process = %straggler, "did not stop, and was killed");
     }
 }
 
