@@ -344,6 +344,22 @@ fn app_06_secrets_are_shown_nowhere() {
 }
 
 #[test]
+fn app_06_a_list_of_secrets_is_not_shown() {
+    everywhere(|_me| async move {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "it is shown only")]
+        struct Keys {
+            keys: Vec<Secret<String>>,
+        }
+        let env = env_of(App::new("shop").default("keys", ["hunter2"]).config::<Keys>()).await?;
+        assert_eq!(format!("{env:?}"), "Env(shop: keys = *** (the defaults))");
+        let error = env.get::<Vec<u16>>("keys").unwrap_err();
+        assert_eq!(error.to_string(), "the defaults: `keys.0`: the secret is refused");
+        Ok(())
+    });
+}
+
+#[test]
 fn app_07_what_is_set_before_the_load_lasts_only_if_it_is_said() {
     everywhere(|mut me| async move {
         let before = Before::now();

@@ -71,6 +71,22 @@ impl Settings {
         };
         self.secrets.iter().any(is_within) || SECRET_WORDS.iter().any(|word| key.contains(word))
     }
+
+    /// Whether there are secrets within `key`, as in a list.
+    fn has_secrets(&self, key: &str) -> bool {
+        let within: String = folded(key).chain(['.']).collect();
+        self.secrets.iter().any(|secret| secret.starts_with(&within))
+    }
+
+    /// What is said of a value; of a secret, not which one.
+    fn shown(&self, error: ConfigError) -> ConfigError {
+        match error {
+            ConfigError::Value { origin, key, .. } if self.is_secret(&key) => {
+                ConfigError::Value { origin, key, message: "the secret is refused".into() }
+            }
+            other => other,
+        }
+    }
 }
 
 impl Env {
@@ -105,8 +121,8 @@ impl Env {
         match settings.values.as_ref().and_then(|values| values.at(key)) {
             None => Ok(None),
             Some(item) => {
-                let hides = |error| if settings.is_secret(key) { hidden(error) } else { error };
-                de::read(&self.0.name, key, item, &mut Learned::default()).map(Some).map_err(hides)
+                let read = de::read(&self.0.name, key, item, &mut Learned::default());
+                read.map(Some).map_err(|error| settings.shown(error))
             }
         }
     }
@@ -125,7 +141,11 @@ impl Env {
         let settings = self.0.settings.read();
         let leaves = settings.values.iter().flat_map(Item::leaves);
         let line = |(key, item): (String, &Item)| {
-            let value = if settings.is_secret(&key) { "***".to_owned() } else { item.value.to_string() };
+            let value = if settings.is_secret(&key) || settings.has_secrets(&key) {
+                "***".to_owned()
+            } else {
+                item.value.to_string()
+            };
             format!("{key} = {value} ({})", item.origin)
         };
         leaves.map(line).collect()
@@ -147,15 +167,6 @@ impl Env {
 
     pub(crate) fn set(&self, key: &str, item: Item) {
         self.0.settings.write().values.get_or_insert_with(Item::empty).put(key, item);
-    }
-}
-
-fn hidden(error: ConfigError) -> ConfigError {
-    match error {
-        ConfigError::Value { origin, key, .. } => {
-            ConfigError::Value { origin, key, message: "the secret is refused".into() }
-        }
-        other => other,
     }
 }
 
