@@ -1,5 +1,6 @@
 //! What an application is configured with: which layer wins, and what is said of a wrong one.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -410,6 +411,9 @@ fn a_value_that_is_none_is_refused() {
         let error = node().applications().load(App::new("shop").default("k", u64::MAX)).await.unwrap_err();
         let LoadError::Config { error: ConfigError::Program { key, .. }, .. } = error else { panic!("{error}") };
         assert_eq!(&*key, "k");
+        let twice = BTreeMap::from([("a-b", 1), ("a_b", 2)]);
+        let text = refusal_of(App::new("shop").default("k", twice)).await;
+        assert_eq!(text, "the program's value of `k` cannot be configured: `a-b` and `a_b` are one key");
         Ok(())
     });
 }

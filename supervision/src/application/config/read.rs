@@ -135,24 +135,35 @@ fn prefix(name: &str) -> String {
 
 /// A value of the program's, for `key`.
 pub(crate) fn of_value(key: &str, value: impl Serialize, origin: Origin) -> Result<Item, ConfigError> {
-    let value = toml::Value::try_from(value)
-        .map_err(|error| ConfigError::Program { key: key.into(), message: error.to_string().into() })?;
-    Ok(of_toml(value, &origin))
+    let refused = |message: String| ConfigError::Program { key: key.into(), message: message.into() };
+    let value = toml::Value::try_from(value).map_err(|error| refused(error.to_string()))?;
+    of_toml(value, &origin).map_err(refused)
 }
 
-fn of_toml(value: toml::Value, origin: &Origin) -> Item {
+/// Fails with what is wrong.
+fn of_toml(value: toml::Value, origin: &Origin) -> Result<Item, String> {
     let value = match value {
         toml::Value::String(text) => Value::String(text),
         toml::Value::Integer(integer) => Value::Integer(integer),
         toml::Value::Float(float) => Value::Float(float),
         toml::Value::Boolean(boolean) => Value::Bool(boolean),
         toml::Value::Datetime(datetime) => Value::String(datetime.to_string()),
-        toml::Value::Array(items) => Value::Array(items.into_iter().map(|item| of_toml(item, origin)).collect()),
+        toml::Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| of_toml(item, origin)).collect::<Result<_, _>>()?)
+        }
         toml::Value::Table(table) => {
-            Value::Table(table.into_iter().map(|(key, value)| (key.as_str().into(), of_toml(value, origin))).collect())
+            let mut items = Table::new();
+            for (key, value) in table {
+                let part = Part::from(key.as_str());
+                if let Some((other, _)) = items.get_key_value(&part) {
+                    return Err(format!("`{}` and `{key}` are one key", other.as_str()));
+                }
+                items.insert(part, of_toml(value, origin)?);
+            }
+            Value::Table(items)
         }
     };
-    Item::new(value, origin.clone())
+    Ok(Item::new(value, origin.clone()))
 }
 
 #[cfg(test)]
