@@ -237,7 +237,7 @@ impl Driver {
 
     fn apply(&mut self, action: Action) {
         match action {
-            Action::Start(name) => self.start(&name),
+            Action::Start(name, kind) => self.start(&name, kind),
             Action::Stop(name) => self.command(&name, Command::Stop),
             Action::Kill(name) => self.command(&name, Command::Kill),
             Action::Started(ticket, outcome) => self.answer_start(ticket, outcome),
@@ -345,8 +345,7 @@ impl Driver {
         waiting.outcome.send_replace(Some(outcome));
     }
 
-    fn start(&mut self, name: &Name) {
-        let Some(State::Starting { kind, .. }) = self.core.state(name) else { return };
+    fn start(&mut self, name: &Name, kind: Restart) {
         let (pid, address) = (self.me.pid(), self.me.address());
         let Some(known) = self.known.get_mut(name) else { return };
         let master = master::spawn(self.me.node(), pid, &known.app, known.env.clone(), kind, address);

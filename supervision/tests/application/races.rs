@@ -189,6 +189,42 @@ fn app_04_starts_and_stops_at_once_agree_in_the_end() {
 }
 
 #[test]
+fn app_04_a_start_that_is_called_off_before_it_has_begun_is_over() {
+    racing(|mut me| async move {
+        let before = Before::now();
+        let applications = node().applications();
+        applications.load(App::new("a").after_stop(|_| pause(millis(100)))).await?;
+        applications.start("a").await?;
+        let (sender, mut answers) = tokio::sync::mpsc::unbounded_channel();
+        // While the first stop lasts it is asked for all of this, and when that is over it does it at once.
+        for is_start in [false, true, false] {
+            let (applications, sender) = (applications.clone(), sender.clone());
+            node().spawn_process(async move |_: Process<()>| {
+                let answer = if is_start {
+                    applications.ensure_all_started("a").await.err().map(|error| error.to_string())
+                } else {
+                    applications.stop("a").await.err().map(|error| error.to_string())
+                };
+                let _ = sender.send((is_start, answer));
+                Ok(())
+            });
+            time::sleep(millis(10)).await;
+        }
+        for _ in 0..3 {
+            let (is_start, answer) = answers.recv().await.expect("each is answered");
+            // The real clock may run ahead of whoever asks.
+            if node().runtime().is_seeded() {
+                let expected = is_start.then(|| StartAppError::Stopped("a".into()).to_string());
+                assert_eq!(answer, expected);
+            }
+        }
+        let _ = applications.stop("a").await;
+        applications.unload("a").await?;
+        before.is_restored(&mut me).await
+    });
+}
+
+#[test]
 fn app_08_a_node_that_ends_at_any_moment_ends_with_all() {
     racing(|_me| async move {
         let stage = Stage::new();

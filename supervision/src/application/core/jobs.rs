@@ -85,7 +85,7 @@ impl Core {
                             let kind = kind.or(entry.kind).unwrap_or(*default);
                             entry.state = State::Starting { job: job.ticket, kind };
                             self.order.push(next.clone());
-                            out.push(Action::Start(next));
+                            out.push(Action::Start(next, kind));
                             return Went::Waits;
                         }
                     },

@@ -47,8 +47,9 @@ pub(crate) struct Ticket(pub(crate) u64);
 /// What the driver must do, in this order.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Action {
-    /// Start the application, and tell [`Core::on_started`] or [`Core::on_ended`].
-    Start(Name),
+    /// Start the application, and tell [`Core::on_started`] or [`Core::on_ended`]. The same event may have it stopped again:
+    /// it is told so after that.
+    Start(Name, Restart),
     /// Ask it to stop, and tell [`Core::on_ended`].
     Stop(Name),
     /// Kill it, and tell [`Core::on_ended`].

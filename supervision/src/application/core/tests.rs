@@ -63,7 +63,7 @@ impl World {
         f(&mut self.core, &mut self.actions);
         for action in std::mem::take(&mut self.actions) {
             match action {
-                Action::Start(app) => {
+                Action::Start(app, _) => {
                     for need in &self.needs[&app] {
                         assert!(self.running.contains(need), "{app} starts without {need}");
                     }
@@ -241,6 +241,20 @@ fn a_stop_calls_a_start_off() {
     assert_eq!(world.started[&all], Err(StartAppError::Stopped(name("f2"))));
     assert_eq!(world.stopped[&stop], Ok(()));
     assert!(world.running.is_empty());
+}
+
+#[test]
+fn what_is_to_stop_before_it_has_begun_to_start_is_started_and_stopped_at_once() {
+    let mut world = World::with(&[("a", &[])]);
+    world.ensure("a");
+    world.settle();
+    let first = world.stop("a");
+    world.ensure("a");
+    world.stop("a");
+    let mut actions = Vec::new();
+    world.core.on_ended(&name("a"), &end(ExitReason::Shutdown), &mut actions);
+    let stopped = Action::Stopped(first, Ok(()));
+    assert_eq!(actions, [stopped, Action::Start(name("a"), Restart::Temporary), Action::Stop(name("a"))]);
 }
 
 #[test]
