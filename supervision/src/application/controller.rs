@@ -51,8 +51,8 @@ pub(crate) enum Request {
     },
     Stop(Name, StopReply),
     Run(NewRun),
-    StopRun(Name),
-    KillRun(Name),
+    StopRun(Ticket),
+    KillRun(Ticket),
     Env(Name, Reply<Option<Env>>),
     Set {
         name: Name,
@@ -76,8 +76,8 @@ pub(crate) struct NewRun {
     pub(crate) owner: Option<Pid>,
     pub(crate) started: Reply<std::result::Result<SupervisorRef, StartAppError>>,
     pub(crate) outcome: watch::Sender<Option<RunOutcome>>,
-    /// Told when the run has been taken on.
-    pub(crate) taken: Reply<Address<Request>>,
+    /// Told when the run has been taken on, and by what ticket it goes.
+    pub(crate) taken: Reply<(Address<Request>, Ticket)>,
 }
 
 /// An application, with what it takes to ask how it is.
@@ -97,7 +97,7 @@ struct Driver {
     tickets: u64,
     starts: BTreeMap<Ticket, StartReply>,
     stops: BTreeMap<Ticket, StopReply>,
-    runs: BTreeMap<Name, Waiting>,
+    runs: BTreeMap<Ticket, Waiting>,
     owners: BTreeMap<MonitorRef, Pid>,
     has_ended: bool,
 }
@@ -111,7 +111,7 @@ struct Known {
 
 /// Who waits for a run.
 struct Waiting {
-    ticket: Ticket,
+    name: Name,
     started: Option<Reply<std::result::Result<SupervisorRef, StartAppError>>>,
     outcome: watch::Sender<Option<RunOutcome>>,
     owner: Option<MonitorRef>,
@@ -194,8 +194,8 @@ impl Driver {
                 self.core.on_stop(ticket, &name, out);
             }
             Request::Run(run) => self.begin_run(run, out),
-            Request::StopRun(name) => self.core.on_run_stop(&name, out),
-            Request::KillRun(name) => self.core.on_run_kill(&name, out),
+            Request::StopRun(run) => self.core.on_run_stop(run, out),
+            Request::KillRun(run) => self.core.on_run_kill(run, out),
             Request::Env(name, reply) => {
                 let _ = reply.send(self.known.get(&name).map(|known| known.env.clone()));
             }
@@ -246,7 +246,7 @@ impl Driver {
                     let _ = reply.send(outcome);
                 }
             }
-            Action::Over(name, outcome) => self.end_run(&name, outcome),
+            Action::Over(run, outcome) => self.end_run(run, outcome),
             Action::Unload(name) => drop(self.known.remove(&name)),
             Action::Report(name, kind, reason) => report::ended_by_itself(&self.me, &name, kind, &reason),
             Action::Halt(name, kind, reason) => {
@@ -291,7 +291,8 @@ impl Driver {
 
     fn begin_run(&mut self, run: NewRun, out: &mut Vec<Action>) {
         let NewRun { apps, owner, started, outcome, taken } = run;
-        let _ = taken.send(self.me.address());
+        let ticket = self.ticket();
+        let _ = taken.send((self.me.address(), ticket));
         let Some(name) = apps.last().map(|last| last.app.name.clone()) else {
             unreachable!("a run is that of an application")
         };
@@ -308,12 +309,11 @@ impl Driver {
             return;
         }
         let loaded = self.load_missing(apps);
-        let ticket = self.ticket();
         let monitor = owner.map(|owner| self.me.monitor(owner));
         if let (Some(monitor), Some(owner)) = (monitor, owner) {
             self.owners.insert(monitor, owner);
         }
-        self.runs.insert(name.clone(), Waiting { ticket, started: Some(started), outcome, owner: monitor });
+        self.runs.insert(ticket, Waiting { name: name.clone(), started: Some(started), outcome, owner: monitor });
         self.core.on_run(ticket, name, owner, loaded, out);
     }
 
@@ -322,15 +322,16 @@ impl Driver {
             let _ = reply.send(outcome);
             return;
         }
-        let Some((name, waiting)) = self.runs.iter_mut().find(|(_, waiting)| waiting.ticket == ticket) else { return };
+        let Some(waiting) = self.runs.get_mut(&ticket) else { return };
+        let name = &waiting.name;
         let root = self.known.get(name).and_then(|known| known.root.clone());
         if let Some(started) = waiting.started.take() {
             let _ = started.send(outcome.and_then(|_| root.ok_or_else(|| StartAppError::Stopped(name.clone()))));
         }
     }
 
-    fn end_run(&mut self, name: &Name, outcome: RunOutcome) {
-        let Some(waiting) = self.runs.remove(name) else { return };
+    fn end_run(&mut self, run: Ticket, outcome: RunOutcome) {
+        let Some(waiting) = self.runs.remove(&run) else { return };
         if let Some(monitor) = waiting.owner {
             self.owners.remove(&monitor);
             self.me.demonitor(monitor);
@@ -338,7 +339,7 @@ impl Driver {
         if let Some(started) = waiting.started {
             let error = match &outcome {
                 Err(AppError::Start(error)) => error.clone(),
-                _ => StartAppError::Stopped(name.clone()),
+                _ => StartAppError::Stopped(waiting.name),
             };
             let _ = started.send(Err(error));
         }

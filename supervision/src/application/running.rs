@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -13,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use super::app::App;
 use super::applications::HostApplications;
 use super::controller::{NewRun, Request, RunOutcome};
+use super::core::Ticket;
 use super::errors::{AppError, StartAppError};
 use super::order::Name;
 use super::probe::Probe;
@@ -152,8 +152,8 @@ impl App {
             Request::Run(NewRun { apps: apps.clone(), owner, started, outcome: sender, taken })
         });
         match (taken.await, heard) {
-            (Some(controller), Some((starting, outcome))) => {
-                Ok((Running { name: self.name.clone(), controller, outcome }, starting))
+            (Some((controller, ticket)), Some((starting, outcome))) => {
+                Ok((Running { name: self.name.clone(), ticket, controller, outcome }, starting))
             }
             _ => Err(StartAppError::Stopping.into()),
         }
@@ -259,16 +259,14 @@ impl fmt::Debug for AppRef {
 #[derive(Clone)]
 struct Running {
     name: Name,
+    ticket: Ticket,
     controller: Address<Request>,
     outcome: watch::Receiver<Option<RunOutcome>>,
 }
 
 impl Running {
-    fn command(&self, request: impl FnOnce(Arc<str>) -> Request) {
-        // Of a run that is over, it is another one's name by now.
-        if self.outcome.borrow().is_none() {
-            self.controller.cast(request(self.name.clone()));
-        }
+    fn command(&self, request: impl FnOnce(Ticket) -> Request) {
+        self.controller.cast(request(self.ticket));
     }
 
     fn ended(&self) -> impl Future<Output = RunOutcome> + Send + use<> {

@@ -10,6 +10,7 @@ use biotope_supervision::{
 use tokio::sync::mpsc;
 
 use crate::support::*;
+use crate::tools::*;
 
 fn shop(stage: &Stage) -> App {
     let children = ["a", "b"].map(|id| worker(stage, id));
@@ -68,6 +69,24 @@ fn an_application_runs_once_at_a_time() {
         app.stop().await?;
         // When it is over, it is free.
         shop(&stage).start_on(&node()).await?.stop().await?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_run_whose_application_is_stopped_by_name_is_over_and_does_not_concern_the_next() {
+    everywhere(|_me| async move {
+        let stage = Stage::new();
+        let applications = node().applications();
+        let first = shop(&stage).start_on(&node()).await?;
+        applications.stop("shop").await?;
+        assert_eq!(first.ended().await, Ok(()));
+        let second = shop(&stage).start_on(&node()).await?;
+        first.kill();
+        assert_eq!(first.stop().await, Ok(()));
+        assert_eq!(running().await, ["shop"], "the first run's commands are none of the second's");
+        assert_eq!(second.stop().await, Ok(()));
+        assert!(applications.loaded_applications().await.is_empty());
         Ok(())
     });
 }

@@ -13,6 +13,7 @@
 //! - Stopping all stops one at a time, in the reverse of the order in which they were started.
 //! - An application that ends by itself is told of; its start kind says whether the node ends with it, or the run that it
 //!   is a part of.
+//! - A run whose root is stopped is over, whoever has asked for that.
 //! - Each job is answered once.
 
 mod jobs;
@@ -57,8 +58,8 @@ pub(crate) enum Action {
     /// These were started, in this order.
     Started(Ticket, Result<Vec<Name>, StartAppError>),
     Stopped(Ticket, Result<(), StopAppError>),
-    /// The run with this root is over.
-    Over(Name, Result<(), AppError>),
+    /// The run is over.
+    Over(Ticket, Result<(), AppError>),
     /// It is loaded no more.
     Unload(Name),
     /// It has ended by itself.
@@ -207,6 +208,9 @@ impl Core {
         let Some(entry) = self.entries.get_mut(name) else { return };
         let state = std::mem::replace(&mut entry.state, State::Loaded);
         self.order.retain(|other| other != name);
+        if state == (State::Stopping { starter: None }) {
+            self.root_was_stopped(name, out);
+        }
         if let Some(left) = &end.killed {
             self.note_killed(name, left);
         }

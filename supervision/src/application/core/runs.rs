@@ -54,17 +54,17 @@ impl Core {
         self.step(out);
     }
 
-    /// The run of `root` is to stop.
-    pub(crate) fn on_run_stop(&mut self, root: &str, out: &mut Vec<Action>) {
-        if let Some(at) = self.runs.iter().position(|run| *run.root == *root) {
+    /// The run of this ticket is to stop, if it is not over.
+    pub(crate) fn on_run_stop(&mut self, run: Ticket, out: &mut Vec<Action>) {
+        if let Some(at) = self.run_at(run) {
             self.end_run(at, Ok(()), out);
         }
         self.step(out);
     }
 
-    /// The run of `root` is to be killed.
-    pub(crate) fn on_run_kill(&mut self, root: &str, out: &mut Vec<Action>) {
-        if let Some(at) = self.runs.iter().position(|run| *run.root == *root) {
+    /// The run of this ticket is to be killed, if it is not over.
+    pub(crate) fn on_run_kill(&mut self, run: Ticket, out: &mut Vec<Action>) {
+        if let Some(at) = self.run_at(run) {
             self.end_run(at, Ok(()), out);
             let run = &self.runs[at];
             let mut all = run.members.clone();
@@ -117,6 +117,18 @@ impl Core {
         }
     }
 
+    /// `name` has stopped because it was asked to. If it is the root of a run, that ends in order.
+    pub(super) fn root_was_stopped(&mut self, name: &Name, out: &mut Vec<Action>) {
+        let its = self.runs.iter().position(|run| run.root == *name && run.phase == Phase::Up);
+        if let Some(at) = its {
+            self.end_run(at, Ok(()), out);
+        }
+    }
+
+    fn run_at(&self, ticket: Ticket) -> Option<usize> {
+        self.runs.iter().position(|run| run.ticket == ticket)
+    }
+
     /// Ends the run at `at`, with this outcome unless it has one.
     pub(super) fn end_run(&mut self, at: usize, outcome: Result<(), AppError>, out: &mut Vec<Action>) {
         let run = &mut self.runs[at];
@@ -138,7 +150,7 @@ impl Core {
         outcome: &Result<Vec<Name>, StartAppError>,
         out: &mut Vec<Action>,
     ) {
-        let Some(at) = self.runs.iter().position(|run| run.ticket == ticket) else { return };
+        let Some(at) = self.run_at(ticket) else { return };
         let run = &mut self.runs[at];
         match (&run.phase, outcome) {
             (Phase::Starting, Ok(started)) => {
@@ -167,7 +179,7 @@ impl Core {
         killed: Option<Vec<Straggler>>,
         out: &mut Vec<Action>,
     ) -> bool {
-        let Some(at) = self.runs.iter().position(|run| run.ticket == ticket) else { return false };
+        let Some(at) = self.run_at(ticket) else { return false };
         self.over(at, killed, out);
         true
     }
@@ -196,6 +208,6 @@ impl Core {
                 out.push(Action::Unload(name.clone()));
             }
         }
-        out.push(Action::Over(run.root, outcome));
+        out.push(Action::Over(run.ticket, outcome));
     }
 }

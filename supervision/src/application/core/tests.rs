@@ -22,7 +22,9 @@ struct World {
     log: Vec<String>,
     started: BTreeMap<Ticket, Result<Vec<Name>, StartAppError>>,
     stopped: BTreeMap<Ticket, Result<(), StopAppError>>,
-    over: Vec<(Name, Result<(), AppError>)>,
+    over: Vec<(Ticket, Result<(), AppError>)>,
+    /// The last run of each name.
+    runs: BTreeMap<Name, Ticket>,
     halted: Vec<Name>,
     ends: usize,
     tickets: u64,
@@ -86,7 +88,7 @@ impl World {
                 Action::Stopped(ticket, outcome) => {
                     assert!(self.stopped.insert(ticket, outcome).is_none(), "answered twice");
                 }
-                Action::Over(root, outcome) => self.over.push((root, outcome)),
+                Action::Over(run, outcome) => self.over.push((run, outcome)),
                 Action::Unload(app) => self.log.push(format!("unload {app}")),
                 Action::Report(app, ..) => self.log.push(format!("report {app}")),
                 Action::Halt(app, ..) => self.halted.push(app),
@@ -143,6 +145,7 @@ impl World {
 
     fn run(&mut self, app: &str) -> Ticket {
         let ticket = self.ticket();
+        self.runs.insert(name(app), ticket);
         self.act(|core, out| core.on_run(ticket, name(app), None, vec![name(app)], out));
         ticket
     }
@@ -193,7 +196,7 @@ fn what_others_rely_on_by_now_stays_when_its_start_is_called_off() {
     let run = world.run("b");
     world.go_on(0);
     let other = world.start("c");
-    world.act(|core, out| core.on_run_stop("b", out));
+    world.act(|core, out| core.on_run_stop(run, out));
     world.settle();
     assert_eq!(world.started[&run], Err(StartAppError::Stopped(name("b"))));
     assert_eq!(world.started[&other].as_deref().map(names), Ok(vec!["c"]));
@@ -282,12 +285,12 @@ fn a_run_ends_with_its_root_and_with_what_it_cannot_do_without() {
         [("f3", ExitReason::Normal, true), ("f3", ExitReason::Shutdown, false), ("f1", ExitReason::Normal, false)]
     {
         let mut world = World::with(&CHAIN);
-        world.run("f3");
+        let run = world.run("f3");
         world.settle();
         world.ends(ends, reason.clone());
         world.settle();
         let expected = if is_well { Ok(()) } else { Err(AppError::Ended { name: name(ends), reason: reason.clone() }) };
-        assert_eq!(world.over, [(name("f3"), expected)], "{ends} with {reason}");
+        assert_eq!(world.over, [(run, expected)], "{ends} with {reason}");
         assert!(world.running.is_empty() && world.halted.is_empty());
         assert!(!world.core.is_loaded("f3"), "what was loaded for it goes with it");
     }
@@ -302,19 +305,41 @@ fn a_run_whose_need_ends_while_it_starts_does_not_start() {
     world.settle();
     let error = StartAppError::Failed { name: name("f1"), why: AppFailure::Ended(ExitReason::Killed) };
     assert_eq!(world.started[&run], Err(error.clone()));
-    assert_eq!(world.over, [(name("f3"), Err(error.into()))]);
+    assert_eq!(world.over, [(run, Err(error.into()))]);
     assert!(world.running.is_empty() && world.halted.is_empty());
+}
+
+#[test]
+fn a_run_whose_root_is_stopped_ends_in_order_with_all_that_was_started_for_it() {
+    for target in ["f1", "f3"] {
+        let mut world = World::with(&CHAIN);
+        let run = world.run("f3");
+        world.settle();
+        let stop = world.stop(target);
+        world.settle();
+        assert_eq!(world.stopped[&stop], Ok(()));
+        assert_eq!(world.over, [(run, Ok(()))]);
+        assert!(world.running.is_empty() && !world.core.is_loaded("f3"));
+        // What comes too late for it does not concern the next one.
+        world.load(name("f3"), vec![name("f2")], None);
+        world.run("f3");
+        world.settle();
+        world.act(|core, out| core.on_run_stop(run, out));
+        world.act(|core, out| core.on_run_kill(run, out));
+        world.settle();
+        assert_eq!((world.running.len(), world.over.len()), (3, 1));
+    }
 }
 
 #[test]
 fn a_run_that_is_killed_leaves_nothing() {
     for steps in 0..6 {
         let mut world = World::with(&CHAIN);
-        world.run("f3");
+        let run = world.run("f3");
         for _ in 0..steps {
             world.go_on(0);
         }
-        world.act(|core, out| core.on_run_kill("f3", out));
+        world.act(|core, out| core.on_run_kill(run, out));
         world.settle();
         assert_eq!(world.over.len(), 1);
         assert!(world.running.is_empty(), "after {steps}: {:?}", world.log);
@@ -449,8 +474,16 @@ proptest! {
                         runs += 1;
                     }
                 }
-                Event::StopRun(n) => world.act(|core, out| core.on_run_stop(&app(n), out)),
-                Event::KillRun(n) => world.act(|core, out| core.on_run_kill(&app(n), out)),
+                Event::StopRun(n) => {
+                    if let Some(run) = world.runs.get(&*app(n)).copied() {
+                        world.act(|core, out| core.on_run_stop(run, out));
+                    }
+                }
+                Event::KillRun(n) => {
+                    if let Some(run) = world.runs.get(&*app(n)).copied() {
+                        world.act(|core, out| core.on_run_kill(run, out));
+                    }
+                }
                 Event::Ends(n, is_normal) => {
                     if world.running.contains(&*app(n)) {
                         world.ends(&app(n), if is_normal { ExitReason::Normal } else { ExitReason::Killed });
