@@ -417,3 +417,43 @@ fn a_value_that_is_none_is_refused() {
         Ok(())
     });
 }
+
+/// What is said of a wrong value of a key that is marked, or that is called like a secret, does not show it, whatever the type.
+#[test]
+fn app_06_a_wrong_secret_is_not_shown_by_its_error() {
+    with_files(|_me| async move {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "it cannot be read")]
+        struct Wrong {
+            db: u16,
+            #[serde(default)]
+            token: u16,
+        }
+        for variable in ["SHOP_DB", "SHOP_TOKEN"] {
+            let app = App::new("shop").secret("db").default("db", 1).environment([(variable, "hunter2")]);
+            let applications = biotope_supervision::HostApplications::applications(&node());
+            applications.load(app).await?;
+            let env = applications.env("shop").await.expect("it is loaded");
+            let error = env.config::<Wrong>().unwrap_err().to_string();
+            assert!(error.contains(variable) && !error.contains("hunter2"), "{error}");
+            applications.unload("shop").await?;
+        }
+        Ok(())
+    });
+}
+
+/// Variables of which the names are no keys are passed over.
+#[test]
+fn app_06_a_variable_that_names_no_key_covers_nothing() {
+    with_files(|_me| async move {
+        let deep = format!("SHOP_{}", vec!["A"; 20_000].join("__"));
+        let odd = [("SHOP_", "x"), ("SHOP___", "x"), ("SHOP_A____B", "x"), ("SHOP___K", "x"), (deep.as_str(), "x")];
+        let app = App::new("shop").default("k", 1).environment(odd);
+        let applications = biotope_supervision::HostApplications::applications(&node());
+        applications.load(app).await?;
+        let env = applications.env("shop").await.expect("it is loaded");
+        assert_eq!(env.describe(), ["k = 1 (the defaults)"]);
+        applications.unload("shop").await?;
+        Ok(())
+    });
+}

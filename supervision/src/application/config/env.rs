@@ -157,7 +157,8 @@ impl Env {
         let empty = Item::empty();
         let config = {
             let settings = self.0.settings.read();
-            de::read(&self.0.name, "", settings.values.as_ref().unwrap_or(&empty), &mut learned)?
+            let values = settings.values.as_ref().unwrap_or(&empty);
+            de::read(&self.0.name, "", values, &mut learned).map_err(|error| settings.shown(error))?
         };
         if !learned.secrets.is_empty() {
             self.0.settings.write().hide(learned.secrets);

@@ -107,6 +107,9 @@ impl Source<'_> {
     }
 }
 
+/// So many parts a key has at most that the environment says.
+const DEEPEST_KEY: usize = 32;
+
 /// What the environment says of the application `name`: `SHOP_HTTP__PORT` of `http.port` of `shop`.
 pub(crate) fn environment(name: &str, variables: impl IntoIterator<Item = (String, String)>) -> Item {
     let prefix = prefix(name);
@@ -117,7 +120,9 @@ pub(crate) fn environment(name: &str, variables: impl IntoIterator<Item = (Strin
     named.sort();
     for (variable, text) in named {
         let key = variable[prefix.len()..].to_lowercase().replace("__", ".");
-        if !key.is_empty() {
+        let mut parts = key.split('.');
+        // One that names no key is somebody else's, as is one that goes deeper than any configuration does.
+        if parts.clone().count() <= DEEPEST_KEY && parts.all(|part| !part.is_empty()) {
             layer.put(&key, Item::new(Value::Text(text), Origin::Environment(variable.into())));
         }
     }
