@@ -219,11 +219,12 @@ impl Driver {
         match info {
             // From itself: sent by `Node::exit`, from outside any process.
             Info::Exit(exit) if exit.from == self.me.pid() => self.core.on_shutdown(out),
-            // A master that told nothing before was killed.
+            // A master that told nothing before was killed: its heir tells the end, when nothing is left of it.
             Info::Exit(exit) => {
-                let killed = self.known.iter().find(|(_, known)| known.is_led_by(exit.from));
-                if let Some(name) = killed.map(|(name, _)| name.clone()) {
-                    self.ended(exit.from, &name, &End { reason: exit.reason, failure: None, killed: None }, out);
+                let (pid, address) = (self.me.pid(), self.me.address());
+                if let Some(known) = self.known.values_mut().find(|known| known.is_led_by(exit.from)) {
+                    let node = self.me.node();
+                    known.master = Some(master::spawn_heir(node, pid, &known.app, exit.from, exit.reason, address));
                 }
             }
             Info::Down(down) => {

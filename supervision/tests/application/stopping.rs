@@ -56,6 +56,55 @@ fn app_04_children_run_before_and_are_gone_after() {
     });
 }
 
+/// Goal: what a root supervisor leaves that is killed is waited for, and killed when it takes too long.
+#[test]
+fn app_04_children_of_a_killed_root_are_gone_after() {
+    virtually(|mut me| async move {
+        for (stop_time, rest) in [(secs(4), vec!["stop a: killed", "after shop"]), (secs(200), vec!["after shop"])] {
+            let before = Before::now();
+            let stage = Stage::new();
+            let child = Script { stop_time, ..script(&stage, "a") }.child();
+            let app = telling(&stage, "shop").supervisor(Supervisor::one_for_one().child(child));
+            let app = app.start_on(&node()).await?;
+            stage.expect(["start a"]).await;
+            let at = time::now();
+            me.exit(app.supervisor(), ExitReason::Kill);
+            let error = AppError::Ended { name: "shop".into(), reason: ExitReason::Killed };
+            assert_eq!(app.ended().await, Err(error));
+            assert!(!node().is_alive(stage.pid("a")));
+            assert_eq!((time::now() - at).as_secs(), stop_time.as_secs().min(5));
+            assert_eq!(stage.rest().await, rest);
+            before.is_restored(&mut me).await?;
+        }
+        Ok(())
+    });
+}
+
+/// Goal: the end of an application whose own process is killed is told when its tree is gone.
+#[test]
+fn app_04_an_application_whose_process_is_killed_ends_after_its_children() {
+    virtually(|mut me| async move {
+        for (stop_time, rest) in [(secs(4), vec!["stop a: shutdown"]), (secs(200), vec![])] {
+            let before = Before::now();
+            let stage = Stage::new();
+            let child = Script { stop_time, ..script(&stage, "a") }.child().shutdown(Shutdown::Infinity);
+            let app = telling(&stage, "shop").supervisor(Supervisor::one_for_one().child(child));
+            let app = app.start_on(&node()).await?;
+            stage.expect(["start a"]).await;
+            let at = time::now();
+            let master = node().peek(app.supervisor().pid()).and_then(|root| root.parent);
+            me.exit(master.expect("it has a parent"), ExitReason::Kill);
+            let error = AppError::Ended { name: "shop".into(), reason: ExitReason::Killed };
+            assert_eq!(app.ended().await, Err(error));
+            assert!(!node().is_alive(stage.pid("a")) && !node().is_alive(app.supervisor().pid()));
+            assert_eq!((time::now() - at).as_secs(), stop_time.as_secs().min(5));
+            assert_eq!(stage.rest().await, rest);
+            before.is_restored(&mut me).await?;
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn app_04_what_needs_an_application_stops_before_it() {
     everywhere(|mut me| async move {
