@@ -60,10 +60,17 @@ fn a_check_that_hangs_or_panics_has_failed_and_a_supervisor_that_says_nothing_do
         let app = App::new("shop")
             .supervisor(Supervisor::one_for_one().named("shop"))
             .ready_when("hangs", async |_| pending().await)
+            .ready_when("bursts", async |_| {
+                let _bomb = Bomb;
+                pending().await
+            })
             .ready_when("panics", async |_| panic!("boom"));
         let app = app.start_on(&node()).await?;
         let at = time::now();
-        assert_eq!(health().await, "shop: running, not ready (hangs: timeout; panics: panicked: boom)");
+        assert_eq!(
+            health().await,
+            "shop: running, not ready (hangs: timeout; bursts: timeout; panics: panicked: boom)"
+        );
         assert_eq!(time::now() - at, secs(1));
         node().suspend(app.supervisor());
         let now = node().applications().health().await;

@@ -105,6 +105,22 @@ fn app_04_an_application_whose_process_is_killed_ends_after_its_children() {
     });
 }
 
+/// Goal: a phase that is given up cannot keep the tree from stopping by a panic.
+#[test]
+fn app_03_a_phase_that_panics_when_it_is_dropped_does_not_keep_it_from_stopping() {
+    everywhere(|mut me| async move {
+        let before = Before::now();
+        let stage = Stage::new();
+        let app = telling(&stage, "shop").phase("hangs", async |_| {
+            let _bomb = Bomb;
+            pending().await
+        });
+        assert_eq!(app.run_until(time::sleep(millis(5))).await, Ok(()));
+        stage.expect(["start shop", "stop shop: shutdown", "after shop"]).await;
+        before.is_restored(&mut me).await
+    });
+}
+
 #[test]
 fn app_04_what_needs_an_application_stops_before_it() {
     everywhere(|mut me| async move {

@@ -36,6 +36,15 @@ pub(crate) async fn pause(time: Duration) -> Result<()> {
     Ok(())
 }
 
+/// It panics when it is dropped, unless there is a panic already.
+pub(crate) struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "dropped");
+    }
+}
+
 /// What an application of [`telling`] tells while it stops.
 pub(crate) fn stop_of(name: &str) -> [String; 3] {
     [format!("before {name}"), format!("stop {name}: shutdown"), format!("after {name}")]
