@@ -106,6 +106,8 @@ struct Known {
     app: App,
     env: Env,
     master: Option<Address<Command>>,
+    /// Whether that follows one that was killed: then nobody follows it.
+    is_heir: bool,
     root: Option<SupervisorRef>,
 }
 
@@ -222,9 +224,15 @@ impl Driver {
             // A master that told nothing before was killed: its heir tells the end, when nothing is left of it.
             Info::Exit(exit) => {
                 let (pid, address) = (self.me.pid(), self.me.address());
-                if let Some(known) = self.known.values_mut().find(|known| known.is_led_by(exit.from)) {
+                let killed = self.known.iter_mut().find(|(_, known)| known.is_led_by(exit.from));
+                let Some((name, known)) = killed else { return };
+                if known.is_heir {
+                    let name = name.clone();
+                    self.ended(exit.from, &name, &End { reason: exit.reason, failure: None, killed: None }, out);
+                } else {
                     let node = self.me.node();
                     known.master = Some(master::spawn_heir(node, pid, &known.app, exit.from, exit.reason, address));
+                    known.is_heir = true;
                 }
             }
             Info::Down(down) => {
@@ -284,7 +292,7 @@ impl Driver {
             }
             let needs = app.needs.iter().map(|need| need.name.clone()).collect();
             self.core.load(name.clone(), needs, app.kind);
-            self.known.insert(name.clone(), Known { app, env, master: None, root: None });
+            self.known.insert(name.clone(), Known { app, env, master: None, is_heir: false, root: None });
             loaded.push(name);
         }
         loaded
@@ -352,6 +360,7 @@ impl Driver {
         let Some(known) = self.known.get_mut(name) else { return };
         let master = master::spawn(self.me.node(), pid, &known.app, known.env.clone(), kind, address);
         known.master = Some(master);
+        known.is_heir = false;
         known.root = None;
     }
 
