@@ -106,6 +106,7 @@ struct Left {
 }
 
 struct Stopping {
+    /// `None` if it has any time.
     deadline: Option<Instant>,
 }
 
@@ -265,7 +266,7 @@ impl Master {
 
     fn begin_stopping(&mut self) {
         let now = self.me.node().runtime().now();
-        self.stopping.get_or_insert(Stopping { deadline: self.app.stop_within.map(|time| now + time) });
+        self.stopping.get_or_insert(Stopping { deadline: self.app.stop_within.and_then(|time| now.checked_add(time)) });
         self.progress.get_or_insert(now + PROGRESS_EVERY);
     }
 

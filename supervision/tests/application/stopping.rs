@@ -105,6 +105,17 @@ fn app_04_an_application_whose_process_is_killed_ends_after_its_children() {
     });
 }
 
+#[test]
+fn app_04_one_may_have_any_time_to_stop() {
+    everywhere(|_me| async move {
+        let stage = Stage::new();
+        let app = telling(&stage, "shop").stop_within(std::time::Duration::MAX).start_on(&node()).await?;
+        assert_eq!(app.stop().await, Ok(()));
+        stage.expect(["start shop", "before shop", "stop shop: shutdown", "after shop"]).await;
+        Ok(())
+    });
+}
+
 /// Goal: a phase that is given up cannot keep the tree from stopping by a panic.
 #[test]
 fn app_03_a_phase_that_panics_when_it_is_dropped_does_not_keep_it_from_stopping() {
