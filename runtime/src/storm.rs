@@ -151,9 +151,10 @@ impl Storms {
         out.extend(self.kinds.drain(..).filter_map(|kind| kind.over(self.limit.within)));
     }
 
-    /// When [`on_deadline`](Self::on_deadline) is next to be called.
+    /// When [`on_deadline`](Self::on_deadline) is next to be called; never for a period that does not end.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.kinds.iter().find(|kind| kind.held_back > 0).map(|kind| kind.since + self.limit.within)
+        let first = self.kinds.iter().find(|kind| kind.held_back > 0)?;
+        first.since.checked_add(self.limit.within)
     }
 }
 
@@ -202,6 +203,18 @@ mod tests {
         let pid = Some(Pid::new(NodeId::new("n", 1), slot, 0));
         let (handler, reason) = (Some(handler), Some(reason));
         Occurrence { what: "crashes", actor: Some("Cart"), handler, reason, pid, level: Level::ERROR }
+    }
+
+    #[test]
+    fn a_period_may_last_for_ever() {
+        let limit = StormLimit { logged: 1, within: Duration::MAX };
+        let (mut storms, mut out) = (Storms::new(limit), Vec::new());
+        let logged =
+            (0..3).map(|n| happens(&mut storms, Instant::now(), &crash("add", ExitReason::Killed, n), &mut out));
+        assert_eq!(logged.collect::<Vec<_>>(), [true, false, false]);
+        assert_eq!(storms.deadline(), None);
+        storms.on_end(&mut out);
+        assert_eq!(out.iter().map(|summary| summary.more).collect::<Vec<_>>(), [2]);
     }
 
     #[test]
