@@ -22,8 +22,8 @@ impl Systemd {
     /// As the environment has it; `None` if nobody listens.
     pub(super) fn from_environment() -> Option<Self> {
         let socket = std::env::var_os("NOTIFY_SOCKET")?;
-        let micros = std::env::var("WATCHDOG_USEC").ok().and_then(|micros| micros.parse().ok());
-        Some(Self { socket, watchdog: micros.map(Duration::from_micros) })
+        let [micros, pid] = ["WATCHDOG_USEC", "WATCHDOG_PID"].map(|name| std::env::var(name).ok());
+        Some(Self { socket, watchdog: watchdog(micros.as_deref(), pid.as_deref(), std::process::id()) })
     }
 
     /// Tells that the service is ready, and then twice in the time of the watchdog that it lives, as long as its root
@@ -71,6 +71,13 @@ impl Systemd {
     }
 }
 
+/// The time of the watchdog, if there is one and it watches the process `own`.
+fn watchdog(micros: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
+    let is_own = pid.is_none_or(|pid| pid.parse() == Ok(own));
+    let micros = micros?.parse().ok().filter(|micros| is_own && *micros > 0)?;
+    Some(Duration::from_micros(micros))
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::os::linux::net::SocketAddrExt;
@@ -79,6 +86,22 @@ mod tests {
     use super::*;
     use crate::application::signals::StopSignal;
     use crate::{App, AppError};
+
+    #[test]
+    fn a_watchdog_has_a_time_and_watches_this_process() {
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(watchdog(Some("1000000"), None, 7), second);
+        assert_eq!(watchdog(Some("1000000"), Some("7"), 7), second);
+        for (micros, pid) in [
+            (None, None),
+            (Some("0"), None),
+            (Some("x"), None),
+            (Some("1000000"), Some("8")),
+            (Some("1000000"), Some("")),
+        ] {
+            assert_eq!(watchdog(micros, pid, 7), None, "{micros:?} for {pid:?}");
+        }
+    }
 
     /// Goal: a service is ready when it has started, lives while it does, and stops when it is told to.
     /// Method: a socket of this test's stands in for systemd's, and hears what is told, in order.
