@@ -87,11 +87,12 @@ impl Drop for Place {
 }
 
 async fn answer(node: &Node, mut stream: TcpStream) -> io::Result<()> {
-    let (status, text) = match read(&mut stream).await? {
-        Request::For(path) => match &*path {
+    let request = read(&mut stream).await?;
+    let (status, text) = match &request {
+        Request::For { path, .. } => match &**path {
             "/healthz" | "/readyz" => {
                 let health = node.applications().health().await;
-                let is_well = if path == "/healthz" { health.is_alive() } else { health.is_ready() };
+                let is_well = if *path == "/healthz" { health.is_alive() } else { health.is_ready() };
                 (if is_well { "200 OK" } else { "503 Service Unavailable" }, health.to_string())
             }
             _ => ("404 Not Found", "there are /healthz and /readyz".to_owned()),
@@ -104,13 +105,20 @@ async fn answer(node: &Node, mut stream: TcpStream) -> io::Result<()> {
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     );
-    stream.write_all(format!("{head}{text}\n").as_bytes()).await?;
+    stream.write_all(head.as_bytes()).await?;
+    if !matches!(request, Request::For { is_head: true, .. }) {
+        stream.write_all(format!("{text}\n").as_bytes()).await?;
+    }
     stream.shutdown().await
 }
 
 #[derive(Debug, PartialEq)]
 enum Request {
-    For(String),
+    /// Of `HEAD` the answer has no body.
+    For {
+        path: String,
+        is_head: bool,
+    },
     Method,
     Bad,
     TooLong,
@@ -139,7 +147,10 @@ fn parse(head: &[u8]) -> Request {
     let words: Vec<&str> = line.trim_end_matches('\r').split(' ').collect();
     match words[..] {
         [method, path, version] if version.starts_with("HTTP/1.") && path.starts_with('/') => match method {
-            "GET" | "HEAD" => Request::For(path.split('?').next().unwrap_or_default().to_owned()),
+            "GET" | "HEAD" => {
+                let path = path.split('?').next().unwrap_or_default().to_owned();
+                Request::For { path, is_head: method == "HEAD" }
+            }
             _ => Request::Method,
         },
         _ => Request::Bad,
@@ -152,7 +163,7 @@ mod tests {
 
     #[test]
     fn one_line_is_understood_and_nothing_else() {
-        let path = |path: &str| Request::For(path.into());
+        let path = |path: &str| Request::For { path: path.into(), is_head: false };
         assert_eq!(parse(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"), path("/healthz"));
         assert_eq!(parse(b"GET /readyz?verbose HTTP/1.0\n\n"), path("/readyz"));
         assert_eq!(parse(b"POST /readyz HTTP/1.1\r\n\r\n"), Request::Method);

@@ -118,6 +118,8 @@ fn a_probe_answers_http_and_bears_with_strangers() {
             has_started.await?;
             let healthy = answer(address, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await?;
             assert!(healthy.starts_with("HTTP/1.1 200 OK\r\n"), "{healthy}");
+            let head = answer(address, b"HEAD /healthz HTTP/1.1\r\n\r\n").await?;
+            assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
             // Whoever reads this asks until it runs: the phase is over a moment later.
             let closed = answer(address, b"GET /readyz HTTP/1.1\r\n\r\n").await?;
             assert!(closed.starts_with("HTTP/1.1 503 "), "{closed}");
