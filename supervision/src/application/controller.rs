@@ -388,7 +388,9 @@ impl Driver {
             known.env.set(&key, item.clone());
         }
         if persistent {
-            self.persistent.entry(name).or_default().push((key, item));
+            let items = self.persistent.entry(name).or_default();
+            items.retain(|(other, _)| *other != key);
+            items.push((key, item));
         }
         Ok(())
     }
