@@ -182,6 +182,36 @@ fn nothing_is_left_of_many_whoever_is_killed_when() {
     test::at_every_event().seeds(seeds()).exit(&ExitReason::Shutdown, run_many_and_stop);
 }
 
+/// An application and one that it needs: the controller, the masters, the callbacks' helpers, the trees.
+async fn run_an_application() {
+    let store = App::new("store").supervisor(Supervisor::one_for_one().child(Careful::spec().named("stock")));
+    let shop = App::new("shop")
+        .needs(store)
+        .supervisor(Supervisor::one_for_one().intensity(10, secs(5)).child(Careful::spec().named("till")))
+        .phase("warm", async |_env| {
+            time::sleep(millis(5)).await;
+            Ok(())
+        })
+        .before_stop(async |_env| {
+            time::sleep(millis(5)).await;
+            Ok(())
+        })
+        .after_stop(async |_env| Ok(()));
+    let Ok(shop) = shop.start_on(&node()).await else { return };
+    if let Some(till) = node().lookup::<Careful>("till") {
+        till.crash();
+    }
+    time::sleep(millis(50)).await;
+    let _ = shop.stop().await;
+}
+
+#[test]
+fn nothing_is_left_of_an_application_whoever_is_killed_when() {
+    let steps = test::at_every_event().seeds(seeds()).kill(run_an_application);
+    assert!(steps > 40, "{steps} steps");
+    test::at_every_event().seeds(seeds()).exit(&ExitReason::Shutdown, run_an_application);
+}
+
 /// A supervisor that ends for any other reason than a kill stops its children in order.
 #[test]
 fn nothing_is_left_whoever_is_told_to_exit_when() {
