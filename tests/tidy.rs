@@ -106,7 +106,7 @@ fn only_the_driver_of_connections_uses_quinn() {
 }
 
 /// Files that decide and do nothing: time comes in as an argument, actions go out as values.
-const PURE: [&str; 38] = [
+const PURE: [&str; 40] = [
     "distribution/src/connection/association.rs",
     "distribution/src/connection/core.rs",
     "distribution/src/connection/targets.rs",
@@ -129,6 +129,7 @@ const PURE: [&str; 38] = [
     "supervision/src/application/core/mod.rs",
     "supervision/src/application/core/runs.rs",
     "supervision/src/application/order.rs",
+    "supervision/src/core/again.rs",
     "supervision/src/core/mod.rs",
     "supervision/src/core/requests.rs",
     "supervision/src/dynamic/core/again.rs",
@@ -140,6 +141,7 @@ const PURE: [&str; 38] = [
     "supervision/src/events/roster.rs",
     "supervision/src/intensity.rs",
     "supervision/src/partition/place.rs",
+    "supervision/src/past.rs",
     "supervision/src/strategy.rs",
     "supervision/src/task/window.rs",
     "supervision/src/tree/declared.rs",

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use biotope_runtime::{Node, Pid, Restart, RunsOn, Shutdown, SpawnOptions, Spec, Start, StartError};
+use biotope_runtime::{ExitReason, Node, Pid, Restart, RunsOn, Shutdown, SpawnOptions, Spec, Start, StartError};
 
 use crate::backoff::Backoff;
 use crate::circuit::Circuit;
@@ -148,6 +148,15 @@ impl Child {
     pub fn declared(mut self, declared: Declared) -> Self {
         self.declared = Some(Arc::new(declared));
         self
+    }
+
+    /// Whether it is started again when it has ended with `reason`, by itself.
+    pub(crate) fn is_restarted_after(&self, reason: &ExitReason) -> bool {
+        match self.restart {
+            Restart::Permanent => true,
+            Restart::Transient => reason.is_abnormal(),
+            Restart::Temporary => false,
+        }
     }
 
     /// Starts one, as a supervisor does.

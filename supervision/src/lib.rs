@@ -24,7 +24,7 @@
 //!   child_spec             what to start, how to stop it, when to restart it
 //!   supervisor, client     a supervisor written down; what a running one can be asked
 //!   strategy, intensity    who is affected; how many restarts are too many               (pure)
-//!   backoff, circuit       how long a child stays down that failed; what keeps it down
+//!   backoff, circuit, past how long a child stays down that failed; what keeps it down; what is behind it
 //!   core/                  every decision of a supervisor: events in, actions out        (pure)
 //!   driver                 the process that does what the core decides
 //!   hearing                what a supervisor of either kind waits for, and how it sends children away
@@ -63,6 +63,7 @@ mod events;
 mod hearing;
 mod intensity;
 mod partition;
+mod past;
 mod report;
 mod strategy;
 mod supervisor;

@@ -21,12 +21,12 @@
 //! - A supervisor that ends stops one child at a time, the last in order first, and ends when none is left.
 //! - Each request is answered once.
 
+mod again;
 mod requests;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,8 +37,9 @@ use crate::backoff::Backoff;
 use crate::child_spec::{Child, Kind};
 use crate::circuit::Circuit;
 use crate::client::{RestartChildError, StartChildError, TerminateChildError};
-use crate::config::{ABANDON_START_AFTER, ORPHANS_END_WITHIN, later};
-use crate::intensity::{Intensity, Verdict};
+use crate::config::ABANDON_START_AFTER;
+use crate::intensity::Intensity;
+use crate::past::Past;
 use crate::report::{Context, Report};
 use crate::strategy::{AutoShutdown, Strategy};
 
@@ -118,22 +119,15 @@ struct Entry {
     child: Child,
     state: State,
     then: Then,
-    /// How often it has started.
-    starts: u64,
     /// Whether its very first start is still to come: if that fails, the supervisor does not start.
     first: bool,
     /// Who asked for it to be started.
     asked: Option<Asked>,
     /// Who asked for it to be stopped.
     terminators: Vec<ReplyTo<Result<(), TerminateChildError>>>,
-    /// Somebody was told that it stays down because what it needs is down.
-    is_held_back: bool,
-    /// Since when it runs.
-    up_since: Option<Instant>,
-    /// How often it has failed in this run of failures.
-    failures: u32,
     /// It is a supervisor, and its last process, which was this one, was killed: it may have left children.
     bereft: Option<Pid>,
+    past: Past,
 }
 
 enum State {
@@ -238,32 +232,6 @@ impl Core {
         self.step(now, out);
     }
 
-    /// These are left of the children of one that was killed.
-    pub(crate) fn on_orphans(&mut self, now: Instant, key: Key, left: BTreeSet<Pid>, out: &mut Vec<Action>) {
-        let is_asked = |entry: &&mut Entry| entry.key == key && matches!(entry.state, State::Held(Hold::Looking));
-        if let Some(entry) = self.children.iter_mut().find(is_asked) {
-            if left.is_empty() {
-                entry.rid();
-            } else {
-                let deadline = Some(later(now, ORPHANS_END_WITHIN));
-                entry.state = State::Held(Hold::Orphans { left, deadline });
-            }
-        }
-        self.step(now, out);
-    }
-
-    /// The driver has looked whether what a child needs is up.
-    pub(crate) fn on_looked(&mut self, now: Instant, key: Key, is_up: bool, out: &mut Vec<Action>) {
-        let is_asked = |entry: &Entry| entry.key == key && matches!(entry.state, State::Held(Hold::Looking));
-        let Some(at) = self.children.iter().position(is_asked) else { return };
-        if is_up {
-            self.start_again(now, at, out);
-        } else {
-            self.hold_back(now, at, out);
-        }
-        self.step(now, out);
-    }
-
     /// The supervisor is to end with `reason`. The first reason stands.
     pub(crate) fn on_stop(&mut self, now: Instant, reason: ExitReason, out: &mut Vec<Action>) {
         self.begin_ending(End { reason, failed: None }, out);
@@ -359,7 +327,7 @@ impl Core {
             Some(at) => {
                 let entry = &mut self.children[at];
                 entry.state = State::Starting;
-                out.push(Action::Start(entry.key, entry.child.clone(), entry.starts));
+                out.push(Action::Start(entry.key, entry.child.clone(), entry.past.starts()));
             }
             None if matches!(self.phase, Phase::StartingUp) => {
                 self.phase = Phase::Running;
@@ -369,25 +337,6 @@ impl Core {
             }
             None => {}
         }
-    }
-
-    /// The first child that is to be started, and is not held up by another.
-    fn next_to_start(&self) -> Option<usize> {
-        let places = || self.children.iter().enumerate();
-        let held: Vec<_> = places().filter_map(|(at, entry)| self.held_up_by(at, entry)).collect();
-        let is_free = |at: &usize| !held.iter().any(|affected| affected.contains(at));
-        places().filter(|(_, entry)| matches!(entry.state, State::Waiting)).map(|(at, _)| at).find(is_free)
-    }
-
-    /// Whom this child holds up, if it is held: those whom its restart affects. Not those before one that waits for what it
-    /// needs, which may be among them.
-    fn held_up_by(&self, at: usize, entry: &Entry) -> Option<Range<usize>> {
-        let State::Held(hold) = &entry.state else { return None };
-        let affected = self.policy.strategy.affected(at, self.children.len());
-        Some(match hold {
-            Hold::Looking | Hold::Circuit(_) => at..affected.end,
-            Hold::Backoff(_) | Hold::Orphans { .. } => affected,
-        })
     }
 
     /// Decides what it means that children ended while others were started for the first time.
@@ -446,8 +395,7 @@ impl Core {
             return;
         }
         entry.state = State::Up(pid);
-        entry.up_since = Some(now);
-        entry.starts += 1;
+        entry.past.on_started(now);
         entry.first = false;
         out.push(entry.report(Context::Progress));
         entry.answer(Ok(Some(pid)), out);
@@ -500,11 +448,7 @@ impl Core {
             self.children[at].state = State::Over { pid, reason };
             return;
         }
-        let restarts = match entry.child.restart {
-            Restart::Permanent => true,
-            Restart::Transient => reason.is_abnormal(),
-            Restart::Temporary => false,
-        };
+        let restarts = entry.child.is_restarted_after(&reason);
         if restarts || reason.is_abnormal() {
             out.push(entry.report(Context::ChildTerminated(reason)));
         }
@@ -520,73 +464,6 @@ impl Core {
         if is_significant && self.policy.auto_shutdown.is_due(self.children.iter().any(lives)) {
             out.push(over);
             self.begin_ending(End { reason: ExitReason::Shutdown, failed: None }, out);
-        }
-    }
-
-    /// The child at `at` has no process and is to be restarted, as soon as what it needs is up.
-    fn failed(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
-        let entry = &mut self.children[at];
-        if entry.child.circuit.is_some() { entry.look(out) } else { self.start_again(now, at, out) }
-    }
-
-    /// What the child at `at` needs is down: it stays so too, and so do those whom its restart affects.
-    fn hold_back(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
-        let entry = &self.children[at];
-        // It may have another specification by now, which needs nothing.
-        let Some(circuit) = &entry.child.circuit else { return self.start_again(now, at, out) };
-        let again = later(now, circuit.every());
-        if !entry.is_held_back {
-            out.push(entry.report(Context::CircuitOpen(circuit.needs().into())));
-        }
-        // Those before it go on: what it needs may be among them.
-        self.stop_affected(at, at);
-        let entry = &mut self.children[at];
-        entry.is_held_back = true;
-        entry.state = State::Held(Hold::Circuit(again));
-    }
-
-    /// The child at `at` has no process and is restarted, with whomever that affects, if that is not once too often.
-    fn start_again(&mut self, now: Instant, at: usize, out: &mut Vec<Action>) {
-        if self.policy.intensity.record(now) == Verdict::GiveUp {
-            out.push(self.children[at].report(Context::ReachedMaxRestartIntensity));
-            self.children[at].state = State::Down;
-            return self.begin_ending(End { reason: ExitReason::Shutdown, failed: None }, out);
-        }
-        self.stop_affected(at, 0);
-        let entry = &mut self.children[at];
-        entry.is_held_back = false;
-        let Some(backoff) = entry.child.backoff.or(self.policy.backoff) else { return };
-        let life = entry.up_since.take().map(|since| now.saturating_duration_since(since));
-        if life.is_some_and(|life| backoff.is_calm(life)) {
-            entry.failures = 0;
-        }
-        entry.failures = entry.failures.saturating_add(1);
-        let wait = backoff.wait(entry.failures, (self.policy.chance)());
-        if !wait.is_zero() {
-            out.push(entry.report(Context::Backoff(wait)));
-            entry.state = State::Held(Hold::Backoff(later(now, wait)));
-        }
-    }
-
-    /// Sees to it that those are down whom the restart of the child at `at` affects, and come up again: those at `from` and
-    /// behind it.
-    fn stop_affected(&mut self, at: usize, from: usize) {
-        for sibling in self.policy.strategy.affected(at, self.children.len()).skip_while(|sibling| *sibling < from) {
-            let entry = &mut self.children[sibling];
-            match entry.state {
-                State::Starting | State::Up(_) if sibling != at => {
-                    if entry.then == Then::Nothing {
-                        entry.then = Then::Restart;
-                    }
-                }
-                // It comes up when it may.
-                State::Held(_) if sibling != at => {}
-                State::Stopping { .. } => {}
-                _ => {
-                    entry.state = State::Waiting;
-                    entry.then = Then::Nothing;
-                }
-            }
         }
     }
 
@@ -639,13 +516,10 @@ impl Core {
             child,
             state,
             then: Then::Nothing,
-            starts: 0,
             first,
             asked,
             terminators: Vec::new(),
-            is_held_back: false,
-            up_since: None,
-            failures: 0,
+            past: Past::default(),
             bereft: None,
         });
     }
@@ -659,22 +533,6 @@ impl Entry {
         }
     }
 
-    /// Takes `pid` out of those it waits for before it is started again; returns whether it was one of them.
-    fn is_rid_of(&mut self, pid: Pid) -> bool {
-        let State::Held(Hold::Orphans { left, .. }) = &mut self.state else { return false };
-        let was_one = left.remove(&pid);
-        if left.is_empty() {
-            self.rid();
-        }
-        was_one
-    }
-
-    /// Nobody is left whom its last process has started.
-    fn rid(&mut self) {
-        self.bereft = None;
-        self.state = State::Waiting;
-    }
-
     /// When something becomes of it though nothing happens.
     fn deadline(&self) -> Option<Instant> {
         match self.state {
@@ -684,18 +542,17 @@ impl Entry {
         }
     }
 
-    /// Asks the driver to look whether what it needs is up; until then it is held.
-    fn look(&mut self, out: &mut Vec<Action>) {
-        self.state = State::Held(Hold::Looking);
-        out.extend(self.child.circuit.clone().map(|circuit| Action::Look(self.key, circuit)));
-    }
-
     fn is_starting(&self) -> bool {
         matches!(self.state, State::Starting | State::Stopping { target: Target::Start(_), .. })
     }
 
     fn report(&self, context: Context) -> Action {
-        Action::Report(Report { child: self.child.clone(), pid: self.last_pid(), restarts: self.restarts(), context })
+        Action::Report(Report {
+            child: self.child.clone(),
+            pid: self.last_pid(),
+            restarts: self.past.restarts(),
+            context,
+        })
     }
 
     /// The process that it has, or had.
@@ -704,11 +561,6 @@ impl Entry {
             State::Over { pid, .. } => Some(pid),
             _ => self.pid(),
         }
-    }
-
-    /// How often it has started again.
-    fn restarts(&self) -> u64 {
-        self.starts.saturating_sub(1)
     }
 }
 

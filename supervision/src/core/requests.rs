@@ -176,7 +176,7 @@ impl Entry {
             (None, _) => ChildStatus::Restarting,
         };
         let Child { id, kind, restart, shutdown, .. } = &self.child;
-        let restarts = self.restarts();
+        let restarts = self.past.restarts();
         ChildInfo { id: id.clone(), status, restarts, kind: *kind, restart: *restart, shutdown: *shutdown }
     }
 

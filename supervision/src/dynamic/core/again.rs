@@ -20,7 +20,7 @@ impl Core {
             if left.is_empty() {
                 self.failed(now, key, last, out);
             } else {
-                let due = now.checked_add(ORPHANS_END_WITHIN);
+                let due = Some(later(now, ORPHANS_END_WITHIN));
                 self.children.set(key, State::Held(last, Hold::Orphans { left: left.len(), due }));
                 self.orphans.extend(left.into_iter().map(|orphan| (orphan, key)));
             }
@@ -120,12 +120,7 @@ impl Core {
         let past = self.children.past(key);
         past.is_held_back = false;
         let Some(backoff) = backoff else { return self.start(key, last, out) };
-        let life = past.up_since.take().map(|since| now.saturating_duration_since(since));
-        if life.is_some_and(|life| backoff.is_calm(life)) {
-            past.failures = 0;
-        }
-        past.failures = past.failures.saturating_add(1);
-        let wait = backoff.wait(past.failures, (self.policy.chance)());
+        let wait = past.on_failed(now, backoff, (self.policy.chance)());
         if wait.is_zero() {
             return self.start(key, last, out);
         }
@@ -135,8 +130,7 @@ impl Core {
 
     fn start(&mut self, key: Key, last: Pid, out: &mut Vec<Action>) {
         self.children.set(key, State::Starting { last: Some(last), asked: None });
-        let past = self.children.past(key);
-        let restarts = past.starts.into();
+        let restarts = self.children.past(key).starts();
         out.push(Action::Start(key, self.children.child(key).clone(), restarts));
     }
 }

@@ -8,6 +8,7 @@ use biotope_runtime::{Pid, ReplyTo};
 use super::super::client::{NoSuchChild, StartDynamicChildError};
 use crate::child_spec::{Child, Kind};
 use crate::client::{ChildCounts, ChildInfo, ChildStatus};
+use crate::past::Past;
 
 /// Names a child for as long as there is one; a later one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,19 +36,6 @@ struct Entry {
     child: Child,
     state: State,
     past: Past,
-}
-
-/// What a child has behind it, as far as it matters to its restarts.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Past {
-    /// Since when it runs, if it has a back-off.
-    pub(super) up_since: Option<Instant>,
-    /// How often it has failed in this run of failures.
-    pub(super) failures: u32,
-    /// How often it has started.
-    pub(super) starts: u32,
-    /// Somebody was told that it stays down because what it needs is down.
-    pub(super) is_held_back: bool,
 }
 
 pub(super) enum State {
@@ -169,7 +157,7 @@ impl Children {
     }
 
     pub(super) fn restarts(&self, key: Key) -> u64 {
-        self.entry(key).restarts()
+        self.entry(key).past.restarts()
     }
 
     /// Puts it into another state, and returns the one before.
@@ -259,14 +247,9 @@ const NOT_ONE_THAT_HAS_GONE: &str = "a child is asked for by its key while it is
 
 impl Entry {
     fn info(&self) -> ChildInfo {
-        let Self { child, state, .. } = self;
+        let Self { child, state, past } = self;
         let status = state.process().map_or(ChildStatus::Restarting, ChildStatus::Running);
         let Child { kind, restart, shutdown, .. } = *child;
-        ChildInfo { id: child.id.clone(), status, restarts: self.restarts(), kind, restart, shutdown }
-    }
-
-    /// How often it has started again.
-    fn restarts(&self) -> u64 {
-        self.past.starts.saturating_sub(1).into()
+        ChildInfo { id: child.id.clone(), status, restarts: past.restarts(), kind, restart, shutdown }
     }
 }

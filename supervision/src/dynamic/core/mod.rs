@@ -25,7 +25,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use biotope_runtime::{ExitReason, Pid, ReplyTo, Restart, Shutdown, StartError};
+use biotope_runtime::{ExitReason, Pid, ReplyTo, Shutdown, StartError};
 
 pub(crate) use self::children::Key;
 use self::children::{Asked, Children, State, Stopping, Terminator};
@@ -165,10 +165,7 @@ impl Core {
     pub(crate) fn on_begun(&mut self, now: Instant, key: Key, process: Option<Pid>, out: &mut Vec<Action>) {
         match process {
             Some(pid) => {
-                let is_timed = self.backoff(key).is_some();
-                let past = self.children.past(key);
-                past.up_since = is_timed.then_some(now);
-                past.starts = past.starts.saturating_add(1);
+                self.children.past(key).on_started(now);
                 self.children.set(key, State::Up(pid));
             }
             None => {
@@ -197,10 +194,7 @@ impl Core {
             (Ok(pid), State::Stopping(_)) => self.started_too_late(key, pid, out),
             (Err(_), State::Stopping(_)) => self.stopped(key, out),
             (Ok(pid), _) => {
-                let is_timed = self.backoff(key).is_some();
-                let past = self.children.past(key);
-                past.up_since = is_timed.then_some(now);
-                past.starts = past.starts.saturating_add(1);
+                self.children.past(key).on_started(now);
                 if let State::Starting { asked: Some(asked), .. } = self.children.set(key, State::Up(pid)) {
                     out.push(Action::Reply(Reply::Start(asked, Ok(Some(pid)))));
                 }
@@ -290,11 +284,7 @@ impl Core {
 
     /// The process of the child has ended by itself.
     fn ended(&mut self, now: Instant, key: Key, pid: Pid, reason: ExitReason, out: &mut Vec<Action>) {
-        let restarts = match self.children.child(key).restart {
-            Restart::Permanent => true,
-            Restart::Transient => reason.is_abnormal(),
-            Restart::Temporary => false,
-        };
+        let restarts = self.children.child(key).is_restarted_after(&reason);
         let is_bereft = self.children.child(key).kind == Kind::Supervisor && reason == ExitReason::Killed;
         if restarts || reason.is_abnormal() {
             out.push(self.report(key, Context::ChildTerminated(reason)));
