@@ -6,17 +6,16 @@
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::Poll;
 use std::time::Instant;
 
-use biotope_runtime::{ExitReason, Me, Pid, Process, RegisterError, Result, SpawnOptions, StartError};
+use biotope_runtime::{ExitReason, Pid, Process, RegisterError, Result, StartError};
 use tokio::sync::oneshot;
 
-use crate::caught::panicked;
-use crate::child_spec::{Child, Starting};
+use crate::caught::{begin_caught, dropped, poll_caught};
+use crate::child_spec::Starting;
 use crate::client::Request;
 use crate::core::{Action, Core, End, Key, Target};
 use crate::hearing::{Heard, Leaving};
@@ -87,7 +86,7 @@ impl Driver {
                 && let Poll::Ready(outcome) = poll_caught(starting, cx)
             {
                 let key = *key;
-                *start = None;
+                dropped(start.take());
                 return Poll::Ready(Event::Started(key, outcome));
             }
             hear.as_mut().poll(cx).map(Event::Heard)
@@ -129,11 +128,7 @@ impl Driver {
                 left.iter().for_each(|orphan| self.leaving.watch(&self.me, *orphan));
                 self.core.on_orphans(self.now(), key, left, more);
             }
-            Action::Abandon => {
-                let start = self.start.take();
-                // What is dropped is the user's, and may panic.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(start)));
-            }
+            Action::Abandon => dropped(self.start.take()),
             Action::Ready => {
                 if let Some(started) = self.started.take() {
                     let _ = started.send(Ok(()));
@@ -204,26 +199,4 @@ impl Driver {
     fn now(&self) -> Instant {
         self.me.node().runtime().now()
     }
-}
-
-/// Begins to start a child of the supervisor `me`, for the so-manieth time again. That is the user's code: a panic in it is a
-/// start that failed.
-pub(crate) fn begin_caught(child: &Child, me: &Me, restarts: u64) -> Starting {
-    let options = SpawnOptions { restarts, ..SpawnOptions::linked_to(me.pid()) };
-    match catch_unwind(AssertUnwindSafe(|| child.start(me.node(), options))) {
-        Ok(starting) => starting,
-        Err(payload) => {
-            let error = StartError::Refused(panicked(&*payload));
-            Box::pin(async { Err(error) })
-        }
-    }
-}
-
-/// Polls a start, which is the user's code: a panic in it is a start that failed.
-pub(crate) fn poll_caught(
-    starting: &mut Starting,
-    cx: &mut TaskContext<'_>,
-) -> Poll<std::result::Result<Pid, StartError>> {
-    catch_unwind(AssertUnwindSafe(|| starting.as_mut().poll(cx)))
-        .unwrap_or_else(|payload| Poll::Ready(Err(StartError::Refused(panicked(&*payload)))))
 }

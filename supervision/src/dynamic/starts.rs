@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -14,8 +13,8 @@ use biotope_runtime::{ExitReason, Me, Pid, StartError, with_me};
 use parking_lot::Mutex;
 
 use super::core::Key;
+use crate::caught::{begin_caught, dropped, poll_caught};
 use crate::child_spec::{Child, Starting};
-use crate::driver::{begin_caught, poll_caught};
 
 /// What came of a start.
 pub(super) struct Started {
@@ -129,10 +128,9 @@ impl Starts {
         }
     }
 
-    /// Forgets a start. It is the user's, and may panic when it is dropped.
+    /// Forgets a start.
     pub(super) fn abandon(&mut self, key: Key) {
-        let start = self.take(key);
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(start)));
+        dropped(self.take(key));
     }
 
     fn poll_one(&mut self, key: Key) -> Poll<Result<Pid, StartError>> {
@@ -156,7 +154,7 @@ impl Starts {
     fn over(&mut self, key: Key, outcome: Result<Pid, StartError>) -> Started {
         let Some(start) = self.take(key) else { unreachable!("a start that returns was under way") };
         let Start { starting, spawned, ended, .. } = start;
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(starting)));
+        dropped(starting);
         match outcome {
             Ok(child) => {
                 let ended = ended.into_iter().find(|(pid, _)| *pid == child).map(|(_, reason)| reason);
