@@ -24,7 +24,9 @@ impl Sections {
     }
 
     pub(crate) fn parse(path: &Arc<str>, text: &str) -> Result<Self, ConfigError> {
-        let source = Source { path, text };
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at);
+        let lines = std::iter::once(0).chain(newlines.map(|at| at + 1)).collect();
+        let source = Source { path, text, lines };
         let parsed = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
             origin: source.origin(error.span().unwrap_or(0..0)),
             message: error.message().replace('\n', ", ").into(),
@@ -55,15 +57,17 @@ impl Sections {
 struct Source<'a> {
     path: &'a Arc<str>,
     text: &'a str,
+    /// Where each line begins.
+    lines: Vec<usize>,
 }
 
 impl Source<'_> {
     fn origin(&self, span: Range<usize>) -> Origin {
-        let before = &self.text.as_bytes()[..span.start.min(self.text.len())];
-        let line = before.iter().filter(|byte| **byte == b'\n').count();
-        let line_begins = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let column = String::from_utf8_lossy(&before[line_begins..]).chars().count();
-        Origin::File { path: self.path.clone(), line: line + 1, column: column + 1 }
+        let at = span.start.min(self.text.len());
+        // The first begins at 0, so there is one.
+        let line = self.lines.partition_point(|begins| *begins <= at);
+        let column = String::from_utf8_lossy(&self.text.as_bytes()[self.lines[line - 1]..at]).chars().count();
+        Origin::File { path: self.path.clone(), line, column: column + 1 }
     }
 
     /// A table says where its keys are: that is where somebody looks who has written a wrong one.
