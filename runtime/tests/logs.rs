@@ -1,7 +1,9 @@
 //! What a process logs, and the one report of a crash. A test program of its own: `tracing` keeps one
 //! subscriber for the whole OS process.
 
-use std::io::Write;
+#[path = "shared/lines.rs"]
+mod lines;
+
 use std::sync::{Arc, Mutex};
 
 use biotope_runtime::{
@@ -9,18 +11,7 @@ use biotope_runtime::{
 };
 use tokio::sync::oneshot;
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use lines::Lines;
 
 /// Goal: a crash leaves one readable report; what a process logs names its node, pid and name.
 #[test]
@@ -51,7 +42,7 @@ fn log_02_a_crash_leaves_one_report_and_logs_name_their_process() {
     })
     .unwrap();
 
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     let pid = pid.lock().unwrap().clone();
     let spoken = log.lines().find(|line| line.contains("about to fall")).expect("the event is logged");
     for part in ["process{", "node=\"test\"", "name=\"victim\"", &pid] {
@@ -93,7 +84,7 @@ fn log_01_quiet_ends_leave_nothing_in_the_log() {
         }
     };
     biotope_testkit::once(Runtime::builder().seeded(0), body).unwrap();
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     assert_eq!(log.lines().count(), 1, "{log}");
 }
 
@@ -132,7 +123,7 @@ fn a_circle_of_full_mailboxes_is_logged_once_with_all_who_are_in_it() {
         Ok::<(), biotope_runtime::Error>(())
     };
     biotope_testkit::once(Runtime::builder().seeded(0), body).unwrap();
-    let log = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let log = lines.text();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("wait for room in a circle")).collect();
     assert_eq!(told.len(), 1, "{log}");
     assert_eq!(told[0].matches(" -> ").count(), 2, "{log}");

@@ -1,16 +1,20 @@
 //! Too many crashes of one kind, as the log tells them. A test program of its own: `tracing` keeps one subscriber for the whole
 //! OS process. Tests are told apart by the names of their nodes.
 
+#[path = "shared/lines.rs"]
+mod lines;
+
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use biotope_runtime::{
     Actor, Address, Context, CrashReport, ExitReason, Handle, Process, Result, Runtime, RuntimeBuilder, SpawnOptions,
     node, spawn, spawn_process, time,
 };
+
+use lines::Lines;
 
 /// All that was logged in this program.
 static LOG: LazyLock<Lines> = LazyLock::new(|| {
@@ -20,22 +24,9 @@ static LOG: LazyLock<Lines> = LazyLock::new(|| {
     lines
 });
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// What was logged by the node `name`: how many reports of crashes, and what was said of the others.
 fn told_by(name: &str) -> (usize, Vec<String>) {
-    let log = String::from_utf8(LOG.0.lock().unwrap().clone()).unwrap();
+    let log = LOG.text();
     let (reported, node) = (format!(" on node {name} crashed"), format!("node=\"{name}\""));
     let summaries = log.lines().filter(|line| line.contains(" more crashes of ") && line.contains(&node));
     (log.matches(&reported).count(), summaries.map(str::to_owned).collect())

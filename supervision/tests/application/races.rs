@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use biotope_runtime::{ExitReason, Node, Process, node, time};
+use biotope_runtime::{Address, ExitReason, Node, Process, node, time};
 use biotope_supervision::{App, StartAppError, Supervisor};
 
 use crate::support::*;
@@ -49,6 +49,15 @@ fn shop(stage: &Stage) -> App {
     slow(stage, "shop").needs(slow(stage, "till").needs(slow(stage, "store")))
 }
 
+/// Runs the shop in a process of its own, longer than its start takes.
+fn run_for_a_while(stage: &Stage) -> Address<()> {
+    let app = shop(stage);
+    node().spawn_process(async move |_: Process<()>| {
+        let _ = app.run_until(time::sleep(millis(SLOW * 16))).await;
+        Ok(())
+    })
+}
+
 #[test]
 fn app_02_a_stop_at_any_moment_of_a_start_leaves_nothing() {
     racing(|mut me| async move {
@@ -65,11 +74,7 @@ fn app_02_a_controller_that_is_killed_at_any_moment_takes_its_applications_along
     racing(|mut me| async move {
         let before = Before::now();
         let stage = Stage::new();
-        let app = shop(&stage);
-        node().spawn_process(async move |_: Process<()>| {
-            let _ = app.run_until(time::sleep(millis(SLOW * 16))).await;
-            Ok(())
-        });
+        run_for_a_while(&stage);
         time::sleep(moment()).await;
         if let Some(controller) = node().whereis("application_controller") {
             me.exit(controller, ExitReason::Kill);
@@ -83,11 +88,7 @@ fn app_02_a_master_that_is_killed_at_any_moment_leaves_nothing() {
     racing(|mut me| async move {
         let before = Before::now();
         let stage = Stage::new();
-        let app = shop(&stage);
-        node().spawn_process(async move |_: Process<()>| {
-            let _ = app.run_until(time::sleep(millis(SLOW * 16))).await;
-            Ok(())
-        });
+        run_for_a_while(&stage);
         time::sleep(moment()).await;
         let masters = node()
             .processes()
@@ -107,11 +108,7 @@ fn app_05_a_need_that_crashes_at_any_moment_leaves_nothing() {
     racing(|mut me| async move {
         let before = Before::now();
         let stage = Stage::new();
-        let app = shop(&stage);
-        let runner = node().spawn_process(async move |_: Process<()>| {
-            let _ = app.run_until(time::sleep(millis(SLOW * 16))).await;
-            Ok(())
-        });
+        let runner = run_for_a_while(&stage);
         let end = me.monitor(&runner);
         time::sleep(moment()).await;
         if let Some(root) = node().whereis("store") {

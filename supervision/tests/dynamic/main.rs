@@ -6,6 +6,8 @@
 mod dsup;
 mod psup;
 mod races;
+#[path = "../shared/runs.rs"]
+mod runs;
 mod starts;
 mod support;
 mod waits;

@@ -1,6 +1,6 @@
 //! Ways to run a test, and a worker that does what its plan says.
 
-use std::future::{Future, pending};
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -13,57 +13,10 @@ use biotope_supervision::{Child, DynamicSupervisorRef, IntoChild};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-pub(crate) const fn secs(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
+pub(crate) use crate::runs::*;
 
-pub(crate) const fn millis(n: u64) -> Duration {
-    Duration::from_millis(n)
-}
-
-/// A reason of the tests' own.
-pub(crate) fn reason(text: &'static str) -> ExitReason {
-    ExitReason::value(text)
-}
-
-/// Runs `body` as a process that traps exits, in virtual time under 200 seeds.
-pub(crate) fn virtually<F, Fut>(body: F)
-where
-    F: Fn(Process<()>) -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output = Result<()>> + Send + 'static,
-{
-    let name = std::any::type_name::<F>();
-    biotope_testkit::under_seeds(name, 200, || in_process(body.clone()));
-}
-
-/// As [`virtually`], and on the real scheduler as well.
-pub(crate) fn everywhere<F, Fut>(body: F)
-where
-    F: Fn(Process<()>) -> Fut + Clone + Send + Sync + 'static,
-    Fut: Future<Output = Result<()>> + Send + 'static,
-{
-    let name = std::any::type_name::<F>();
-    biotope_testkit::everywhere(name, 200, 20, || in_process(body.clone()));
-}
-
-async fn in_process<F, Fut>(body: F) -> Result<()>
-where
-    F: FnOnce(Process<()>) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<()>> + Send + 'static,
-{
-    let (begin, begun) = oneshot::channel::<()>();
-    let tester = spawn_process(async move |me: Process<()>| {
-        let _ = begun.await;
-        me.trap_exits(true);
-        body(me).await
-    });
-    let ended = node().ended(tester.pid());
-    let _ = begin.send(());
-    match ended.await {
-        ExitReason::Normal => Ok(()),
-        reason => Err(reason.into()),
-    }
-}
+/// Whoever starts supervisors does not end with them.
+pub(crate) const TRAPS: bool = true;
 
 /// How long [`settle`] takes.
 pub(crate) const MOMENT: Duration = Duration::from_nanos(1);

@@ -5,6 +5,8 @@
 
 mod awaiting;
 mod ends;
+#[path = "../shared/runs.rs"]
+mod runs;
 mod streams;
 mod supervised;
 mod support;
